@@ -1,0 +1,244 @@
+"""The learner's side of the interface: performs requests on the learner's own object.
+
+Here the object lives in this process; a grading process may run the very same code behind a pipe. This module knows
+no exercise, no check and no expected value, and imports nothing of the course but the interface.
+"""
+
+from __future__ import annotations
+
+import inspect
+import linecache
+import random
+import sysconfig
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from bnn_core.autograder.subject import Argument, LearnerError, Subject, TorchFunction
+
+LIBRARIES = tuple({sysconfig.get_path(name) for name in ("stdlib", "platlib", "purelib")})
+OWN_FILES = (str(Path(__file__)), str(Path(__file__).with_name("subject.py")))
+LONGEST_MESSAGE = 300
+
+
+def in_process_subject(definition: Any) -> Subject:
+    """The subject for a class or function of this process."""
+    name = getattr(definition, "__name__", type(definition).__name__)
+    return Subject(name, InProcess(name, definition))
+
+
+class InProcess:
+    """Performs requests on `definition`, the learner's class or function."""
+
+    def __init__(self, name: str, definition: Any) -> None:
+        self.name = name
+        self.definition = definition
+        self._objects: list[Any] = []
+        self._values: list[Any] = []
+        self._arguments: dict[int, Tensor] = {}
+
+    def perform(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Perform one request. Raises LearnerError where the learner's code raised."""
+        details = {name: value for name, value in request.items() if name != "op"}
+        operation: Callable[..., dict[str, Any]] = getattr(self, f"_{request['op']}")
+        try:
+            with torch.enable_grad():
+                return operation(**details)
+        except LearnerError:
+            raise
+        except (Exception, SystemExit) as error:
+            raise self._learner_error(request, error) from None
+
+    # What can be asked for, in the order of `Subject` and `Instance`.
+
+    def _seed(self, seed: int) -> dict[str, Any]:
+        torch.manual_seed(seed)
+        np.random.seed(seed % 2**32)
+        random.seed(seed)
+        return {}
+
+    def _random_number(self) -> dict[str, Any]:
+        return {"number": torch.rand(()).item()}
+
+    def _construct(self, args: list[Any], kwargs: dict[str, Any]) -> dict[str, Any]:
+        instance = self.definition(*self._unpack(args), **self._unpack(kwargs))
+        self._objects.append(instance)
+        return {"handle": len(self._objects) - 1, "is_module": isinstance(instance, nn.Module)}
+
+    def _call(self, object: int | None, method: str | None, args: list[Any], kwargs: dict[str, Any]) -> dict[str, Any]:
+        function = self._function(object, method)
+        return self._describe(function(*self._unpack(args), **self._unpack(kwargs)))
+
+    def _sample(
+        self, object: int | None, method: str | None, args: list[Any], kwargs: dict[str, Any], count: int
+    ) -> dict[str, Any]:
+        function = self._function(object, method)
+        unpacked, named = self._unpack(args), self._unpack(kwargs)
+        with torch.no_grad():
+            values = torch.stack([function(*unpacked, **named) for _ in range(count)])
+        return {"tensor": plain_copy(values)}
+
+    def _attribute(self, object: int, name: str) -> dict[str, Any]:
+        return self._describe(getattr(self._objects[object], name))
+
+    def _parameter(self, object: int, name: str) -> dict[str, Any]:
+        instance = self._objects[object]
+        value = getattr(instance, name, None)
+        if value is None:
+            return {"kind": None}
+        if not isinstance(value, Tensor):
+            return {"kind": type(value).__name__, "tensor": None, "requires_grad": False}
+        return {
+            "kind": kind_of(value, instance),
+            "tensor": plain_copy(value),
+            "requires_grad": value.requires_grad,
+        }
+
+    def _trainable_names(self, object: int, known: list[str]) -> dict[str, Any]:
+        instance = self._objects[object]
+        aliases = {id(getattr(instance, name, None)): name for name in known}
+        parameters = dict(instance.named_parameters()) if isinstance(instance, nn.Module) else {}
+        trainable = {name: value for name, value in parameters.items() if value.requires_grad}
+        return {"names": [aliases.get(id(value), name) for name, value in trainable.items()]}
+
+    def _set_parameters(self, object: int, values: dict[str, Tensor]) -> dict[str, Any]:
+        with torch.no_grad():
+            for name, value in values.items():
+                self._find(object, name).copy_(value)
+        return {}
+
+    def _train(self, object: int, mode: bool) -> dict[str, Any]:
+        self._objects[object].train(mode)
+        return {}
+
+    def _to(self, object: int, dtype: str) -> dict[str, Any]:
+        self._objects[object].to(getattr(torch, dtype))
+        return {}
+
+    def _present_value(self, argument: int) -> dict[str, Any]:
+        return {"tensor": plain_copy(self._arguments[argument])}
+
+    def _set_argument(self, argument: int, tensor: Tensor) -> dict[str, Any]:
+        with torch.no_grad():
+            self._arguments[argument].copy_(tensor)
+        return {}
+
+    def _gradients(
+        self, object: int | None, value: int, cotangent: Tensor | None, wrt: list[str | int]
+    ) -> dict[str, Any]:
+        output = self._values[value]
+        inputs = [self._arguments[item] if isinstance(item, int) else self._find(object, item) for item in wrt]
+        able = [item for item in inputs if item.requires_grad]
+        if not (output.requires_grad and able):
+            return {"gradients": [None] * len(inputs)}
+        found = torch.autograd.grad(output, able, cotangent, retain_graph=True, allow_unused=True)
+        by_input = {id(item): gradient for item, gradient in zip(able, found, strict=True)}
+        gradients = [by_input.get(id(item)) for item in inputs]
+        return {"gradients": [None if gradient is None else plain_copy(gradient) for gradient in gradients]}
+
+    # How it is done.
+
+    def _function(self, object: int | None, method: str | None) -> Callable[..., Any]:
+        if object is None:
+            function: Callable[..., Any] = self.definition
+            return function
+        instance = self._objects[object]
+        if method == "__call__":
+            caller: Callable[..., Any] = instance
+            return caller
+        bound: Callable[..., Any] = getattr(instance, method or "")
+        return bound
+
+    def _find(self, object: int | None, name: str) -> Tensor:
+        """A parameter by the name of the attribute, or by its dotted name."""
+        instance = None if object is None else self._objects[object]
+        if "." in name and isinstance(instance, nn.Module):
+            return instance.get_parameter(name)
+        found: Tensor = getattr(instance, name)
+        return found
+
+    def _unpack(self, item: Any) -> Any:
+        """What the learner's code is given: each argument tensor is a fresh copy of its own, made once per run."""
+        if isinstance(item, Argument):
+            if item.key not in self._arguments:
+                self._arguments[item.key] = item.tensor.clone().requires_grad_(item.requires_grad)
+            return self._arguments[item.key]
+        if isinstance(item, TorchFunction):
+            return getattr(torch, item.name, None) or getattr(F, item.name)
+        if isinstance(item, dict):
+            return {name: self._unpack(value) for name, value in item.items()}
+        if isinstance(item, list | tuple):
+            return type(item)(self._unpack(value) for value in item)
+        return item
+
+    def _describe(self, value: Any) -> dict[str, Any]:
+        self._values.append(value)
+        is_tensor = isinstance(value, Tensor)
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        return {
+            "handle": len(self._values) - 1,
+            "type_name": type(value).__name__,
+            "tensor": plain_copy(value) if is_tensor else None,
+            "number": float(value) if is_number else None,
+            "requires_grad": bool(is_tensor and value.requires_grad),
+        }
+
+    def _learner_error(self, request: dict[str, Any], error: BaseException) -> LearnerError:
+        line, source = learner_line(error)
+        message = " ".join(str(error).split())
+        if len(message) > LONGEST_MESSAGE:
+            message = message[:LONGEST_MESSAGE] + " …"
+        return LearnerError(self._action(request), type(error).__name__, message, line, source)
+
+    def _action(self, request: dict[str, Any]) -> str:
+        """What was asked for, as a learner would write it."""
+        operation = request["op"]
+        if operation == "construct":
+            shown = [repr(item) for item in request["args"] if not isinstance(item, Argument)]
+            return f"{self.name}({', '.join(shown)})"
+        if operation in ("call", "sample"):
+            method = request["method"]
+            return f"Your {'forward' if method == '__call__' else method or self.name}"
+        if operation == "attribute":
+            return f"Your {request['name']}"
+        actions = {
+            "gradients": "The backward pass",
+            "to": f"Converting the layer to {request.get('dtype')}",
+            "set_parameters": "Setting the parameters",
+        }
+        return actions.get(operation, f"Your {self.name}")
+
+
+def plain_copy(value: Tensor) -> Tensor:
+    """A detached copy on the CPU, an ordinary tensor whatever subclass it came as."""
+    return value.detach().to("cpu", copy=True).as_subclass(Tensor)
+
+
+def kind_of(value: Tensor, instance: Any) -> str:
+    """ "parameter", "buffer", or "tensor" when the module doesn't know it."""
+    if isinstance(instance, nn.Module):
+        if any(value is parameter for parameter in instance.parameters()):
+            return "parameter"
+        if any(value is buffer for buffer in instance.buffers()):
+            return "buffer"
+    return "tensor"
+
+
+def learner_line(error: BaseException) -> tuple[int | None, str]:
+    """The number and the text of the last line of the learner's own code that the error passed through."""
+    for frame in reversed(traceback.extract_tb(error.__traceback__)):
+        if not (frame.filename.startswith(LIBRARIES) or frame.filename in OWN_FILES):
+            return frame.lineno, (frame.line or linecache.getline(frame.filename, frame.lineno or 0)).strip()
+    return None, ""
+
+
+def is_learners(definition: Any) -> bool:
+    """Whether the class or function (or any class it inherits from) was written outside the course's own package."""
+    family = inspect.getmro(definition) if inspect.isclass(definition) else (definition,)
+    return not any((getattr(member, "__module__", None) or "").split(".")[0] == "bnn_core" for member in family)

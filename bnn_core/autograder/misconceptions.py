@@ -1,0 +1,352 @@
+"""The catalogue of misconceptions: what learners get wrong, in words, with where it has been seen.
+
+Checks name an entry when a wrong value is the one that the mistake would give; reports of a class count them. This
+module holds text only and knows no check.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Misconception:
+    """One known mistake.
+
+    sentence: what the learner reads first; its {blanks} are filled by the check. seen_in: public code or threads that
+    made it (repository#number), where known. error_signs: parts of error messages that only this mistake leads to.
+    """
+
+    name: str
+    sentence: str
+    seen_in: tuple[str, ...] = ()
+    error_signs: tuple[str, ...] = ()
+
+    def sentence_for(self, **about: str) -> str:
+        """The sentence with its blanks filled; a blank that is not given becomes an empty word."""
+        return " ".join(self.sentence.format_map(defaultdict(str, about)).split())
+
+
+def catalogue(entries: Iterable[Misconception]) -> dict[str, Misconception]:
+    """Entries by name. Raises ValueError where two share a name."""
+    found: dict[str, Misconception] = {}
+    for entry in entries:
+        if entry.name in found:
+            raise ValueError(f"two misconceptions are called {entry.name!r}")
+        found[entry.name] = entry
+    return found
+
+
+WRITING_A_MODULE = [
+    Misconception(
+        "super-init-missing",
+        "__init__ doesn't call super().__init__() before it assigns parameters, so the module can't register them.",
+        error_signs=("Module.__init__() call",),
+    ),
+    Misconception("not-a-module", "Your class doesn't inherit from nn.Module, so nothing can find its parameters."),
+    Misconception("missing-return", "Your {what} computes something but returns nothing: the return is missing."),
+    Misconception(
+        "parameters-missing",
+        "The layer has no {what}. The four parameters are called weight_mean, weight_log_std, bias_mean, bias_log_std.",
+    ),
+    Misconception(
+        "parameters-as-buffers",
+        "{what} is a tensor but not an nn.Parameter, so no optimiser finds it and it never trains.",
+        ("slot_attention#8",),
+    ),
+    Misconception("parameters-frozen", "{what} doesn't require gradients, so it never trains."),
+    Misconception(
+        "parameter-shape",
+        "{what} has the wrong shape: every weight and every bias has a mean and a log_std of its own.",
+    ),
+    Misconception(
+        "parameters-uninitialised",
+        "{what} starts with values that aren't finite: torch.empty only reserves memory, it doesn't fill it.",
+    ),
+    Misconception(
+        "parameters-besides",
+        "The layer also trains {what}, which has a value and not a distribution: the KL can't hold it back.",
+        ("kumar-shridhar/PyTorch-BayesianCNN#7",),
+    ),
+    Misconception("input-modified", "Your forward changes the tensor it is given: work on a new one."),
+    Misconception(
+        "seed-fixed",
+        "Your code seeds the global random generator, so every later draw, in anyone's code, repeats itself.",
+    ),
+    Misconception(
+        "wrong-dtype",
+        "It doesn't work in float64: some tensor in it is fixed to another dtype.",
+        ("piEsposito/blitz-bayesian-deep-learning#9",),
+    ),
+]
+
+SAMPLING = [
+    Misconception(
+        "no-sampling",
+        "The output doesn't change from call to call: {what} is used as it is, and no noise is added to it.",
+        ("tensorflow/probability#711",),
+    ),
+    Misconception(
+        "sampling-only-in-training",
+        "Sampling stops in eval(). A Bayesian layer draws weights when it predicts, too: that is where the spread of"
+        " its predictions comes from.",
+        ("piEsposito/blitz-bayesian-deep-learning#69", "kumar-shridhar/PyTorch-BayesianCNN#64"),
+    ),
+    Misconception(
+        "sampling-only-in-eval", "Sampling stops in train(): the layer trains as if its weights were certain."
+    ),
+    Misconception(
+        "noise-drawn-once",
+        "The noise is the same in every call: draw epsilon where it is used, anew each time, and without fixing a"
+        " seed.",
+    ),
+    Misconception(
+        "noise-overwritten",
+        "The noise of one forward is overwritten by the next before its backward pass: don't keep it on the module.",
+        error_signs=("modified by an inplace operation",),
+    ),
+    Misconception(
+        "noise-shared",
+        "{what} share one epsilon: each weight needs a noise value of its own, so draw as many as there are weights.",
+    ),
+    Misconception(
+        "noise-not-normal",
+        "The noise isn't standard normal{what}: torch.randn draws standard normal noise, torch.rand uniform noise.",
+    ),
+    Misconception(
+        "local-reparameterization-mixed-in",
+        "The rows of one batch see different weights, as under local reparameterization. This layer draws one set of"
+        " weights per forward and uses it for every row.",
+        ("JavierAntoran/Bayesian-Neural-Networks#14",),
+    ),
+    Misconception(
+        "bias-without-noise",
+        "The bias gets no noise: it has a distribution too, bias = bias_mean + exp(bias_log_std)·epsilon.",
+    ),
+    Misconception("weight-without-noise", "The weights get no noise; only the bias does."),
+    Misconception("bias-unused", "The bias isn't added to the output."),
+    Misconception(
+        "weight-unused",
+        "The output doesn't depend on weight_mean: the mean is missing from the sampled weight.",
+    ),
+    Misconception(
+        "not-affine",
+        "The layer is affine, x·Wᵀ + b, and nothing else: a non-linearity belongs between layers.",
+    ),
+    Misconception("output-transposed", "The output is transposed: it has a row per example and a column per output."),
+    Misconception(
+        "initial-std-too-small",
+        "{what} starts so small that the layer is as good as deterministic: its predictions would never show a spread,"
+        " and it would take training very long to find one.",
+        ("piEsposito/blitz-bayesian-deep-learning#50",),
+    ),
+]
+
+STANDARD_DEVIATION = [
+    Misconception(
+        "log-variance-for-log-std",
+        "{what} is exp(½·log_std): you read log_std as the logarithm of the variance. The standard deviation is"
+        " exp(log_std).",
+        ("ibp_vae#3", "kumar-shridhar/PyTorch-BayesianCNN#8"),
+    ),
+    Misconception(
+        "variance-for-std",
+        "{what} is exp(2·log_std), which is the variance, where the standard deviation exp(log_std) belongs.",
+        ("bayesian_flow_networks#1",),
+    ),
+    Misconception(
+        "softplus-for-exp",
+        "{what} is softplus(log_std), where exp(log_std) belongs: the parameter is the logarithm of the standard"
+        " deviation.",
+        ("a Blundell et al. reproduction",),
+    ),
+    Misconception("log-std-for-std", "{what} is log_std itself: take its exponential, or it would be negative."),
+    Misconception("std-ignored", "{what} is 1 whatever log_std says: scale epsilon by exp(log_std)."),
+    Misconception(
+        "std-frozen",
+        "{what} doesn't follow log_std: exp(log_std) is computed once, in __init__, so log_std never learns. Compute it"
+        " in forward.",
+    ),
+    Misconception("sign-of-log-std", "{what} is exp(−log_std): the sign is turned round."),
+    Misconception("log-std-clamped", "{what} stops following log_std when log_std is {where}: it is clamped."),
+    Misconception("std-scaled", "{what} is {factor} times exp(log_std)."),
+    Misconception("std-swapped", "{what} is computed from another log_std than its own."),
+]
+
+GRADIENTS = [
+    Misconception(
+        "gradient-stopped",
+        "No gradient reaches {what}: something on the way cuts it off (sample() for rsample(), torch.normal, .data,"
+        " .detach(), .item(), torch.no_grad, a new torch.tensor).",
+        ("pytorch/pytorch#7705",),
+        error_signs=("does not require grad and does not have a grad_fn",),
+    ),
+    Misconception(
+        "log-std-gradient-missing",
+        "No gradient reaches {what}: the spread is computed outside the graph, so how sure to be is never learned.",
+    ),
+]
+
+KL = [
+    Misconception("kl-not-a-tensor", "The KL is a {what}, not a tensor: gradients can't flow through it."),
+    Misconception(
+        "kl-not-reduced",
+        "The KL has one value per parameter: sum it, the KL between independent distributions is the sum of theirs.",
+        ("kumar-shridhar/PyTorch-BayesianCNN#14",),
+    ),
+    Misconception(
+        "kl-averaged",
+        "The KL is averaged over the parameters, where it must be summed: independent weights' KL divergences add up,"
+        " and the mean makes the prior weaker the larger the layer.",
+        ("IntelLabs/bayesian-torch#36", "torchbnn"),
+    ),
+    Misconception(
+        "kl-negated",
+        "The KL has the wrong sign: a KL divergence is never negative, and added to the loss it must hold the weights"
+        " back.",
+        ("xuanqing94/BayesianDefense#10",),
+    ),
+    Misconception(
+        "kl-reversed",
+        "You computed KL(prior ‖ posterior); the loss needs KL(posterior ‖ prior), the expectation under what was"
+        " learned.",
+        ("kumar-shridhar/PyTorch-BayesianCNN#28",),
+    ),
+    Misconception(
+        "kl-std-for-variance",
+        "Your KL uses exp(log_std) where the variance, exp(2·log_std), belongs.",
+        ("vgae_pytorch#2",),
+    ),
+    Misconception(
+        "kl-log-variance",
+        "Your KL reads log_std as the logarithm of the variance: the variance is exp(2·log_std), and log σ is log_std"
+        " itself.",
+        ("ibp_vae#3", "kumar-shridhar/PyTorch-BayesianCNN#8"),
+    ),
+    Misconception(
+        "kl-variance-as-std",
+        "Your KL takes the variance exp(2·log_std) for the standard deviation, as in Normal(mean, variance).",
+        ("bayesian_flow_networks#1",),
+    ),
+    Misconception(
+        "kl-softplus",
+        "Your KL takes softplus(log_std) for the standard deviation; it is exp(log_std), as in forward.",
+        ("a Blundell et al. reproduction",),
+    ),
+    Misconception("kl-half-missing", "Your KL is twice the right value: the ½ of the closed form is missing."),
+    Misconception("kl-half-twice", "Your KL is half the right value: the ½ of the closed form is applied twice."),
+    Misconception(
+        "kl-divided",
+        "Your KL is {factor} of the right value: kl_divergence gives the whole KL; any weighting against the data"
+        " belongs in the loss.",
+        (
+            "tensorflow/probability#719",
+            "tensorflow/probability#396",
+            "piEsposito/blitz-bayesian-deep-learning#108",
+        ),
+    ),
+    Misconception("kl-scaled", "Your KL is {factor} times the right value."),
+    Misconception("kl-term-missing", "In your KL the {what} is missing."),
+    Misconception("kl-term-sign", "In your KL the {what} has the wrong sign."),
+    Misconception("kl-term-scaled", "In your KL the {what} should be multiplied by {right}; yours by {came}."),
+    Misconception("kl-term-extra", "Your KL has a term in {what}, which doesn't belong there."),
+    Misconception("kl-bias-missing", "The bias is left out of the KL: it has a distribution, and a KL, of its own."),
+    Misconception("kl-weight-missing", "The weights are left out of the KL; only the bias's KL is there."),
+    Misconception("kl-dropped", "The KL is always zero.", ("kumar-shridhar/PyTorch-BayesianCNN#59",)),
+    Misconception(
+        "kl-of-other-parameters",
+        "The KL doesn't depend on {what}, which forward uses: it must be computed from the very parameters that are"
+        " sampled.",
+        ("kumar-shridhar/PyTorch-BayesianCNN#7",),
+    ),
+    Misconception(
+        "kl-monte-carlo",
+        "Your KL changes from call to call: it is an estimate from sampled weights. Between two normal distributions it"
+        " has an exact closed form, without noise.",
+    ),
+    Misconception(
+        "kl-accumulates",
+        "Your KL grows with every call: start from zero each time.",
+    ),
+    Misconception(
+        "kl-needs-forward",
+        "kl_divergence works only after forward: compute it from the parameters, not from what forward left behind.",
+    ),
+    Misconception("kl-wrong-prior", "Your KL is the one to another prior, N(0, {std}²), than the standard normal."),
+    Misconception(
+        "kl-scalar-shape",
+        "The KL has shape {what}: a scalar has shape (), so that backward() and adding it to a loss work.",
+    ),
+]
+
+LOCAL_REPARAMETERIZATION = [
+    Misconception(
+        "weight-space-for-local",
+        "All rows see one draw of the weights. Under local reparameterization no weight is drawn: every row draws its"
+        " own X·A, from that element's mean and standard deviation.",
+        ("JavierAntoran/Bayesian-Neural-Networks#14",),
+    ),
+    Misconception(
+        "noise-shared-by-rows",
+        "The rows of a batch share their noise: every row needs noise of its own, so draw as much as the result has"
+        " elements, B × H.",
+    ),
+    Misconception(
+        "noise-shared-by-units",
+        "The units of a row share their noise: their weights are independent, so draw as much noise as the result has"
+        " elements, B × H.",
+    ),
+    Misconception(
+        "input-not-squared",
+        "The variance of X·A is Σ X²·A_scale²; yours has X in it without its square, which is negative for some rows.",
+    ),
+    Misconception(
+        "scale-not-squared",
+        "The variance of X·A is Σ X²·A_scale²; yours has A_scale without its square: A_scale is a standard deviation.",
+    ),
+    Misconception(
+        "stds-added",
+        "You added standard deviations, Σ X·A_scale. For independent weights the variances add up: square, sum, and"
+        " take the root of the sum.",
+    ),
+    Misconception(
+        "root-missing",
+        "The noise is multiplied by the variance Σ X²·A_scale²; it must be multiplied by its square root.",
+        ("bayesian_flow_networks#1",),
+    ),
+    Misconception("root-twice", "The square root of the variance is taken twice."),
+    Misconception(
+        "std-from-mean", "The spread is computed from A_mean; it comes from A_scale: its variance is Σ X²·A_scale²."
+    ),
+    Misconception("noise-unscaled", "The noise isn't scaled: multiply it by the standard deviation √(Σ X²·A_scale²)."),
+    Misconception("std-without-input", "The spread doesn't depend on X; its variance is Σ X²·A_scale²."),
+    Misconception("scale-as-log-std", "You take exp(A_scale), but A_scale is the standard deviation itself, not its logarithm."),
+    Misconception(
+        "scale-as-log-variance",
+        "You take exp(½·A_scale), as if A_scale were the logarithm of a variance; it is the standard deviation itself.",
+    ),
+    Misconception("scale-through-softplus", "You take softplus(A_scale), but A_scale is the standard deviation itself."),
+    Misconception(
+        "scale-squared-twice",
+        "The weights' standard deviation is A_scale; yours is A_scale²: somewhere a variance is taken for a standard"
+        " deviation, and squared once more.",
+        ("bayesian_flow_networks#1",),
+    ),
+    Misconception(
+        "noise-scaled", "The noise is {what} times as strong as it should be, in every element: sum over the inputs, don't average."
+    ),
+    Misconception("preactivation-mean-missing", "The mean is missing: the draws spread around 0 and not around X·A_mean."),
+    Misconception("input-squared-in-mean", "The mean is X·A_mean, with X as it is; X is squared in the variance alone."),
+    Misconception("mean-and-scale-swapped", "A_mean and A_scale have changed places: the mean of the draws is X·A_mean."),
+    Misconception(
+        "zero-row-gradient",
+        "An all-zero row of X has variance 0, where a square root has an infinite slope: its gradient is NaN. Keep the"
+        " variance a little above zero before you take the root.",
+        ("pyro.contrib.bnn.HiddenLayer 1.9.2",),
+    ),
+    Misconception("arguments-modified", "Your code changes {what} in place: it belongs to the caller. Work on a new tensor."),
+]
+
+MISCONCEPTIONS = catalogue([*WRITING_A_MODULE, *SAMPLING, *STANDARD_DEVIATION, *GRADIENTS, *KL, *LOCAL_REPARAMETERIZATION])

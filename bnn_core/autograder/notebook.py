@@ -1,0 +1,126 @@
+"""`check(object)`: how a learner's notebook runs the checks of an exercise, and shows what came of them.
+
+It finds the exercise by the object's name, runs its checks in this process, leaves the process as it was, and raises
+`ChecksFailed` where something is wrong. It knows Jupyter; the checks don't.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import random
+import warnings
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+
+from bnn_core.autograder import rendering
+from bnn_core.autograder.checking import Report, not_attempted, run
+from bnn_core.autograder.exercises import EXERCISES
+from bnn_core.autograder.in_process import in_process_subject, is_learners
+
+MOST_OUTPUT = 1_000_000
+
+
+class ChecksFailed(Exception):
+    """An exercise isn't right yet. Its message is the report; in a notebook it is shown without a stack."""
+
+    def __init__(self, report: Report) -> None:
+        self.report = report
+        super().__init__(rendering.plain(report))
+
+    def _render_traceback_(self) -> list[str]:
+        """What IPython prints in place of a stack."""
+        return str(self).splitlines()
+
+
+class ShownReport:
+    """A report that a notebook shows as HTML, and everything else as text."""
+
+    def __init__(self, report: Report) -> None:
+        self.report = report
+
+    def __repr__(self) -> str:
+        return rendering.plain(self.report)
+
+    def _repr_html_(self) -> str:
+        return rendering.html(self.report)
+
+
+def check(definition: Any) -> None:
+    """Run the checks of the exercise that this class or function is an answer to, and show what came of them.
+
+    Raises ChecksFailed when a check fails or the exercise isn't attempted yet, ValueError when the object's name is
+    no exercise's.
+    """
+    report = report_on(definition)
+    show(report)
+    if not report.passed:
+        raise ChecksFailed(report)
+
+
+def report_on(definition: Any, name: str | None = None, seed: int = 0) -> Report:
+    """The report on a class or function of this process, which is left as it was: random state, dtype, grad mode.
+
+    name: the exercise's, where it isn't the definition's own.
+    """
+    name = name or getattr(definition, "__name__", None)
+    if name not in EXERCISES:
+        known = ", ".join(EXERCISES)
+        raise ValueError(f"check({name or type(definition).__name__}) is no exercise. The exercises are: {known}.")
+    exercise = EXERCISES[name]
+    if not is_learners(definition):
+        return not_attempted(exercise, "this is the course's own. Write yours in the exercise cell, and check that")
+    printed = CountingSink()
+    with undisturbed(), contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
+        report = run(exercise, in_process_subject(definition), seed)
+    if printed.count:
+        note = f"While it was checked, your code printed {printed.count:,} characters, which are not shown."
+        report = replace(report, notes=(*report.notes, note))
+    return report
+
+
+def show(report: Report) -> None:
+    """Display the report in a notebook; print it elsewhere, unless an exception is about to carry it."""
+    from IPython.core.getipython import get_ipython
+    from IPython.display import display
+
+    if get_ipython() is not None:
+        display(ShownReport(report))
+    elif report.passed:
+        print(rendering.plain(report))
+
+
+class CountingSink(io.TextIOBase):
+    """Swallows what is printed, and counts it."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, text: str) -> int:
+        self.count += len(text)
+        return len(text)
+
+
+@contextlib.contextmanager
+def undisturbed() -> Iterator[None]:
+    """Run something, then put the process's random states, default dtype and grad mode back; hide its warnings."""
+    states = torch.get_rng_state(), np.random.get_state(), random.getstate()
+    dtype, grad_enabled = torch.get_default_dtype(), torch.is_grad_enabled()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            torch.set_default_dtype(torch.float32)
+            yield
+    finally:
+        torch.set_default_dtype(dtype)
+        torch.set_grad_enabled(grad_enabled)
+        torch.set_rng_state(states[0])
+        np.random.set_state(states[1])
+        random.setstate(states[2])

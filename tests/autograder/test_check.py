@@ -1,0 +1,195 @@
+"""`check(object)` as a learner meets it: what it says, what it raises, and that it leaves everything as it was."""
+
+from __future__ import annotations
+
+import random
+import warnings
+
+import numpy as np
+import pytest
+import torch
+from zoo import define
+from zoo.bayesian_linear import BASE, changed
+
+import bnn_core
+from bnn_core.autograder import ChecksFailed, check, rendering
+from bnn_core.autograder.checking import Outcome, Report
+from bnn_core.autograder.exercises import EXERCISES
+from bnn_core.autograder.notebook import report_on
+
+LINEAR = "return F.linear(x, weight, bias)"
+STUB = """
+import torch.nn as nn
+
+
+class BayesianLinear(nn.Module):
+    def __init__(self, in_features, out_features):
+        super().__init__()
+        raise NotImplementedError
+
+    def forward(self, x):
+        raise NotImplementedError
+"""
+
+
+def layer(source: str) -> type:
+    found: type = define(source, "BayesianLinear")
+    return found
+
+
+def test_a_solved_exercise_prints_its_table(capsys: pytest.CaptureFixture[str]) -> None:
+    check(layer(BASE))
+    printed = capsys.readouterr().out
+    assert printed.splitlines()[0] == f"BayesianLinear: all {len(EXERCISES['BayesianLinear'].checks)} checks passed"
+    assert printed.count("✓") == len(EXERCISES["BayesianLinear"].checks)
+
+
+def test_a_wrong_one_raises_its_report_without_a_stack() -> None:
+    with pytest.raises(ChecksFailed) as caught:
+        check(layer(changed(("weight_terms.sum() + bias_terms.sum()", "weight_terms.mean() + bias_terms.mean()"))))
+    shown = caught.value._render_traceback_()
+    assert shown == str(caught.value).splitlines()
+    assert shown[0].startswith("BayesianLinear: ")
+    failed = shown.index("✗ the KL is the closed form, for weights and biases together")
+    assert "averaged over the parameters" in shown[failed + 1]
+    assert "should be" in shown[failed + 2]
+
+
+def test_the_stub_is_not_attempted() -> None:
+    with pytest.raises(ChecksFailed, match="not attempted yet: it still raises NotImplementedError") as caught:
+        check(layer(STUB))
+    assert caught.value.report.status == "not_attempted"
+    assert len(str(caught.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize("derive", [False, True], ids=["itself", "a class derived from it"])
+def test_the_reference_is_not_an_attempt(derive: bool) -> None:
+    reference = bnn_core.BayesianLinear
+    handed_in = type("BayesianLinear", (reference,), {"__module__": "__main__"}) if derive else reference
+    report = report_on(handed_in)
+    assert report.status == "not_attempted"
+    assert "the course's own" in report.message
+
+
+def test_a_name_that_is_no_exercise_lists_those_that_are() -> None:
+    with pytest.raises(ValueError, match=r"check\(Linear\) is no exercise. The exercises are: .*BayesianLinear"):
+        check(torch.nn.Linear)
+
+
+def test_an_object_without_a_name_is_no_exercise_either() -> None:
+    with pytest.raises(ValueError, match="no exercise"):
+        check(3)
+
+
+@pytest.mark.parametrize(
+    ("returned", "said"),
+    [
+        ("None", "gives None"),
+        ("(F.linear(x, weight, bias), 1)", "returns a tuple"),
+        ("F.linear(x, weight, bias).detach().numpy()", "returns a ndarray"),
+        ("float(F.linear(x, weight, bias).sum())", "returns a float"),
+        ("F.linear(x, weight, bias) / 0 * 0", "aren't finite"),
+        ("F.linear(x, weight, bias).to(torch.complex64)", "real numbers"),
+        ("F.linear(x, weight, bias)[:, :1]", "yours has shape"),
+        ("1 / 0", "ZeroDivisionError"),
+        ("exit(3)", "SystemExit"),
+        ("x.no_such_thing", "AttributeError"),
+    ],
+)
+def test_whatever_forward_returns_is_told_in_a_sentence(returned: str, said: str) -> None:
+    report = report_on(layer(changed((LINEAR, "return " + returned))))
+    failures = [outcome for outcome in report.outcomes if outcome.ran and not outcome.passed]
+    assert failures[0].name == "the output has shape (batch, out_features)"
+    assert said in failures[0].message
+    passed = {outcome.name for outcome in report.outcomes if outcome.passed}
+    assert "the KL is the closed form, for weights and biases together" in passed, (
+        "it goes on to what still makes sense"
+    )
+
+
+def test_the_learners_own_line_is_quoted() -> None:
+    report = report_on(layer(changed((LINEAR, "return F.linear(x, weight.T, bias)"))))
+    message = next(outcome.message for outcome in report.outcomes if not outcome.passed)
+    assert "Your forward raised RuntimeError" in message
+    assert report.status == "failed" or report.status == "error"
+
+
+def test_code_that_only_raises_is_an_error() -> None:
+    report = report_on(layer(changed(("super().__init__()", "raise KeyError('x')"))))
+    assert report.status == "error"
+    assert report.score == 0
+
+
+def test_what_the_code_prints_is_counted_and_not_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    report = report_on(layer(changed((LINEAR, "print('x' * 1000)\n        " + LINEAR))))
+    assert report.passed
+    assert "characters, which are not shown" in report.notes[0]
+    assert capsys.readouterr().out == ""
+
+
+def test_warnings_of_the_learners_code_stop_nothing() -> None:
+    source = changed((LINEAR, "import warnings\n        warnings.warn('careful')\n        " + LINEAR))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert report_on(layer(source)).passed
+
+
+def test_everything_is_left_as_it_was() -> None:
+    messy = changed(
+        ("super().__init__()", "super().__init__()\n        torch.manual_seed(3)\n        np.random.seed(3)"),
+        (
+            LINEAR,
+            "torch.set_default_dtype(torch.float64)\n        torch.set_grad_enabled(False)\n        " + LINEAR,
+        ),
+    )
+    torch.manual_seed(1), np.random.seed(1), random.seed(1)
+    expected = torch.rand(3), np.random.rand(3), random.random()
+    for source in (BASE, messy):
+        torch.manual_seed(1), np.random.seed(1), random.seed(1)
+        definition = layer(source)
+        before = dict(vars(definition))
+        report_on(definition)
+        assert torch.equal(torch.rand(3), expected[0])
+        assert (np.random.rand(3) == expected[1]).all()
+        assert random.random() == expected[2]
+        assert torch.get_default_dtype() == torch.float32
+        assert torch.is_grad_enabled()
+        assert dict(vars(definition)) == before
+
+
+def test_it_works_under_the_learners_own_settings() -> None:
+    torch.set_default_dtype(torch.float64)
+    try:
+        with torch.no_grad():
+            assert report_on(layer(BASE)).passed
+            assert not torch.is_grad_enabled()
+        assert torch.get_default_dtype() == torch.float64
+    finally:
+        torch.set_default_dtype(torch.float32)
+
+
+def test_html_escapes_everything_and_holds_no_script() -> None:
+    outcomes = (
+        Outcome("a <b> check", False, "<script>alert(1)</script>\n<img src=x>", None),
+        Outcome("another & one", True),
+        Outcome("a third", False, "Not run: it needs “a <b> check” first.", ran=False),
+    )
+    page = rendering.html(Report("X", "failed", "X: 1 of 3 checks passed <i>", outcomes, 3.0, ("<note>",)))
+    assert "<script" not in page
+    assert "<img" not in page
+    for part in ("&lt;b&gt;", "&lt;script&gt;", "&lt;i&gt;", "&lt;note&gt;", "another &amp; one"):
+        assert part in page
+
+
+def test_plain_text_puts_the_diagnosis_first() -> None:
+    outcomes = (Outcome("fine", True), Outcome("not fine", False, "The mistake.\nThe numbers."))
+    text = rendering.plain(Report("X", "failed", "X: 1 of 2 checks passed", outcomes, 2.0))
+    assert text.splitlines() == [
+        "X: 1 of 2 checks passed",
+        "",
+        "✗ not fine",
+        "  The mistake.",
+        "  The numbers.",
+        "",
+        "✓ fine",
+    ]

@@ -1,0 +1,28 @@
+"""Wrong and right solutions, as source text, so that they can be run in a process, in a notebook or in a sandbox.
+
+Each exercise has a module with `RIGHT`, solutions written as differently as right code can be, and `WRONG`, one real
+mistake each, with the check that must reject it first and the misconception that it must be told.
+"""
+
+from __future__ import annotations
+
+import types
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Wrong:
+    """One mistake: its name, the code, the check that rejects it first, and the misconception named there."""
+
+    name: str
+    source: str
+    check: str
+    misconception: str | None
+
+
+def define(source: str, name: str) -> Any:
+    """The class or function called `name` that the source defines, in a module of its own."""
+    module = types.ModuleType("learner")
+    exec(compile(source, f"<{name}>", "exec"), module.__dict__)
+    return getattr(module, name)
