@@ -6,13 +6,16 @@ This module knows numbers, not learners: it is given what came and what each sus
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from bnn_core.autograder.wording import number
+
 Elementwise = Callable[[Tensor, Tensor], Tensor]
+Point = Sequence[tuple[Tensor, Tensor]]
 
 
 def matches(came: Tensor, predicted: Tensor, tolerance: Tensor | float) -> bool:
@@ -57,6 +60,14 @@ KL_TERMS: dict[str, tuple[Elementwise, float]] = {
 
 
 @dataclass(frozen=True)
+class KLMistake:
+    """A misconception about the KL, and the words that fill its sentence's blanks."""
+
+    misconception: str
+    about: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Fit:
     """A KL that came, explained: came = Σ over groups of scale · Σ form(mean, log_std)."""
 
@@ -64,12 +75,67 @@ class Fit:
     scales: tuple[float, ...]
 
 
-def fit_kl_form(came: Tensor, points: Sequence[Sequence[tuple[Tensor, Tensor]]]) -> Fit | None:
-    """The known form, with one scale per group of parameters, that explains the KL at every point.
+def kl_mistake(came: Tensor, points: Sequence[Point]) -> KLMistake | None:
+    """The mistake that explains a wrong KL to the standard normal prior, or None.
 
-    came: the KL at each of P points. points: at each point, the (mean, log_std) of each group (weights, bias).
-    There must be more points than groups. None when no form explains what came.
+    came: the KL at each of P points. points: at each point, the (mean, log_std) of each group: weights, then biases if
+    there are any. There must be more points than there are terms in KL_TERMS.
     """
+    if not came.any():
+        return KLMistake("kl-dropped")
+    if matches(came, came[0].expand_as(came), 1e-6 * came[0].abs()):
+        return KLMistake("kl-of-other-parameters", {"what": "the means and log_stds"})
+    fit = fit_kl_form(came, points)
+    if fit is not None:
+        return _mistake_in_form(fit, [group[0].numel() for group in points[0]])
+    prior_std = fit_prior_std(came, points)
+    if prior_std is not None:
+        return KLMistake("kl-wrong-prior", {"std": number(prior_std)})
+    terms = fit_kl_terms(came, points)
+    return None if terms is None else _mistake_in_terms(terms)
+
+
+def _mistake_in_form(fit: Fit, counts: Sequence[int]) -> KLMistake:
+    """What is wrong with a KL of a known form: the form itself, or how the sum of each group is scaled.
+
+    counts: how many parameters each group has.
+    """
+    scales, total = [round(scale, 3) for scale in fit.scales], sum(counts)
+    if 0 in scales:
+        return KLMistake("kl-weight-missing" if scales[0] == 0 else "kl-bias-missing")
+    if fit.form and scales[0] > 0:
+        return KLMistake(fit.form)
+    if max(scales) < 0:
+        return KLMistake("kl-negated")
+    averages = [{1 / count, 0.5 / count, 1 / total} for count in counts]
+    if any(abs(scale - share) < 1e-3 for scale, shares in zip(scales, averages, strict=True) for share in shares):
+        return KLMistake("kl-averaged")
+    if len(set(scales)) > 1:
+        return KLMistake("kl-scaled", {"factor": " and ".join(number(scale) for scale in fit.scales)})
+    known = {2.0: "kl-half-missing", 0.5: "kl-half-twice"}
+    if scales[0] in known:
+        return KLMistake(known[scales[0]])
+    return KLMistake("kl-divided" if scales[0] < 1 else "kl-scaled", {"factor": number(fit.scales[0])})
+
+
+def _mistake_in_terms(terms: Mapping[str, float]) -> KLMistake:
+    """What is wrong with the one term of the closed form whose coefficient is furthest from right."""
+    errors = {name: abs(came - KL_TERMS[name][1]) for name, came in terms.items()}
+    belonging = {name: error for name, error in errors.items() if KL_TERMS[name][1] and error > 1e-3}
+    candidates = belonging or errors
+    name = max(candidates, key=candidates.__getitem__)
+    right, came = KL_TERMS[name][1], terms[name]
+    if right == 0:
+        return KLMistake("kl-term-extra", {"what": name})
+    if abs(came) < 1e-3:
+        return KLMistake("kl-term-missing", {"what": name})
+    if abs(came + right) < 1e-3:
+        return KLMistake("kl-term-sign", {"what": name})
+    return KLMistake("kl-term-scaled", {"what": name, "right": number(right), "came": number(came)})
+
+
+def fit_kl_form(came: Tensor, points: Sequence[Point]) -> Fit | None:
+    """The known form, with a scale per group of parameters, that explains the KL at every point; None if none does."""
     for name, form in KL_FORMS.items():
         columns = torch.stack([torch.stack([form(*group).sum() for group in point]) for point in points])
         scales = _solve(columns, came)
@@ -78,7 +144,7 @@ def fit_kl_form(came: Tensor, points: Sequence[Sequence[tuple[Tensor, Tensor]]])
     return None
 
 
-def fit_kl_terms(came: Tensor, points: Sequence[Sequence[tuple[Tensor, Tensor]]]) -> dict[str, float] | None:
+def fit_kl_terms(came: Tensor, points: Sequence[Point]) -> dict[str, float] | None:
     """The coefficient of each term of the closed form, the same for all groups, that explains the KL at every point."""
     rows = [
         torch.stack([torch.stack([term(*group).sum() for group in point]).sum() for term, _ in KL_TERMS.values()])
@@ -96,7 +162,7 @@ def _solve(columns: Tensor, came: Tensor) -> Tensor | None:
     return solution if bool((error <= 1e-4 * scale).all()) else None
 
 
-def fit_prior_std(came: Tensor, points: Sequence[Sequence[tuple[Tensor, Tensor]]]) -> float | None:
+def fit_prior_std(came: Tensor, points: Sequence[Point]) -> float | None:
     """The standard deviation of the zero-mean prior to which the KL at every point would be right, if there is one."""
     terms = fit_kl_terms(came, points)
     if terms is None:
