@@ -1,0 +1,45 @@
+"""Bayesian neural networks from scratch: the reference implementations, and the tools of the course.
+
+What is listed here is loaded when it is first used, so that the command line doesn't wait for torch.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from bnn_core.bayesian_linear import BayesianLinear
+    from bnn_core.gaussian import gaussian_kl, gaussian_log_prob, monte_carlo_kl, sample_gaussian
+    from bnn_core.hidden_layer import HiddenLayer
+    from bnn_core.local_reparameterization import sample_preactivation
+
+__all__ = [
+    "BayesianLinear",
+    "HiddenLayer",
+    "gaussian_kl",
+    "gaussian_log_prob",
+    "monte_carlo_kl",
+    "sample_gaussian",
+    "sample_preactivation",
+]
+
+_HOMES = {
+    "BayesianLinear": "bayesian_linear",
+    "HiddenLayer": "hidden_layer",
+    "gaussian_kl": "gaussian",
+    "gaussian_log_prob": "gaussian",
+    "monte_carlo_kl": "gaussian",
+    "sample_gaussian": "gaussian",
+    "sample_preactivation": "local_reparameterization",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"bnn_core.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

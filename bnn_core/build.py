@@ -1,0 +1,236 @@
+"""The build: writes each lesson's two notebooks, executes the solved one, removes what is left over, and says
+what isn't up to date. It never destroys what a learner wrote. What a source must hold is `lesson_source`'s
+business.
+"""
+
+from __future__ import annotations
+
+import copy
+import os
+import re
+import subprocess
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bnn_core.lesson_files import (
+    Course,
+    LessonFileError,
+    build_mark,
+    is_edited,
+    notebook_text,
+    read_notebook,
+    write_file,
+)
+from bnn_core.lesson_source import Exercises, SourceError, build_notebooks
+
+if TYPE_CHECKING:
+    from nbformat import NotebookNode
+
+CELL_TIMEOUT = 120  # seconds; a whole lesson should take less than 60
+WIDGET = "application/vnd.jupyter.widget-view+json"
+WIDGET_STAND_IN = "Run this cell to get the slider."
+
+# What only this machine would print. Pictures are left out: chance may spell anything in them.
+DATA_URI = re.compile(r"data:[\w/+.-]+;base64,[\w/+=\s]+")
+PATH = re.compile(r"(?<![\w.])/(?:home|root|Users|tmp|usr|opt|var|private)/|[A-Z]:\\|site-packages")
+ADDRESS = re.compile(r" at 0x[0-9a-fA-F]{6,}")
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A generated file that isn't what the build would write."""
+
+    path: Path
+    reason: str
+
+
+def build_lesson(
+    course: Course,
+    lesson: str,
+    exercises: Exercises,
+    *,
+    force: bool = False,
+    say: Callable[[str], None] = print,
+) -> None:
+    """Writes the lesson's two notebooks; `say` is told of each file that changes.
+
+    A solved notebook whose code is as it was keeps its outputs, unless `force`. Where it raises SourceError,
+    it has written nothing.
+    """
+    learner, solved = build_notebooks(course.source(lesson), exercises)
+    previous = None if force else _read_if_any(course.solved_notebook(lesson))
+    finished = _with_outputs_of(solved, previous)
+    if finished is None or problems_of_outputs(finished):
+        finished = execute(solved)
+    if _write(course.solved_notebook(lesson), finished):
+        say(f"wrote {course.shown(course.solved_notebook(lesson))}")
+    path = course.learner_notebook(lesson)
+    if path.exists() and path.read_bytes() != notebook_text(learner).encode():
+        _keep(course, path, say)
+    if _write(path, learner):
+        say(f"wrote {course.shown(path)}")
+
+
+def remove_left_over(course: Course, say: Callable[[str], None] = print) -> None:
+    """Deletes the notebooks whose source is gone; a learner's work in one is kept."""
+    for path in _left_over(course):
+        if path.parent == course.lessons:
+            _keep(course, path, say)
+        path.unlink()
+        say(f"removed {course.shown(path)}, whose source is gone")
+
+
+def differences(course: Course, exercises: Exercises, lessons: list[str] | None = None) -> list[Difference]:
+    """What a build of these lessons (default: of the whole course) would change. Executes nothing."""
+    found = []
+    for lesson in course.names() if lessons is None else lessons:
+        try:
+            learner, solved = build_notebooks(course.source(lesson), exercises)
+        except SourceError as error:
+            found += [Difference(course.source(lesson), problem) for problem in error.problems]
+            continue
+        path = course.learner_notebook(lesson)
+        if not path.exists():
+            found.append(Difference(path, "is missing"))
+        elif path.read_bytes() != notebook_text(learner).encode():
+            found.append(Difference(path, "differs from its source"))
+        found += _differences_of_solved(course.solved_notebook(lesson), solved)
+    if lessons is None:
+        found += [Difference(path, "is left over: its source is gone") for path in _left_over(course)]
+    return found
+
+
+def _differences_of_solved(path: Path, expected: NotebookNode) -> list[Difference]:
+    if not path.exists():
+        return [Difference(path, "is missing")]
+    finished = _with_outputs_of(expected, _read_if_any(path))
+    if finished is None or path.read_bytes() != notebook_text(finished).encode():
+        return [Difference(path, "differs from its source")]
+    return [Difference(path, problem) for problem in problems_of_outputs(finished)]
+
+
+def _read_if_any(path: Path) -> NotebookNode | None:
+    try:
+        return read_notebook(path)
+    except LessonFileError:
+        return None
+
+
+def _with_outputs_of(notebook: NotebookNode, previous: NotebookNode | None) -> NotebookNode | None:
+    """The notebook with the outputs that `previous` has for the same code; None where the code is another."""
+    if previous is None:
+        return None
+    finished = copy.deepcopy(notebook)
+    new, old = ([cell for cell in one.cells if cell.cell_type == "code"] for one in (finished, previous))
+    if [cell.source for cell in new] != [cell.source for cell in old]:
+        return None
+    for cell, before in zip(new, old, strict=True):
+        cell.outputs, cell.execution_count = copy.deepcopy(before.outputs), before.execution_count
+    return finished
+
+
+def _write(path: Path, notebook: NotebookNode) -> bool:
+    """Writes the notebook and says whether the file has changed."""
+    text = notebook_text(notebook)
+    if path.exists() and path.read_bytes() == text.encode():
+        return False
+    write_file(path, text)
+    return True
+
+
+def _keep(course: Course, path: Path, say: Callable[[str], None]) -> None:
+    """Copies the notebook to `Course.kept` if it holds anything that the build didn't write."""
+    present = _read_if_any(path)
+    if present is not None and not is_edited(present):
+        return
+    content = path.read_bytes()
+    course.kept.mkdir(exist_ok=True)
+    kept = course.kept / f"{path.stem}_{datetime.now():%Y-%m-%d_%H%M%S_%f}.ipynb"
+    kept.write_bytes(content)
+    say(f"{course.shown(path)} held your own work, which is now in {course.shown(kept)}")
+
+
+def _left_over(course: Course) -> list[Path]:
+    """The notebooks that a build wrote from a source which is gone; nobody's own are among them."""
+    present = sorted([*course.lessons.glob("*.ipynb"), *course.solutions.glob("*.ipynb")])
+    return [path for path in present if path.stem not in course.names() and _was_built(path)]
+
+
+def _was_built(path: Path) -> bool:
+    notebook = _read_if_any(path)
+    return notebook is not None and build_mark(notebook) is not None
+
+
+def execute(notebook: NotebookNode) -> NotebookNode:
+    """The notebook with its outputs, run by a kernel of its own in an empty folder. Raises SourceError."""
+    from jupyter_client.kernelspec import KernelSpecManager
+    from jupyter_client.manager import AsyncKernelManager
+    from nbclient import NotebookClient
+    from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+
+    lesson = notebook.metadata["bnn_course"]["lesson"]
+    executed = copy.deepcopy(notebook)
+    with tempfile.TemporaryDirectory() as folder:
+        # Neither a kernel nor a start-up file of this user's may have a say in what the course prints.
+        quiet = {"PYDEVD_DISABLE_FILE_VALIDATION": "1", "IPYTHONDIR": folder}
+        kernels = KernelSpecManager(kernel_dirs=[])
+        client = NotebookClient(
+            executed,
+            timeout=CELL_TIMEOUT,
+            km=AsyncKernelManager(kernel_name="python3", kernel_spec_manager=kernels),
+            resources={"metadata": {"path": folder}},
+            coalesce_streams=True,
+            record_timing=False,
+            store_widget_state=False,
+        )
+        try:
+            client.execute(env=os.environ | quiet, stderr=subprocess.DEVNULL)
+        except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
+            raise SourceError(lesson, [f"the solved notebook doesn't run: {str(error).strip()}"]) from None
+    executed.metadata = copy.deepcopy(notebook.metadata)
+    for cell in executed.cells:
+        if cell.cell_type == "code":
+            cell.metadata.pop("execution", None)
+            cell.outputs = [_presentable(output) for output in cell.outputs]
+    if problems := problems_of_outputs(executed):
+        raise SourceError(lesson, problems)
+    return executed
+
+
+def _presentable(output: NotebookNode) -> NotebookNode:
+    """The output as it reads without a kernel: a slider can't move there."""
+    if WIDGET in output.get("data", {}):
+        output.data = {"text/plain": WIDGET_STAND_IN}
+        output.metadata = {}
+    return output
+
+
+def problems_of_outputs(notebook: NotebookNode) -> list[str]:
+    """What a solved notebook must not show: errors, warnings, and what only this machine would print."""
+    problems = []
+    for cell in notebook.cells:
+        if cell.cell_type != "code":
+            continue
+        where = f"the cell that begins {cell.source.splitlines()[0][:60]!r}"
+        if cell.execution_count is None:
+            problems.append(f"{where} has not been run")
+        for output in cell.outputs:
+            text = DATA_URI.sub("", _output_text(output))
+            if output.output_type == "error":
+                problems.append(f"{where} ends in an error: {output.ename}")
+            elif output.get("name") == "stderr":
+                problems.append(f"{where} prints a warning: {text.strip().splitlines()[0][:200]}")
+            elif PATH.search(text):
+                problems.append(f"{where} prints a path of this machine")
+            elif ADDRESS.search(text):
+                problems.append(f"{where} prints a memory address")
+    return problems
+
+
+def _output_text(output: NotebookNode) -> str:
+    shown = [text for kind, text in output.get("data", {}).items() if kind.startswith("text/")]
+    return "\n".join([output.get("text", ""), *shown])

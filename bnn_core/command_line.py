@@ -1,0 +1,193 @@
+"""The commands of the course, `bnn-course`: what a person types and reads. Each command loads what it needs
+when it is called, so that help doesn't wait for torch; what a command does is told in the module it calls.
+"""
+
+from __future__ import annotations
+
+import io
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from tqdm import tqdm
+
+from bnn_core.lesson_files import Course, LessonFileError
+
+if TYPE_CHECKING:
+    from bnn_core.autograder.checking import Report
+
+BAR = "{desc} [{bar:30}] {n_fmt}/{total_fmt}{postfix}"
+
+
+class BadArgument(click.ClickException):
+    """What was asked for can't be done: one line, and exit status 2."""
+
+    exit_code = 2
+
+
+class Commands(click.Group):
+    """Commands whose complaints about files are one line and no traceback."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except LessonFileError as error:
+            raise BadArgument(str(error)) from None
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option(
+    "--course",
+    "folder",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    default=Course.root,
+    help="The folder that holds lessons/ and solutions/.  [default: where the course is installed from]",
+)
+@click.version_option(package_name="bnn-course", message="%(prog)s %(version)s")
+@click.pass_context
+def main(context: click.Context, folder: Path) -> None:
+    """Bayesian neural networks from scratch."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal that lacks a sign gets a question mark
+    context.obj = Course(folder.resolve())
+
+
+@main.command()
+@click.argument("lesson", required=False)
+@click.option("--port", default=8888, show_default=True, help="Where to serve; if taken, the next free one.")
+@click.option("--ip", default="localhost", show_default=True, help="The address to listen on.")
+@click.option("--browser/--no-browser", default=None, help="Open a browser.  [default: if there is a screen]")
+@click.pass_obj
+def lab(course: Course, lesson: str | None, port: int, ip: str, browser: bool | None) -> None:
+    """Open JupyterLab on the lessons, or on one LESSON (its name, its number or its topic)."""
+    name = course.find(lesson) if lesson else None
+    if name:
+        _learner_notebook(course, name)
+    if not course.lessons.is_dir():
+        raise BadArgument(f"{course.root} has no folder lessons/; give the course's folder with --course")
+
+    from bnn_core.lab import serve
+
+    serve(course, name, port=port, ip=ip, open_browser=browser, say=click.echo)
+
+
+@main.command()
+@click.argument("notebooks", nargs=-1, required=True)
+@click.pass_obj
+def check(course: Course, notebooks: tuple[str, ...]) -> None:
+    """Check the exercises in NOTEBOOKS, each the path of a notebook or a lesson's name or number.
+
+    Exits 0 only when every exercise passes.
+    """
+    paths = [_notebook(course, notebook) for notebook in notebooks]
+
+    from bnn_core.autograder.rendering import plain
+    from bnn_core.notebook_checks import check_notebook
+
+    all_passed = True
+    for path in paths:
+        checked = check_notebook(path)
+        heading = f"{checked.lesson}  ({course.shown(path)})"
+        click.echo(f"{heading}\n{'─' * len(heading)}")
+        for text in [*checked.notes, *(plain(report) for report in checked.reports)]:
+            click.echo(f"{text}\n")
+        all_passed = all_passed and checked.passed
+    sys.exit(0 if all_passed else 1)
+
+
+def _notebook(course: Course, named: str) -> Path:
+    """The notebook that a person means by a path or by a lesson's name."""
+    path = Path(named)
+    if path.exists() or path.suffix or len(path.parts) > 1:
+        return path
+    return _learner_notebook(course, course.find(named))
+
+
+def _learner_notebook(course: Course, lesson: str) -> Path:
+    path = course.learner_notebook(lesson)
+    if not path.exists():
+        raise BadArgument(f"lesson {lesson} has no notebook yet; `bnn-course build {lesson}` makes it")
+    return path
+
+
+@main.command()
+@click.pass_obj
+def progress(course: Course) -> None:
+    """Show which exercises are solved, lesson by lesson."""
+    from bnn_core.notebook_checks import check_notebook
+
+    rows, solved, total = [], 0, 0
+    with bar(course.names(), "looking") as lessons:
+        for lesson in lessons:
+            try:
+                reports = check_notebook(course.learner_notebook(lesson), lesson).reports
+            except LessonFileError as error:
+                rows.append(f"  {lesson:34} {error}")
+                continue
+            for place, report in enumerate(reports):
+                rows.append(f"  {lesson if place == 0 else '':34} {_progress_of(report)}")
+            solved += sum(report.passed for report in reports)
+            total += len(reports)
+    width = 30
+    filled = width * solved // max(total, 1)
+    click.echo(
+        "\n".join(
+            [*rows, "", f"  {'█' * filled}{'░' * (width - filled)}  {solved} of {total} exercises solved"]
+        )
+    )
+
+
+def _progress_of(report: Report) -> str:
+    passed = sum(outcome.passed for outcome in report.outcomes)
+    detail = {
+        "passed": "solved",
+        "not_attempted": "not attempted",
+        "failed": f"{passed} of {len(report.outcomes)} checks passed",
+        "error": "raises an error",
+    }[report.status]
+    return f"{'✓' if report.passed else '·'} {report.exercise:28} {detail}"
+
+
+@main.command()
+@click.argument("lessons", nargs=-1)
+@click.option(
+    "--check", "only_check", is_flag=True, help="Write nothing; exit 1 if something isn't up to date."
+)
+@click.option("--force", is_flag=True, help="Execute solved notebooks even if their code is as it was.")
+@click.pass_obj
+def build(course: Course, lessons: tuple[str, ...], only_check: bool, force: bool) -> None:
+    """Build the notebooks from their sources, solutions/NN_topic.py: all of them, or those of LESSONS."""
+    names = [course.find(lesson) for lesson in lessons] or None
+
+    from bnn_core import build as building
+    from bnn_core.autograder.exercises import EXERCISES
+    from bnn_core.lesson_source import SourceError
+
+    if only_check:
+        differences = building.differences(course, EXERCISES, names)
+        for difference in differences:
+            click.echo(f"{course.shown(difference.path)} {difference.reason}")
+        if differences:
+            raise click.ClickException("the notebooks are not what their sources say; run `bnn-course build`")
+        click.echo("All notebooks are what their sources say.")
+        return
+    refused = []
+    with bar(names or course.names(), "building") as lessons_left:
+        for name in lessons_left:
+            lessons_left.set_postfix_str(name)
+            try:
+                building.build_lesson(course, name, EXERCISES, force=force, say=lessons_left.write)
+            except SourceError as error:
+                refused.append(str(error))
+    if names is None:
+        building.remove_left_over(course, say=click.echo)
+    if refused:
+        raise click.ClickException("\n".join(["nothing was written for some lessons:", *refused]))
+
+
+def bar(items: Sequence[str], description: str) -> tqdm[str]:
+    """The items, with a bar that moves as they are taken; no bar where nobody watches."""
+    return tqdm(items, desc=description, unit="lesson", leave=False, disable=None, bar_format=BAR)

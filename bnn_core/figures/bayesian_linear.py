@@ -1,0 +1,200 @@
+"""The figures and the slider of lesson 03. They get plain tensors, in the units of the axes, and train nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from bnn_core.datasets import Dataset
+from bnn_core.figures import BLUE, GREEN, GREY, ORANGE, PURPLE, VERMILLION, label_line, live_figure, style, subplots
+
+# --- One weight ---------------------------------------------------------------------------------------------
+
+BIAS_MEAN, BIAS_STD = 0.0, 0.3
+READ_AT = 2.0  # the input at which the distribution of the output is shown
+LINES, DRAWS = 30, 4000
+SETTINGS = ((1.0, -3.0), (1.0, -1.0), (-0.5, 0.0))
+
+
+def weight_slider() -> Any:
+    """A widget: sliders for one weight's mean and log_std, and what a layer of one input and output makes of them."""
+    import ipywidgets
+
+    look = {"style": {"description_width": "8em"}, "layout": ipywidgets.Layout(width="30em")}
+    return live_figure(
+        _draw_one_setting,
+        mean=ipywidgets.FloatSlider(1.0, min=-2, max=2, step=0.1, description="weight_mean", **look),
+        log_std=ipywidgets.FloatSlider(-1.0, min=-4, max=0.5, step=0.1, description="weight_log_std", **look),
+    )
+
+
+def weight_settings() -> Figure:
+    """The slider's picture at three settings, for where widgets don't run."""
+    return draw_weight(SETTINGS)
+
+
+def _draw_one_setting(mean: float, log_std: float) -> tuple[Figure, str]:
+    alt = (
+        f"A weight with mean {mean:.1f} and standard deviation {torch.tensor(log_std).exp():.2f}: its density, lines"
+        f" y = w·x + b for {LINES} draws, and a histogram of the output at x = {READ_AT:.0f}."
+    )
+    return draw_weight([(mean, log_std)]), alt
+
+
+@style()
+def draw_weight(settings: Sequence[tuple[float, float]]) -> Figure:
+    """For each (mean, log_std) a row: the weight's density, draws of y = w·x + b, and the output at x = READ_AT.
+
+    The same noise is used for every setting, so lines move smoothly as a setting changes.
+    """
+    height = 0.7 + 2.5 * len(settings)
+    # Fixed margins: to compute them takes as long as to draw, and a slider redraws often.
+    margins = {"left": 0.04, "right": 0.99, "bottom": 0.55 / height, "top": 1 - 0.35 / height}
+    figure, rows = subplots(
+        len(settings),
+        3,
+        size=(9.0, height),
+        layout=None,
+        squeeze=False,
+        width_ratios=(4, 5, 3),
+        gridspec_kw=margins | {"wspace": 0.22, "hspace": 0.22},
+    )
+    for axes, (mean, log_std) in zip(rows, settings, strict=True):
+        _draw_density(axes[0], mean, log_std)
+        _draw_lines(axes[1], mean, log_std)
+        _draw_outputs(axes[2], mean, log_std)
+    for axes, title in zip(rows[0], ("the weight w", "the layer y = w·x + b", "y at x = 2"), strict=True):
+        axes.set_title(title)
+    for axes, label in zip(rows[-1], ("w", "input x", "how often"), strict=True):
+        axes.set_xlabel(label)
+    return figure
+
+
+def _draw_density(axes: Axes, mean: float, log_std: float) -> None:
+    std = torch.tensor(log_std).exp()
+    w = torch.linspace(-4, 4, 1601)
+    density = torch.exp(-0.5 * ((w - mean) / std) ** 2)  # peak scaled to 1, so that it fits at any std
+    axes.fill_between(w, density, color=BLUE, alpha=0.25, linewidth=0)
+    axes.plot(w, density, color=BLUE)
+    axes.set(xlim=(-4, 4), ylim=(0, 1.3), yticks=[], ylabel="density")
+    label = f"mean {mean:.1f},  std = exp({log_std:.1f}) = {std:.2f}".replace("-", "−")
+    axes.text(0.5, 0.9, label, transform=axes.transAxes, ha="center", fontsize=10, color=BLUE)
+
+
+def _noise() -> tuple[Tensor, Tensor]:
+    noise = torch.randn(2, DRAWS, generator=torch.Generator().manual_seed(0))
+    return noise[0], noise[1]
+
+
+def _draw_lines(axes: Axes, mean: float, log_std: float) -> None:
+    epsilon_w, epsilon_b = _noise()
+    weights = mean + torch.tensor(log_std).exp() * epsilon_w[:LINES]
+    biases = BIAS_MEAN + BIAS_STD * epsilon_b[:LINES]
+    x = torch.tensor([-3.0, 3.0])
+    axes.plot(x, (weights[:, None] * x + biases[:, None]).T, color=BLUE, alpha=0.35, linewidth=1)
+    axes.axvline(READ_AT, color=ORANGE, linewidth=2, linestyle="--")
+    axes.set(xlim=(-3, 3), ylim=(-8, 8), ylabel="output y")
+
+
+def _draw_outputs(axes: Axes, mean: float, log_std: float) -> None:
+    epsilon_w, epsilon_b = _noise()
+    weights = mean + torch.tensor(log_std).exp() * epsilon_w
+    y = weights * READ_AT + BIAS_MEAN + BIAS_STD * epsilon_b
+    counts, edges = torch.histogram(y, bins=64, range=(-8.0, 8.0))
+    axes.stairs(counts / counts.max(), edges, orientation="horizontal", fill=True, color=ORANGE)
+    axes.set(ylim=(-8, 8), yticklabels=[], xlim=(0, 1.1), xticks=[])
+    label = f"mean {y.mean():.1f}\nstd {y.std():.2f}".replace("-", "−")
+    height, align = (0.04, "bottom") if y.mean() >= 0 else (0.96, "top")  # where the histogram isn't
+    axes.text(0.97, height, label, transform=axes.transAxes, ha="right", va=align, fontsize=10)
+
+
+# --- Functions of one input ---------------------------------------------------------------------------------
+
+
+def _draw_cars(axes: Axes, train: Dataset, limit: float, *unseen: Dataset) -> None:
+    for cars in unseen:
+        axes.scatter(cars.column("horsepower"), cars.y, s=9, color="#9A9A9A", linewidth=0, zorder=2)
+    axes.scatter(train.column("horsepower"), train.y, s=26, color="black", edgecolor="white", linewidth=0.6, zorder=5)
+    axes.axvline(limit, color=GREY, linewidth=1, linestyle=":")
+    axes.set(xlim=(40, 235), ylim=(0, 50), xlabel="horsepower [hp]")
+
+
+@style()
+def plain_networks(train: Dataset, limit: float, grid: Tensor, curves: Tensor) -> Figure:
+    """The cars, and the curve of each of three ordinary networks. curves: (3, G), over the G points of grid."""
+    figure, axes = subplots(size=(9.0, 4.2))
+    _draw_cars(axes, train, limit)
+    for number, (curve, colour) in enumerate(zip(curves, (BLUE, VERMILLION, GREEN), strict=True), start=1):
+        axes.plot(grid, curve, color=colour)
+        label_line(axes, f"network {number}", 231, float(curve[-1]) + 0.6, colour, ha="right", va="bottom")
+    axes.set(ylabel="fuel economy [miles per gallon]")
+    axes.text(limit - 2, 48.5, "trained on cars up to here", ha="right", va="top", color=GREY)
+    axes.text(limit + 2, 48.5, "no data", ha="left", va="top", color=GREY)
+    return figure
+
+
+@style()
+def sampled_functions(
+    train: Dataset,
+    unseen: Sequence[Dataset],
+    limit: float,
+    grid: Tensor,
+    functions: Mapping[str, Tensor],
+    noise_std: float,
+) -> Figure:
+    """Draws of the learned function, a panel per entry of `functions`: its title, and (S, G) draws over the grid.
+
+    noise_std [miles per gallon]: how far single cars scatter about the function; widens the pale band.
+    """
+    figure, panels = subplots(1, len(functions), size=(10.0, 4.4), sharey=True)
+    for axes, (title, draws) in zip(panels, functions.items(), strict=True):
+        _draw_cars(axes, train, limit, *unseen)
+        mean, std = draws.mean(dim=0), draws.std(dim=0)
+        total = (std**2 + noise_std**2).sqrt()
+        axes.fill_between(grid, mean - 2 * total, mean + 2 * total, color=BLUE, alpha=0.12, linewidth=0)
+        axes.fill_between(grid, mean - 2 * std, mean + 2 * std, color=BLUE, alpha=0.22, linewidth=0)
+        axes.plot(grid, draws[:15].T, color=BLUE, linewidth=0.7, alpha=0.6)
+        axes.plot(grid, mean, color=VERMILLION, linewidth=2.5)
+        axes.set_title(title)
+    panels[0].set(ylabel="fuel economy [miles per gallon]")
+    return figure
+
+
+# --- log_std ------------------------------------------------------------------------------------------------
+
+
+@style()
+def log_std_histories(histories: Mapping[str, Tensor], every: int) -> Figure:
+    """How log_std moves in training: a panel per run, and the values at the start and at the end side by side.
+
+    histories: a title for each run, and its log_stds, (T, W): one row per `every` steps, one column per weight.
+    """
+    widths = (3.0,) * len(histories) + (2.4,)
+    figure, panels = subplots(1, len(widths), size=(10.0, 4.4), sharey=True, width_ratios=widths)
+    start = float(next(iter(histories.values()))[0].mean())
+    colours = dict(zip(histories, (BLUE, VERMILLION, GREEN, PURPLE), strict=False))
+    for axes, (title, history) in zip(panels, histories.items(), strict=False):
+        steps = torch.arange(len(history)) * every
+        axes.plot(steps, history, color=colours[title], linewidth=0.7, alpha=0.45)
+        axes.plot(steps, history.mean(dim=1), color="black", linewidth=2.5)
+        axes.set(title=title, xlabel="training step")
+        axes.title.set_color(colours[title])
+    panels[0].set(ylabel="log_std of each weight and bias")
+    _draw_ends(panels[-1], histories, colours, start)
+    return figure
+
+
+def _draw_ends(axes: Axes, histories: Mapping[str, Tensor], colours: Mapping[str, str], start: float) -> None:
+    ends = torch.cat([history[-1] for history in histories.values()])
+    low, high = float(ends.min()) - 0.2, float(ends.max()) + 0.2
+    for title, history in histories.items():
+        counts, edges = torch.histogram(history[-1], bins=30, range=(low, high))
+        axes.stairs(counts, edges, orientation="horizontal", fill=True, color=colours[title], alpha=0.85)
+    axes.axhline(start, color="black", linewidth=1.5, linestyle="--")
+    axes.set(title="start and end", xlabel="number of weights")
+    label_line(axes, "all start here", axes.get_xlim()[1], start, "black", ha="right", va="center", fontsize=10)

@@ -1,0 +1,159 @@
+"""Where the course's files lie, how notebooks are read and written, and how their cells are told apart: what
+the build, the command line and grading all need to know of a notebook. It may not import the checks, the
+build or torch, and loads nbformat, which takes a second, only when it needs it.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import json
+import re
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from nbformat import NotebookNode
+
+ROLES = ("setup", "exercise", "check", "experiment", "figure")
+"""The tags of which every code cell of a lesson carries exactly one."""
+
+METADATA_KEY = "bnn_course"
+"""Under this key of a notebook's metadata the build leaves its mark."""
+
+
+class LessonFileError(Exception):
+    """A file or a lesson that isn't what it should be; the message is one line that also says what to do."""
+
+
+@dataclass(frozen=True)
+class Course:
+    """The folder that holds `lessons/` and `solutions/`."""
+
+    root: Path = Path(__file__).resolve().parents[1]
+
+    @property
+    def lessons(self) -> Path:
+        return self.root / "lessons"
+
+    @property
+    def solutions(self) -> Path:
+        return self.root / "solutions"
+
+    @property
+    def kept(self) -> Path:
+        """Where the build puts a learner's notebook before it writes a new one in its place."""
+        return self.lessons / ".kept"
+
+    def names(self) -> list[str]:
+        """The lessons in order, as in "03_bayesian_linear": one for each source."""
+        return sorted(path.stem for path in self.solutions.glob("[0-9][0-9]_*.py"))
+
+    def source(self, lesson: str) -> Path:
+        return self.solutions / f"{lesson}.py"
+
+    def learner_notebook(self, lesson: str) -> Path:
+        return self.lessons / f"{lesson}.ipynb"
+
+    def solved_notebook(self, lesson: str) -> Path:
+        return self.solutions / f"{lesson}.ipynb"
+
+    def find(self, lesson: str) -> str:
+        """The full name of a lesson given as its name, its number, its topic or the path of its notebook.
+
+        Raises LessonFileError, which lists the lessons, where there is none.
+        """
+        wanted = Path(lesson).name.removesuffix(".ipynb")
+        for name in self.names():
+            number, _, topic = name.partition("_")
+            if wanted in (name, number, number.lstrip("0") or "0", topic):
+                return name
+        known = ", ".join(self.names()) or f"none in {self.solutions}"
+        raise LessonFileError(f"there is no lesson {lesson!r}; the lessons are: {known}")
+
+    def shown(self, path: Path) -> str:
+        """The path as a person would write it: inside the course, from its root."""
+        return path.relative_to(self.root).as_posix() if path.is_relative_to(self.root) else str(path)
+
+
+def read_notebook(path: Path) -> NotebookNode:
+    """The notebook, in format 4. Raises LessonFileError where the file is missing or holds no notebook."""
+    import nbformat
+
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+        with warnings.catch_warnings():  # an older format is no reason to bother anyone
+            warnings.simplefilter("ignore")
+            notebook = nbformat.reads(text, as_version=4)
+    except FileNotFoundError:
+        raise LessonFileError(f"{path} does not exist; give a notebook's path or a lesson's name") from None
+    except OSError as error:
+        raise LessonFileError(f"{path} can't be read: {error.strerror}; give a notebook's path") from None
+    except Exception:  # json, unicode and nbformat each have their own; all mean the same to the reader
+        notebook = None
+    if not isinstance(notebook, nbformat.NotebookNode) or not isinstance(notebook.get("cells"), list):
+        raise LessonFileError(f"{path} is not a notebook; give a file that JupyterLab saved")
+    return notebook
+
+
+def notebook_text(notebook: NotebookNode) -> str:
+    """The one text that a notebook has: equal notebooks give equal text. Raises ValidationError."""
+    import nbformat
+
+    nbformat.validate(notebook)
+    return str(nbformat.writes(notebook)) + "\n"
+
+
+def write_file(path: Path, content: str) -> None:
+    """Writes all of it or nothing, so that an interruption leaves the old file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.part")
+    part.write_text(content, encoding="utf-8", newline="\n")
+    part.replace(path)
+
+
+def role(cell: NotebookNode) -> str | None:
+    """The one of ROLES that the cell is tagged with; None for text, and for a learner's own cell."""
+    tags = cell.metadata.get("tags", []) if cell.cell_type == "code" else []
+    return next((tag for tag in tags if tag in ROLES), None)
+
+
+def cells_with_role(notebook: NotebookNode, wanted: str) -> Iterator[NotebookNode]:
+    return (cell for cell in notebook.cells if role(cell) == wanted)
+
+
+def defined_names(source: str) -> list[str]:
+    """The functions and classes that the code defines at its top level. Raises SyntaxError."""
+    definitions = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+    return [node.name for node in ast.parse(source).body if isinstance(node, definitions)]
+
+
+def snake_case(name: str) -> str:
+    """`BayesianLinear` as `bayesian_linear`."""
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
+
+
+def content_digest(notebook: NotebookNode) -> str:
+    """A digest of all that a person writes in a notebook: each cell's kind and text, and not its outputs."""
+    content = [(cell.cell_type, cell.source) for cell in notebook.cells]
+    return hashlib.sha256(json.dumps(content).encode()).hexdigest()
+
+
+def mark_as_built(notebook: NotebookNode, lesson: str) -> None:
+    """Records what the build wrote, by which `is_edited` sees whether anyone has changed it since."""
+    notebook.metadata[METADATA_KEY] = {"lesson": lesson, "digest": content_digest(notebook)}
+
+
+def build_mark(notebook: NotebookNode) -> dict[str, Any] | None:
+    """What `mark_as_built` left, the lesson and the digest; None for a notebook that no build wrote."""
+    mark = notebook.metadata.get(METADATA_KEY)
+    return mark if isinstance(mark, dict) else None
+
+
+def is_edited(notebook: NotebookNode) -> bool:
+    """Whether the notebook holds anything that the build didn't write, outputs aside."""
+    mark = build_mark(notebook)
+    return mark is None or mark.get("digest") != content_digest(notebook)
