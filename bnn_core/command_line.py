@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from tqdm import tqdm
 
+from bnn_core.classroom.grade_command import grade
 from bnn_core.lesson_files import Course, LessonFileError
 
 if TYPE_CHECKING:
@@ -191,3 +192,6 @@ def build(course: Course, lessons: tuple[str, ...], only_check: bool, force: boo
 def bar(items: Sequence[str], description: str) -> tqdm[str]:
     """The items, with a bar that moves as they are taken; no bar where nobody watches."""
     return tqdm(items, desc=description, unit="lesson", leave=False, disable=None, bar_format=BAR)
+
+
+main.add_command(grade)

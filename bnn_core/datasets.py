@@ -178,9 +178,7 @@ def mnist() -> Dataset:
     )
 
 
-def blundell_curve(
-    size: int, seed: int = 0, low: float = 0.0, high: float = 0.5, noise_std: float = 0.02
-) -> Dataset:
+def blundell_curve(size: int, seed: int = 0, low: float = 0.0, high: float = 0.5, noise_std: float = 0.02) -> Dataset:
     """y = x + 0.3 sin(2π(x + ε)) + 0.3 sin(4π(x + ε)) + ε, x uniform from low to high, ε ~ N(0, noise_std²).
 
     size: the number of examples, at least 1.

@@ -91,7 +91,9 @@ class HiddenLayer(Distribution):
         else:
             preactivation = sample_preactivation(self.X, self.A_mean, self.A_scale, sample_shape)
         activation = self.non_linearity(preactivation)
-        return F.pad(activation, (0, 1), value=1.0) if self.include_hidden_bias else activation
+        if not self.include_hidden_bias:
+            return activation
+        return torch.cat([activation, activation.new_ones(*activation.shape[:-1], 1)], dim=-1)
 
     @property
     def KL(self) -> Tensor:  # noqa: N802

@@ -6,9 +6,7 @@ from torch import Tensor
 from bnn_core.gaussian import draw
 
 
-def sample_preactivation(
-    X: Tensor, A_mean: Tensor, A_scale: Tensor, sample_shape: tuple[int, ...] = ()
-) -> Tensor:
+def sample_preactivation(X: Tensor, A_mean: Tensor, A_scale: Tensor, sample_shape: tuple[int, ...] = ()) -> Tensor:
     """Draws of X·A for A ~ N(A_mean, A_scale²), as if every row of X had its own draw of A.
 
     A sum of independent Gaussians is Gaussian: element (b, h) has mean Σ_d X[b,d]·A_mean[d,h] and variance
@@ -21,9 +19,9 @@ def sample_preactivation(
     """
     check_weight_shapes(X, A_mean, A_scale)
     variance = X.square() @ A_scale.square()
-    # A row of zeros has variance zero, where a square root's slope is infinite and the gradient would be NaN.
-    # The smallest normal number in its place has a finite slope, and clamp_min passes no gradient on.
-    std = variance.clamp_min(torch.finfo(variance.dtype).tiny).sqrt()
+    # A row of zeros has variance zero, where a square root's slope is infinite and the gradient would be NaN. The
+    # smallest normal number changes no other variance, and gives this one a slope that is finite.
+    std = (variance + torch.finfo(variance.dtype).tiny).sqrt()
     return draw(X @ A_mean, std, sample_shape)
 
 
@@ -32,8 +30,6 @@ def check_weight_shapes(X: Tensor, A_mean: Tensor, A_scale: Tensor) -> None:
     if A_mean.dim() != 2:
         raise ValueError(f"A_mean must have shape (D, H), not {tuple(A_mean.shape)}")
     if A_scale.shape != A_mean.shape:
-        raise ValueError(
-            f"A_scale must have the shape of A_mean, {tuple(A_mean.shape)}, not {tuple(A_scale.shape)}"
-        )
+        raise ValueError(f"A_scale must have the shape of A_mean, {tuple(A_mean.shape)}, not {tuple(A_scale.shape)}")
     if X.dim() == 0 or X.shape[-1] != A_mean.shape[0]:
         raise ValueError(f"X must have shape (…, {A_mean.shape[0]}) to fit A_mean, not {tuple(X.shape)}")

@@ -1,14 +1,15 @@
 # %% [markdown]
 # # 03 · A layer whose weights are distributions
 #
-# An ordinary linear layer stores one number for each weight, and acts as if that number were certain.
-# What does a layer look like that stores *how sure it is* of each weight, and lets this show in its output?
+# An ordinary linear layer stores one number for each weight, and acts as if that number were certain. What does
+# a layer look like that stores *how sure it is* of each weight, and lets this show in its output?
 #
-# **Time:** about 60 minutes. **Difficulty:** ●●●○○. You write one class with three methods, about fifteen lines in all.
+# **Time:** about 60 minutes. **Difficulty:** ●●●○○. You write one class with three methods, about fifteen lines
+# in all.
 #
-# **You need:** PyTorch's `nn.Module` and `nn.Parameter`, and how a training loop works. Two ideas come from earlier lessons:
-# drawing a Gaussian number so that gradients pass through (lesson 01), and the KL divergence (lesson 02).
-# Both are explained again here, briefly. You don't have to have solved those lessons.
+# **You need:** PyTorch's `nn.Module` and `nn.Parameter`, and how a training loop works. Two ideas come from
+# earlier lessons: drawing a Gaussian number so that gradients pass through (lesson 01), and the KL divergence
+# (lesson 02). Both are explained again here, briefly. You don't have to have solved those lessons.
 
 # %% tags=["setup"]
 import sys
@@ -28,11 +29,12 @@ _ = torch.manual_seed(0)
 # %% [markdown]
 # ## Three networks that cannot say "I don't know"
 #
-# Here is a small, real problem: predict a car's fuel economy, in miles per gallon, from the power of its engine, in horsepower.
-# The data are cars of the 1970s (the Auto MPG data set).
-# We keep 40 cars of at most 110 horsepower for training. Weaker cars that are left over, and all stronger cars, are for testing.
+# Here is a small, real problem: predict a car's fuel economy, in miles per gallon, from the power of its
+# engine, in horsepower. The data are cars of the 1970s (the Auto MPG data set). We keep 40 weak cars, of at most 110
+# horsepower, for training. The other weak cars, and all stronger cars, are for testing.
 #
-# Networks learn best from numbers near 1. So we *standardise* both quantities: subtract the mean, divide by the standard deviation.
+# Networks learn best from numbers near 1. So we *standardise* both quantities: subtract the mean, divide by the
+# standard deviation.
 
 # %% tags=["setup"]
 LIMIT = 110  # horsepower
@@ -58,7 +60,9 @@ print(f"{len(train_cars)} cars to train on, {len(test_cars)} weak and {len(stron
 print(f"x_train has shape {tuple(x_train.shape)}, y_train has shape {tuple(y_train.shape)}")
 
 # %% [markdown]
-# Let us train three ordinary networks on the same 40 cars. They differ in nothing but their random initial weights.
+# Let us train three ordinary networks on the same 40 cars. They differ in nothing but their random initial
+# weights.
+
 
 # %% tags=["figure"]
 def train_plain_network(seed):
@@ -82,27 +86,32 @@ show(
 for horsepower in (80, 200):
     answers = plain_curves[:, (grid - horsepower).abs().argmin()]
     print(f"At {horsepower} hp they say " + ", ".join(f"{answer:.1f}" for answer in answers) + " miles per gallon.")
+near_200 = (cars.column("horsepower") - 200).abs() <= 20
+print(f"Cars of 180 to 220 hp really manage {cars.y[near_200].mean():.1f} on average.")
 
 # %% [markdown]
-# Among the training cars, the three networks say nearly the same. Beyond the last training car they guess, and they guess differently.
-# Yet each of them states its guess as one exact number, in the same voice as before.
-# **Nothing in a single ordinary network tells you which of its answers are guesses.**
+# Among the training cars, the three networks say nearly the same. Beyond the last training car they guess, and
+# they guess differently. Yet each of them states its guess as one exact number, in the same voice as before.
+# Strong cars really do far worse than all three say. **Nothing in a single ordinary network tells you which of
+# its answers are guesses.**
 #
-# The three differ because many different weights fit the 40 cars about equally well. Training picked one set of weights and forgot the others.
-# So let us try not to forget them.
+# The three differ because many different weights fit the 40 cars about equally well. Training picked one set of
+# weights and forgot the others. So let us try not to forget them.
 
 # %% [markdown]
 # ## Move one weight
 #
-# Take the smallest linear layer there is: one input $x$, one output $y = w x + b$. Now the weight $w$ isn't one number.
-# Each time the layer is used, $w$ is *drawn* from a Gaussian (a bell curve) with the mean `weight_mean` and the standard deviation `exp(weight_log_std)`.
-# The bias $b$ is drawn as well; here it always has mean 0 and standard deviation 0.3.
+# Take the smallest linear layer there is: one input $x$, one output $y = w x + b$. Now the weight $w$ isn't one
+# number. Each time the layer is used, $w$ is *drawn* from a Gaussian (a bell curve) with the mean `weight_mean`
+# and the standard deviation `exp(weight_log_std)`. The bias $b$ is drawn as well; here it always has mean 0 and
+# standard deviation 0.3.
 #
 # Move the two sliders. Before you do, guess:
 #
 # - What does `weight_log_std` change in the middle picture, and what does `weight_mean`?
 # - Where on the $x$ axis does the uncertainty of $w$ not matter at all?
-# - How small must `weight_log_std` be before you can no longer tell the layer from an ordinary one with a noisy bias?
+# - How small must `weight_log_std` be before you can no longer tell the layer from an ordinary one with a noisy
+#   bias?
 
 # %% tags=["figure"]
 figures.weight_slider()
@@ -116,12 +125,13 @@ show(
     alt="Three rows, one for each setting of a weight: its density, 30 lines y = w·x + b, and the spread of y at x = 2."
     " With log_std −3 the lines lie almost on each other; with −1 they fan out from x = 0; with 0 the fan is wide,"
     " and some lines rise while others fall.",
-    caption="Left: the weight's distribution. Middle: 30 draws of the layer. Right: 4,000 draws of its output at x = 2.",
+    caption="Left: the weight's distribution. Middle: 30 draws of the layer. Right: 4,000 draws of y at x = 2.",
 )
 
 # %% [markdown]
-# One weight with a spread turns one line into a fan of lines. The fan is narrow near $x = 0$, and it widens as $x$ moves away from 0 on either side.
-# This is what the ordinary networks lacked: a way to give *several* answers, more alike in some places than in others.
+# One weight with a spread turns one line into a fan of lines. The fan is narrow near $x = 0$, and it widens as
+# $x$ moves away from 0 on either side. This is what the ordinary networks lacked: a way to give *several*
+# answers, more alike in some places than in others.
 
 # %% [markdown]
 # ## The idea: store a distribution, draw a weight
@@ -129,22 +139,25 @@ show(
 # A **Bayesian linear layer** does what `nn.Linear` does, with three changes.
 #
 # 1. **It stores two numbers per weight in place of one**: a mean, and the logarithm of a standard deviation.
-#    Why the logarithm? A standard deviation must be positive. Its logarithm may be any number, so the optimiser can move it freely, and
-#    $\exp(\cdot)$ always gives back something positive.
-# 2. **Each forward pass draws fresh weights**, and uses them as an ordinary layer would. Two passes with the same input give two different outputs.
-#    The drawn weights are used once and thrown away.
-# 3. **It can say how far it has moved from what it believed before it saw data.** That belief is the *prior*: each weight is Gaussian with
-#    mean 0 and standard deviation 1. The distance is the *KL divergence*, a single number that is 0 when the layer still believes exactly the prior, and
-#    grows as it commits itself.
+#    Why the logarithm? A standard deviation must be positive. Its logarithm may be any number, so the optimiser
+#    can move it freely, and $\exp(\cdot)$ always gives back something positive.
+# 2. **Each forward pass draws fresh weights**, and uses them as an ordinary layer would. Two passes with the
+#    same input give two different outputs. The drawn weights are used once and thrown away.
+# 3. **It can say how far it has moved from what it believed before it saw data.** That belief is the *prior*:
+#    each weight is Gaussian with mean 0 and standard deviation 1. The distance is the *KL divergence*, a single
+#    number that is 0 when the layer still believes exactly the prior, and grows as it commits itself.
 #
 # Training changes the stored means and log standard deviations, not the drawn weights. It is a tug of war:
 #
-# - the **task loss** wants weights that fit the data in every draw; randomness makes the fit worse, so it pulls the standard deviations *down*;
-# - the **KL divergence** charges for being more certain than the prior, so it pulls the standard deviations *up*, and the means towards 0.
+# - the **task loss** wants weights that fit the data in every draw; randomness makes the fit worse, so it pulls
+#   the standard deviations *down*;
+# - the **KL divergence** charges for being more certain than the prior, so it pulls the standard deviations
+#   back *up* towards the prior's, and the means towards 0.
 #
-# A weight that the data need comes out narrow. A weight that the data say nothing about stays as wide as the prior.
-# Training with this sum is called **Bayes by Backprop** [1]. It is a kind of *variational inference*: we don't compute the exact distribution
-# of the weights given the data (the *posterior*), we look for the best one among a simple kind, here independent Gaussians.
+# A weight that the data need comes out narrow. A weight that the data say nothing about stays as wide as the
+# prior. Training with this sum is called **Bayes by Backprop** [1]. It is a kind of *variational inference*: we
+# don't compute the exact distribution of the weights given the data (the *posterior*), we look for the best one
+# among a simple kind, here independent Gaussians.
 
 # %% [markdown]
 # ## The mathematics
@@ -158,18 +171,20 @@ show(
 # | $S$ | `weight_log_std` | $(O, I)$ | the logarithms of their standard deviations, learned |
 # | $m$ | `bias_mean` | $(O,)$ | the means of the biases, learned |
 # | $s$ | `bias_log_std` | $(O,)$ | the logarithms of their standard deviations, learned |
-# | $E,\ e$ | `epsilon` | $(O, I)$, $(O,)$ | noise: every element drawn independently from $\mathcal N(0, 1)$, anew in every forward pass |
+# | $E,\ e$ | `epsilon` | $(O, I)$, $(O,)$ | independent draws from $\mathcal N(0, 1)$, new in every pass |
 # | $W,\ b$ | | $(O, I)$, $(O,)$ | the weights and biases drawn for this pass |
 # | $y$ | | $(B, O)$ | the output |
 #
 # The shape $(O, I)$, outputs first, is how `nn.Linear` stores its weight.
 #
-# **Drawing weights.** We don't ask for a draw from $\mathcal N(M, \exp(S)^2)$ directly. We draw noise that depends on nothing, then shift and stretch it:
+# **Drawing weights.** We don't ask for a draw from $\mathcal N(M, \exp(S)^2)$ directly. We draw noise that
+# depends on nothing, then shift and stretch it:
 #
 # $$W = M + \exp(S) \odot E, \qquad b = m + \exp(s) \odot e$$
 #
-# ($\odot$ multiplies element by element.) The result has the right distribution, and it is an ordinary differentiable function of $M$ and $S$.
-# For one weight $w = \mu + \exp(\rho)\,\epsilon$ (so $\mu$ is an element of $M$, and $\rho$ the same element of $S$):
+# ($\odot$ multiplies element by element.) The result has the right distribution, and it is an ordinary
+# differentiable function of $M$ and $S$. For one weight $w = \mu + \exp(\rho)\,\epsilon$ (so $\mu$ is an
+# element of $M$, and $\rho$ the same element of $S$):
 #
 # $$\frac{\partial w}{\partial \mu} = 1, \qquad \frac{\partial w}{\partial \rho} = \exp(\rho)\,\epsilon$$
 #
@@ -181,20 +196,30 @@ show(
 #
 # Its mean and variance, over draws, explain the fan that you saw. For one row of $x$ and output number $o$:
 #
-# $$\mathbb E[y_o] = \sum_{i=1}^{I} x_i M_{oi} + m_o, \qquad \operatorname{Var}[y_o] = \sum_{i=1}^{I} x_i^2 \exp(2 S_{oi}) + \exp(2 s_o)$$
+# $$
+# \mathbb E[y_o] = \sum_{i=1}^{I} x_i M_{oi} + m_o, \qquad
+# \operatorname{Var}[y_o] = \sum_{i=1}^{I} x_i^2 \exp(2 S_{oi}) + \exp(2 s_o)
+# $$
 #
-# **The KL divergence** of one weight's distribution $q = \mathcal N(\mu, \sigma^2)$, where $\sigma = \exp(\rho)$, from the prior $p = \mathcal N(0, 1)$:
+# **The KL divergence** of one weight's distribution $q = \mathcal N(\mu, \sigma^2)$, where
+# $\sigma = \exp(\rho)$, from the prior $p = \mathcal N(0, 1)$:
 #
 # $$\mathrm{KL}(q \,\|\, p) = \tfrac12 \left(\mu^2 + \sigma^2 - 1 - 2 \log \sigma\right)$$
 #
-# The weights and biases are independent, so the layer's KL is the **sum** of this over all $O \cdot I$ weights and all $O$ biases: one number.
+# The weights and biases are independent, so the layer's KL is the **sum** of this over all $O \cdot I$ weights
+# and all $O$ biases: one number.
 #
-# **The total loss** on $N$ training examples with targets $t_n$ and Gaussian noise of standard deviation $\tau$ (how far a target typically lies from the true curve):
+# **The total loss** on $N$ training examples with targets $t_n$ and Gaussian noise of standard deviation $\tau$
+# (how far a target typically lies from the true curve):
 #
-# $$\text{total} = \underbrace{\sum_{n=1}^{N} \frac{(t_n - y_n)^2}{2\tau^2}}_{\text{task loss}} + \underbrace{\mathrm{KL}}_{\text{once}}$$
+# $$
+# \text{total} = \underbrace{\sum_{n=1}^{N} \frac{(t_n - y_n)^2}{2\tau^2}}_{\text{task loss}}
+# + \underbrace{\mathrm{KL}}_{\text{once}}
+# $$
 #
-# The task loss is $-\log$ of the probability of the targets, without a constant. It is a **sum over the whole training set**, and the KL is counted **once** for the whole training set.
-# We look at the scaling again below, because it is where most people slip.
+# The task loss is $-\log$ of the probability of the targets, without a constant. It is a **sum over the whole
+# training set**, and the KL is counted **once** for the whole training set. We look at the scaling again below,
+# because it is where most people slip.
 
 # %% [markdown]
 # ## Your turn: write the layer
@@ -202,10 +227,13 @@ show(
 # Fill in the three methods. The numbered comments are the steps.
 #
 # - Start the means small and random, as `nn.Linear` does, for example `torch.randn(...) * 0.1`.
-# - Start every log_std at $-3$. The standard deviation is then $\exp(-3) \approx 0.05$: visible, but too small to drown the means.
-# - You need nothing but `torch` and `F.linear`. If you like, you may use what the earlier lessons built: `from bnn_core import sample_gaussian, gaussian_kl`.
+# - Start every log_std at $-3$. The standard deviation is then $\exp(-3) \approx 0.05$: visible, but too small
+#   to drown the means.
+# - You need nothing but `torch` and `F.linear`. If you like, you may use what the earlier lessons built:
+#   `from bnn_core import sample_gaussian, gaussian_kl`.
 #
 # When you think a part is right, run the check below it. You can run it as often as you like.
+
 
 # %% tags=["exercise"]
 class BayesianLinear(nn.Module):
@@ -259,20 +287,27 @@ class BayesianLinear(nn.Module):
         return weight_kl + bias_kl
         ### END SOLUTION
 
+
 # %% [markdown]
 # <details><summary>Hint 1: which tools?</summary>
 #
-# - A tensor that the optimiser should train must be wrapped: `self.name = nn.Parameter(some_tensor)`. There are four of them.
-# - `torch.randn_like(tensor)` gives standard normal noise in the shape of a tensor. Call it *inside* `forward`, so that every pass gets new noise. Weights and biases each need their own.
-# - In code, $\sigma = \exp(\rho)$ is `torch.exp(log_std)`, and $\log \sigma$ is simply `log_std`: you never need to take a logarithm.
+# - A tensor that the optimiser should train must be wrapped: `self.name = nn.Parameter(some_tensor)`. There are
+#   four of them.
+# - `torch.randn_like(tensor)` gives standard normal noise in the shape of a tensor. Call it *inside* `forward`,
+#   so that every pass gets new noise. Weights and biases each need their own.
+# - In code, $\sigma = \exp(\rho)$ is `torch.exp(log_std)`, and $\log \sigma$ is simply `log_std`: you never
+#   need to take a logarithm.
 #
 # </details>
 #
 # <details><summary>Hint 2: the steps, one by one</summary>
 #
-# - `__init__`: the weights have shape `(out_features, in_features)`, the biases `(out_features,)`. `torch.full(shape, -3.0)` makes a tensor filled with −3.
-# - `forward`: first `epsilon`, then `mean + torch.exp(log_std) * epsilon`; once for the weights, once for the biases; then the line that the comment gives you.
-# - `kl_divergence`: write the formula for a whole tensor, then `.sum()`. The variance $\sigma^2$ is `torch.exp(2 * log_std)`. Add the two sums.
+# - `__init__`: the weights have shape `(out_features, in_features)`, the biases `(out_features,)`.
+#   `torch.full(shape, -3.0)` makes a tensor filled with −3.
+# - `forward`: first `epsilon`, then `mean + torch.exp(log_std) * epsilon`; once for the weights, once for the
+#   biases; then the line that the comment gives you.
+# - `kl_divergence`: write the formula for a whole tensor, then `.sum()`. The variance $\sigma^2$ is
+#   `torch.exp(2 * log_std)`. Add the two sums.
 #
 # </details>
 #
@@ -309,8 +344,8 @@ check(BayesianLinear)
 # %% [markdown]
 # ## A first look at your layer
 #
-# Before training, look at the four things that you should be able to say about it:
-# the output has the right shape, two passes differ, the KL is one number, and the total loss sends gradients to all four parameters.
+# Before training, look at the four things that you should be able to say about it: the output has the right
+# shape, two passes differ, the KL is one number, and the total loss sends gradients to all four parameters.
 
 # %% tags=["experiment"]
 layer = BayesianLinear(in_features=3, out_features=2)
@@ -318,24 +353,27 @@ x = torch.randn(5, 3)
 target = torch.randn(5, 2)
 
 print("output shape:  ", tuple(layer(x).shape))
-print("one pass:      ", layer(x)[0].tolist())
-print("the next pass: ", layer(x)[0].tolist())
-print("KL divergence: ", layer.kl_divergence().item(), " with shape", tuple(layer.kl_divergence().shape))
+for when in ("one pass:      ", "the next pass: "):
+    print(when, [round(value, 4) for value in layer(x)[0].tolist()], "for the first row")
+print(f"KL divergence:  {layer.kl_divergence().item():.2f}, a tensor of shape", tuple(layer.kl_divergence().shape))
 
 task_loss = 0.5 * ((target - layer(x)) ** 2).sum()
 total_loss = task_loss + layer.kl_divergence()
 total_loss.backward()
-print("total loss:    ", total_loss.item())
+print(f"total loss:     {total_loss.item():.2f}")
 for name, parameter in layer.named_parameters():
     print(f"gradient of {name:15} shape {tuple(parameter.grad.shape)}, largest {parameter.grad.abs().max():.2f}")
 
 # %% [markdown]
 # ## Train it on the cars
 #
-# Now build a network from *your* layer: two of them, with a tanh between. Its KL divergence is the sum of its layers' KL divergences.
+# Now build a network from *your* layer: two of them, with a tanh between. Its KL divergence is the sum of its
+# layers' KL divergences.
 #
-# The task loss needs $\tau$, the noise: how far cars scatter about the curve. We can measure it, because many cars share a horsepower. Such cars get the same input, so
-# no function of horsepower can tell them apart, and their spread about their own average is noise. We take $\tau$ as known here.
+# The task loss needs $\tau$, the noise: how far cars scatter about the curve. We can measure it, because many
+# cars share a horsepower. Such cars get the same input, so no function of horsepower can tell them apart, and
+# their spread about their own average is noise. We take $\tau$ as known here.
+
 
 # %% tags=["experiment"]
 class Network(nn.Module):
@@ -357,13 +395,14 @@ same_power = [cars.y[cars.column("horsepower") == power] for power in cars.colum
 deviations = torch.cat([economy - economy.mean() for economy in same_power])
 noise_mpg = (deviations.square().sum() / (len(cars) - len(same_power))).sqrt()
 noise_std = noise_mpg / scale_y.std
-print(f"Cars of equal horsepower scatter by {noise_mpg:.1f} miles per gallon, which is {noise_std:.2f} in standardised units.")
+print(f"Cars of equal horsepower scatter by {noise_mpg:.1f} miles per gallon: {noise_std:.2f} in standardised units.")
 
 # %% [markdown]
 # The training loop is the usual one. The one new thing is the line that makes the total loss.
 #
-# To make your pictures comparable with the text, every run starts from the same kind of initial values, whatever your `__init__` chose. The loop also
-# writes down all log_stds every 20 steps. `kl_weight` is 1, as the mathematics says, except where we do it wrong on purpose.
+# To make your pictures comparable with the text, every run starts from the same kind of initial values,
+# whatever your `__init__` chose. The loop also writes down all log_stds every 20 steps. `kl_weight` is 1, as
+# the mathematics says, except where we do it wrong on purpose.
 
 # %% tags=["experiment"]
 STEPS, EVERY = 1500, 20
@@ -407,8 +446,10 @@ history_without_kl = train(without_kl, "task loss only", kl_weight=0.0)
 # %% [markdown]
 # ## What it learned: not a curve, but many
 #
-# One forward pass over a whole grid of horsepowers uses one draw of the weights. So it gives one whole function. Two hundred passes give two hundred functions,
-# each of which the network holds to be possible. Their average is the prediction. Their spread is how unsure the network is of the function.
+# One forward pass over a whole grid of horsepowers uses one draw of the weights. So it gives one whole
+# function. Two hundred passes give two hundred functions, each of which the network holds to be possible. Their
+# average is the prediction. Their spread is how unsure the network is of the function.
+
 
 # %% tags=["experiment"]
 def draw_functions(network, horsepower, num_draws=200):
@@ -434,33 +475,41 @@ show(
         (test_cars, strong_cars),
         LIMIT,
         grid,
-        {"trained with the KL": draw_functions(with_kl, grid), "trained without the KL": draw_functions(without_kl, grid)},
+        {
+            "trained with the KL": draw_functions(with_kl, grid),
+            "trained without the KL": draw_functions(without_kl, grid),
+        },
         float(noise_mpg),
     ),
-    alt="Two panels of fuel economy against horsepower, each with 15 drawn functions, their average and a band. With the KL,"
-    " the functions differ from each other. Without it, they lie so close together that they look like one line.",
-    caption="Black: the 40 training cars. Grey: cars that the network has never seen. Thin blue: drawn functions. Red: their average."
-    " Darker band: ±2 standard deviations of the function. Pale band: the same with the cars' own noise.",
+    alt="Two panels of fuel economy against horsepower, each with 15 drawn functions, their average and a band. With"
+    " the KL, the functions differ from each other. Without it, they lie so close that they look like one line.",
+    caption="Thin blue lines: 15 drawn functions. Darker band: ±2 standard deviations of the drawn functions."
+    " Pale band: the same for a single car, its own noise included.",
 )
 
 powers = torch.tensor([60.0, 90.0, 200.0])
 print("Spread (standard deviation) of the drawn functions, in miles per gallon")
 for name, network in [("with the KL", with_kl), ("without the KL", without_kl)]:
     spread = draw_functions(network, powers).std(dim=0)
-    print(f"  {name:15}" + ",  ".join(f"{std:.1f} at {power:.0f} hp" for std, power in zip(spread, powers, strict=True)))
+    parts = [f"{std:.1f} at {power:.0f} hp" for std, power in zip(spread, powers, strict=True)]
+    print(f"  {name:15}" + ",  ".join(parts))
 print("Unseen cars inside the pale band (95 % is what it promises)")
 for name, network in [("with the KL", with_kl), ("without the KL", without_kl)]:
-    print(f"  {name:15}{inside_band(network, test_cars):.0%} of weak cars,  {inside_band(network, strong_cars):.0%} of strong cars")
+    weak, strong = inside_band(network, test_cars), inside_band(network, strong_cars)
+    print(f"  {name:15}{weak:.0%} of weak cars,  {strong:.0%} of strong cars")
 
 # %% [markdown]
 # Compare the two panels.
 #
-# - **With the KL** the drawn functions truly differ, and the band holds about as many unseen cars as it promises, the strong cars among them.
-# - **Without the KL** the draws lie almost on one another. The network has talked itself into one curve: beyond 110 horsepower it guesses, as the ordinary networks did,
-#   and doesn't say so.
+# - **With the KL** the drawn functions truly differ, and the band holds about as many unseen cars as it
+#   promises, the strong cars among them.
+# - **Without the KL** the draws lie almost on one another. The network has talked itself into one curve: beyond
+#   110 horsepower it guesses, as the ordinary networks did, and doesn't say so.
 #
-# Be fair to both. The spread with the KL is only a little larger beyond the data than among them, though there we know nothing: a network with *independent* Gaussian weights
-# is known to be too sure between and beyond the data [5]. And a wide band alone is no merit; what counts is that it is as wide as the errors are large.
+# Be fair to both. With the KL, the spread grows beyond the data, but not by much, though there we know nothing.
+# And the average is wrong for strong cars: only the band is honest about it. Independent Gaussian weights are a
+# simple kind of distribution, and can't express all the doubt that there should be [5]. Nor is a wide band a
+# merit in itself: it should be as wide as the errors are large.
 
 # %% [markdown]
 # ## Why log_std doesn't run to minus infinity
@@ -469,10 +518,8 @@ for name, network in [("with the KL", with_kl), ("without the KL", without_kl)]:
 
 # %% tags=["experiment"]
 show(
-    figures.log_std_histories(
-        {"task loss + KL": history_with_kl, "task loss only": history_without_kl}, every=EVERY
-    ),
-    alt="Three panels. With the KL, the log_stds rise from −3, spread out and settle below 0. Without it, all of them fall,"
+    figures.log_std_histories({"task loss + KL": history_with_kl, "task loss only": history_without_kl}, every=EVERY),
+    alt="Three panels. With the KL, the log_stds rise from −3, spread out and settle below 0. Without it, all fall,"
     " and are still falling at the end. The third panel shows the start, one line at −3, and the two groups at the end,"
     " above and below it.",
     caption="One thin line for each weight and bias; the thick black line is their average.",
@@ -485,40 +532,59 @@ for name, history in [("task loss + KL", history_with_kl), ("task loss only", hi
         print(f"{name:15}{row.mean():12.2f}{row.min():12.2f}{row.max():12.2f}   {when}")
 for name, network in [("task loss + KL", with_kl), ("task loss only", without_kl)]:
     print(f"KL divergence at the end, {name}: {network.kl_divergence().item():.0f}")
+back = (history_with_kl[-1] > -0.5).sum().item()
+print(f"With the KL, {back} of {history_with_kl.shape[1]} weights and biases end at log_std > -0.5, near the prior.")
 
 # %% [markdown]
-# With the KL, the log_stds climb away from their start, then stop: between half-way and the end their average hardly moves. Without the KL, they go down from the first step,
-# and they are still going down at the end. No number of steps would stop them, because nothing in the task loss ever pulls up.
+# With the KL, the log_stds climb away from their start, then stop: between half-way and the end their average
+# moves little. Without the KL, they go down from the first step, and they are still going down at the end. More
+# steps would carry them further down: the data are fitted best without any noise, and nothing else is asked.
+#
+# With the KL, two groups appear. Many weights have gone back to the prior, log_std close to 0: the network doesn't
+# need them. The others the data hold, and they stay narrower.
 #
 # The reason is in two derivatives. For one weight with $\sigma = \exp(\rho)$,
 #
-# $$\frac{\partial\, \mathrm{KL}}{\partial \rho} = \sigma^2 - 1, \qquad \frac{\partial\, \mathbb E[\text{task loss}]}{\partial \rho} \approx c\,\sigma^2,$$
+# $$
+# \frac{\partial\, \mathrm{KL}}{\partial \rho} = \sigma^2 - 1, \qquad
+# \frac{\partial\, \mathbb E[\text{task loss}]}{\partial \rho} \approx c\,\sigma^2,
+# $$
 #
-# where $c$ says how strongly the data hold on to this weight. (The second holds where the task loss is a parabola in the weight, of curvature $c$; for a linear layer it is exact.)
-# A gradient step moves $\rho$ *against* these. The task loss pulls $\rho$ down for every $\sigma$ when $c > 0$. The KL pulls it up with a force that approaches 1 as $\sigma \to 0$, while the task loss's pull dies out.
-# They balance at
+# where $c$ says how strongly the data hold on to this weight. (The second holds where the task loss is a
+# parabola in the weight, of curvature $c$; for a linear layer it is exact.) A gradient step moves $\rho$
+# *against* these. The task loss pulls $\rho$ down for every $\sigma$ when $c > 0$. The KL pulls it up with a
+# force that approaches 1 as $\sigma \to 0$, while the task loss's pull dies out. They balance at
 #
 # $$\sigma^2 = \frac{1}{1 + c}.$$
 #
-# So a weight on which the data have no hold ($c = 0$) returns to the prior's standard deviation, 1. A weight that they hold firmly gets narrow. None gets to zero.
+# So a weight on which the data have no hold ($c = 0$) returns to the prior's standard deviation, 1. A weight
+# that they hold firmly gets narrow. None gets to zero.
 #
-# **One caution.** In this little network every weight gets some gradient, so the average tells the story. In a large network many weights hardly get any: without the KL they simply stay
-# where they began, and the median over all weights shows nothing. Look at the lowest values then, and at the drawn functions.
+# **One caution.** In this little network every weight gets some gradient, so the average tells the story. In a
+# large network many weights hardly get any: without the KL they simply stay where they began, and the median
+# over all weights shows nothing. Look at the lowest values then, and at the drawn functions.
 
 # %% [markdown]
 # ## What goes wrong in practice
 #
-# **1. The two parts of the loss are scaled differently.** The most common mistake, and a silent one. The total loss is a sum over the *whole training set* plus *one* KL.
+# **1. The two parts of the loss are scaled differently.** The most common mistake, and a silent one. The total
+# loss is a sum over the *whole training set* plus *one* KL.
 #
-# - *KL averaged over the weights* (`.mean()` where `.sum()` belongs): the KL is then too weak, by a factor of the number of weights.
-# - *Task loss averaged over the examples* (`F.mse_loss` in its default setting) plus the full KL: the KL is then too strong, by a factor of the number of examples.
-# - *Mini-batches*: a batch of $B$ examples out of $N$ holds only a share of the task loss. Either multiply its sum by $N/B$ or, which comes to the same, the KL by $B/N$.
-#   If you don't, the KL counts once per batch, $N/B$ times too often. Lesson 04 trains that way.
+# - *KL averaged over the weights* (`.mean()` where `.sum()` belongs): the KL is then too weak, by a factor of
+#   the number of weights.
+# - *Task loss averaged over the examples* (`F.mse_loss` in its default setting) plus the full KL: the KL is
+#   then too strong, by a factor of the number of examples.
+# - *Mini-batches*: a batch of $B$ examples out of $N$ holds only a share of the task loss. Either multiply its
+#   sum by $N/B$ or, which comes to the same, the KL by $B/N$. If you don't, the KL counts once per batch, $N/B$
+#   times too often. Lesson 04 trains that way.
 #
-# **2. A start that is far off.** Start log_std at 0, and the first draws are mostly noise. Start it far below −3, and the layer looks deterministic until the KL has pulled
-# log_std up; the gradient that the *data* give for log_std is proportional to $\exp(\rho)$, so it can't help. With plain gradient descent this can take longer than you train.
+# **2. A start that is far off.** Start log_std at 0, and the first draws are mostly noise. Start it far below
+# −3, and the layer looks deterministic until the KL has pulled log_std up; the gradient that the *data* give
+# for log_std is proportional to $\exp(\rho)$, so it can't help. With plain gradient descent this can take
+# longer than you train.
 #
-# Let us measure both. Each row is one training run of the same length. Averaging the task loss over 40 cars has the same optimum as counting the KL 40 times, so `kl_weight` can stand for all these mistakes.
+# Let us measure both. Each row is one training run of the same length. Averaging the task loss over 40 cars has
+# the same optimum as counting the KL 40 times, so `kl_weight` can stand for all these mistakes.
 
 # %% tags=["experiment"]
 num_weights = log_stds(with_kl).numel()
@@ -541,23 +607,29 @@ for name, network in runs.items():
     error = root_mean_square(draws.mean(dim=0) - test_cars.y)
     spread = draw_functions(network, torch.tensor([90.0])).std().item()
     average = histories[name].mean(dim=1)
-    print(f"{name:36}{spread:8.1f}{error:19.1f}{inside_band(network, test_cars):12.0%}{average[half]:13.2f}{average[-1]:9.2f}")
+    covered = inside_band(network, test_cars)
+    print(f"{name:36}{spread:8.1f}{error:19.1f}{covered:12.0%}{average[half]:13.2f}{average[-1]:9.2f}")
 
 # %% [markdown]
-# Averaging the KL leaves hardly any spread: almost the same as no KL at all. Averaging the task loss does the opposite: the KL wins, the functions are nearly the prior's, wide and useless,
-# and the error grows. Neither raises an exception, and neither makes the training loss look strange.
+# Averaging the KL leaves hardly any spread: almost the same as no KL at all. Averaging the task loss does the
+# opposite: the KL wins, the functions are nearly the prior's, wide and useless, and the error grows. Neither
+# raises an exception, and neither makes the training loss look strange.
 #
-# The two other starts end up near the right answer, because Adam makes steps of about the same length however small a gradient is. Don't count on it with another optimiser, or with fewer steps.
+# The two other starts come near the right answer, though later: see their averages half-way. Adam helps them,
+# since its steps are about equally long however small a gradient is. Don't count on it with another optimiser,
+# or with fewer steps.
 #
-# **3. Predicting from one draw.** One forward pass is one opinion. Average the outputs of many passes. (For class probabilities: average the probabilities, not the logits.)
+# **3. Predicting from one draw.** One forward pass is one opinion. Average the outputs of many passes. (For
+# class probabilities: average the probabilities, not the logits.)
 #
-# **4. Expecting `eval()` to switch the noise off.** It doesn't, and it shouldn't: the draws *are* the prediction. In evaluation you want many of them.
-# `torch.no_grad()` is welcome, since you need no gradients.
+# **4. Expecting `eval()` to switch the noise off.** It doesn't, and it shouldn't: the draws *are* the
+# prediction. In evaluation you want many of them. `torch.no_grad()` is welcome, since you need no gradients.
 
 # %% tags=["experiment"]
 draws = draw_functions(with_kl, test_cars.column("horsepower"))
 single = [root_mean_square(draw - test_cars.y) for draw in draws]
-print(f"error of one draw:             {sum(single) / len(single):.2f} mpg on average, {min(single):.2f} to {max(single):.2f} over 200 draws")
+print(f"error of one draw:             {sum(single) / len(single):.2f} mpg on average", end=", ")
+print(f"{min(single):.2f} to {max(single):.2f} over {len(single)} draws")
 print(f"error of the average of draws: {root_mean_square(draws.mean(dim=0) - test_cars.y):.2f} mpg")
 
 with_kl.eval()
@@ -567,44 +639,57 @@ print(f"in eval() mode, two passes for a car of 90 hp: {first.item():.1f} and {s
 # %% [markdown]
 # ## Questions to think about
 #
-# **1.** You train with the KL, and for one weight log_std ends near 0 and the mean near 0. What does this tell you about the weight? Could you remove it?
+# **1.** You train with the KL, and for one weight log_std ends near 0 and the mean near 0. What does this tell
+# you about the weight? Could you remove it?
 #
 # <details><summary>Answer</summary>
 #
-# Its distribution is nearly the prior, $\mathcal N(0, 1)$: the data have taught the network nothing about it that was worth the KL. But don't simply set it to zero yet: it is still *noise*
-# in every forward pass, and other weights may have learned to cancel it or to pass it by. A weight after which the next weight is narrow around 0 does no harm either way.
-# Lesson 07 removes weights by their signal-to-noise ratio, $|\mu|/\sigma$, and measures what this costs.
+# Its distribution is nearly the prior, $\mathcal N(0, 1)$: the data have taught the network nothing about it
+# that was worth the KL. It carries no signal, only noise, so it is a good candidate for removal. Still, measure
+# it: the noise is part of what the network was trained with. Lesson 07 removes weights by their signal-to-noise
+# ratio, $|\mu|/\sigma$, and shows what this costs.
 #
 # </details>
 #
-# **2.** Suppose you had ten times as many cars, spread over the same horsepowers. What happens to the task loss, to the KL, and to the balance between them?
+# **2.** Suppose you had ten times as many cars, spread over the same horsepowers. What happens to the task
+# loss, to the KL, and to the balance between them?
 #
 # <details><summary>Answer</summary>
 #
-# The task loss is a sum over cars, so it grows tenfold, and with it the curvature $c$. The KL's formula is unchanged. The balance $\sigma^2 = 1/(1 + c)$ moves to smaller standard deviations:
-# more data, more certainty. With the *mean* of the task loss in place of the sum this would not happen; the layer would stay as unsure with a million cars as with forty.
+# The task loss is a sum over cars, so it grows tenfold, and with it the curvature $c$. The KL's formula is
+# unchanged. The balance $\sigma^2 = 1/(1 + c)$ moves to smaller standard deviations: more data, more certainty.
+# With the *mean* of the task loss in place of the sum this would not happen; the layer would stay as unsure
+# with a million cars as with forty.
 #
 # </details>
 #
-# **3.** A row of the input is all zeros. What is the variance of the output? And why is the same draw used for all rows of the batch?
+# **3.** A row of the input is all zeros. What is the variance of the output? And why is the same draw used for
+# all rows of the batch?
 #
 # <details><summary>Answer</summary>
 #
-# From the formula above, $\operatorname{Var}[y_o] = \sum_i 0 + \exp(2 s_o)$: only the bias's noise is left. In the slider's picture it is the neck of the fan, at $x = 0$.
+# From the formula above, $\operatorname{Var}[y_o] = \sum_i 0 + \exp(2 s_o)$: only the bias's noise is left. In
+# the slider's picture it is the neck of the fan, at $x = 0$.
 #
-# One draw of the weights is one function, applied to every row: this is why a pass over a grid gives a whole curve. For the *gradient* it has a price, as all rows
-# share the same noise. Lesson 05 gives each row its own.
+# One draw of the weights is one function, applied to every row: this is why a pass over a grid gives a whole
+# curve. For the *gradient* it has a price, as all rows share the same noise. Lesson 05 gives each row its own.
 #
 # </details>
 
 # %% [markdown]
 # ## Where this comes from
 #
-# 1. C. Blundell, J. Cornebise, K. Kavukcuoglu, D. Wierstra: *Weight Uncertainty in Neural Networks*, ICML 2015. Section 3.1 and equations 1 and 2: the loss; section 3.2: the steps of
-#    your `forward`, with softplus in place of exp; section 3.4: mini-batches and the weight of the KL.
-# 2. D. P. Kingma, M. Welling: *Auto-Encoding Variational Bayes*, ICLR 2014. Section 2.4: the reparameterization trick; appendix B: the closed form of the KL between Gaussians.
-# 3. A. Graves: *Practical Variational Inference for Neural Networks*, NeurIPS 2011. Sections 2 and 3: the same loss as error loss plus complexity loss; section 4.2: Gaussian weights.
-# 4. J. R. Quinlan: *Combining Instance-Based and Model-Based Learning*, ICML 1993; Auto MPG, UCI Machine Learning Repository, CC BY 4.0.
-# 5. A. Y. K. Foong, D. R. Burt, Y. Li, R. E. Turner: *On the Expressiveness of Approximate Inference in Bayesian Neural Networks*, NeurIPS 2020. Section 3: what independent Gaussian weights cannot express.
+# 1. C. Blundell, J. Cornebise, K. Kavukcuoglu, D. Wierstra: *Weight Uncertainty in Neural Networks*, ICML 2015.
+#    Section 3, equation 1: the loss. Section 3.1, equation 2: its estimate from draws. Section 3.2: the steps of
+#    your `forward`, with softplus in place of exp. Section 3.4: mini-batches and the weight of the KL.
+# 2. D. P. Kingma, M. Welling: *Auto-Encoding Variational Bayes*, ICLR 2014. Section 2.4: the reparameterization
+#    trick. Appendix B: the closed form of the KL between Gaussians.
+# 3. A. Graves: *Practical Variational Inference for Neural Networks*, NeurIPS 2011. Sections 3 and 4: the same
+#    loss, as an error loss plus a complexity loss. Section 5.2: Gaussian weights.
+# 4. J. R. Quinlan: *Combining Instance-Based and Model-Based Learning*, ICML 1993. The cars: Auto MPG, UCI Machine
+#    Learning Repository, CC BY 4.0, as it ships in mlxtend.
+# 5. A. Y. K. Foong, D. R. Burt, Y. Li, R. E. Turner: *On the Expressiveness of Approximate Inference in Bayesian
+#    Neural Networks*, NeurIPS 2020. Theorem 1: what independent Gaussian weights can't express.
 #
-# **Next:** lesson 04 trains with mini-batches, learns what keeps the procedure honest, and compares it with a case whose exact answer is known.
+# **Next:** lesson 04 trains with mini-batches, learns what keeps the procedure honest, and compares it with a
+# case whose exact answer is known.

@@ -5,8 +5,10 @@ This module knows numbers, not learners: it is given what came and what each sus
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import product
 
 import torch
 import torch.nn.functional as F
@@ -49,80 +51,126 @@ KL_FORMS: dict[str, Elementwise] = {
 }
 
 # The terms that any sum of this kind is made of, what each is called, and its right coefficient.
+MEAN_SQUARED, VARIANCE, CONSTANT = "mean² term", "variance term exp(2·log_std)", "constant, −½ per parameter"
 KL_TERMS: dict[str, tuple[Elementwise, float]] = {
-    "mean² term": (lambda mean, log_std: mean**2, 0.5),
-    "variance term exp(2·log_std)": (lambda mean, log_std: (2 * log_std).exp(), 0.5),
+    MEAN_SQUARED: (lambda mean, log_std: mean**2, 0.5),
+    VARIANCE: (lambda mean, log_std: (2 * log_std).exp(), 0.5),
     "log_std term": (lambda mean, log_std: log_std, -1.0),
-    "constant (−½ per parameter)": (lambda mean, log_std: torch.ones_like(mean), -0.5),
+    CONSTANT: (lambda mean, log_std: torch.ones_like(mean), -0.5),
     "mean, not squared": (lambda mean, log_std: mean, 0.0),
     "exp(log_std), not squared": (lambda mean, log_std: log_std.exp(), 0.0),
 }
 
+# What the groups of parameters are called, in their order.
+GROUP_NAMES = ("weights", "bias")
+
 
 @dataclass(frozen=True)
 class KLMistake:
-    """A misconception about the KL, and the words that fill its sentence's blanks."""
+    """A misconception about the KL, the words for its sentence's blanks, and where it is, if not everywhere."""
 
     misconception: str
     about: dict[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Fit:
-    """A KL that came, explained: came = Σ over groups of scale · Σ form(mean, log_std)."""
-
-    form: str
-    scales: tuple[float, ...]
+    where: str = ""
 
 
 def kl_mistake(came: Tensor, points: Sequence[Point]) -> KLMistake | None:
     """The mistake that explains a wrong KL to the standard normal prior, or None.
 
     came: the KL at each of P points. points: at each point, the (mean, log_std) of each group: weights, then biases if
-    there are any. There must be more points than there are terms in KL_TERMS.
+    there are any. P must be larger than twice the number of KL_TERMS.
     """
     if not came.any():
         return KLMistake("kl-dropped")
     if matches(came, came[0].expand_as(came), 1e-6 * came[0].abs()):
         return KLMistake("kl-of-other-parameters", {"what": "the means and log_stds"})
-    fit = fit_kl_form(came, points)
-    if fit is not None:
-        return _mistake_in_form(fit, [group[0].numel() for group in points[0]])
-    prior_std = fit_prior_std(came, points)
-    if prior_std is not None:
-        return KLMistake("kl-wrong-prior", {"std": number(prior_std)})
-    terms = fit_kl_terms(came, points)
-    return None if terms is None else _mistake_in_terms(terms)
+    counts = [group[0].numel() for group in points[0]]
+    for forms in _suspected_forms(len(counts)):
+        columns = [_sums(KL_FORMS[form], points, group) for group, form in enumerate(forms)]
+        scales = _solve(torch.stack(columns, dim=1), came)
+        if scales is not None:
+            return _mistake_in_forms(forms, scales.tolist(), counts)
+    return kl_term_mistake(came, points)
 
 
-def _mistake_in_form(fit: Fit, counts: Sequence[int]) -> KLMistake:
-    """What is wrong with a KL of a known form: the form itself, or how the sum of each group is scaled.
+def _suspected_forms(groups: int) -> list[tuple[str, ...]]:
+    """The form of each group: first the same for all, then a mistake in one of them."""
+    return sorted(product(KL_FORMS, repeat=groups), key=lambda forms: len(set(forms)))
 
-    counts: how many parameters each group has.
-    """
-    scales, total = [round(scale, 3) for scale in fit.scales], sum(counts)
-    if 0 in scales:
-        return KLMistake("kl-weight-missing" if scales[0] == 0 else "kl-bias-missing")
-    if fit.form and scales[0] > 0:
-        return KLMistake(fit.form)
-    if max(scales) < 0:
+
+def _sums(term: Elementwise, points: Sequence[Point], group: int) -> Tensor:
+    """The sum of a term over one group's elements, at each point."""
+    return torch.stack([term(*point[group]).sum() for point in points])
+
+
+def _mistake_in_forms(forms: Sequence[str], scales: Sequence[float], counts: Sequence[int]) -> KLMistake:
+    """What is wrong with a KL whose groups have these forms, their sums multiplied by these scales."""
+    rounded = [round(scale, 3) for scale in scales]
+    if 0 in rounded:
+        return KLMistake("kl-weight-missing" if rounded[0] == 0 else "kl-bias-missing")
+    wrong = [(form, name) for form, name, scale in zip(forms, GROUP_NAMES, scales, strict=False) if form and scale > 0]
+    if wrong:
+        part = f"This is so for the {wrong[0][1]}.\n" if len(set(forms)) > 1 else ""
+        return KLMistake(wrong[0][0], where=part)
+    if max(rounded) < 0:
         return KLMistake("kl-negated")
-    averages = [{1 / count, 0.5 / count, 1 / total} for count in counts]
-    if any(abs(scale - share) < 1e-3 for scale, shares in zip(scales, averages, strict=True) for share in shares):
+    if min(rounded) < 0:
+        return KLMistake("kl-negated", where=f"This is so for the {GROUP_NAMES[rounded.index(min(rounded))]}.\n")
+    averages = [{1 / count, 0.5 / count, 1 / sum(counts)} for count in counts]
+    if any(abs(scale - share) < 1e-3 for scale, shares in zip(rounded, averages, strict=True) for share in shares):
         return KLMistake("kl-averaged")
-    if len(set(scales)) > 1:
-        return KLMistake("kl-scaled", {"factor": " and ".join(number(scale) for scale in fit.scales)})
+    wrong_scales = {scale for scale in rounded if scale != 1}
+    part = "" if len(set(rounded)) == 1 else f"This is so for the {GROUP_NAMES[rounded[0] == 1]}.\n"
+    if len(wrong_scales) > 1:
+        return KLMistake("kl-scaled", {"factor": " and ".join(number(scale) for scale in scales)})
+    factor = wrong_scales.pop()
     known = {2.0: "kl-half-missing", 0.5: "kl-half-twice"}
-    if scales[0] in known:
-        return KLMistake(known[scales[0]])
-    return KLMistake("kl-divided" if scales[0] < 1 else "kl-scaled", {"factor": number(fit.scales[0])})
+    if factor in known:
+        return KLMistake(known[factor], where=part)
+    return KLMistake("kl-divided" if factor < 1 else "kl-scaled", {"factor": number(factor)}, part)
 
 
-def _mistake_in_terms(terms: Mapping[str, float]) -> KLMistake:
-    """What is wrong with the one term of the closed form whose coefficient is furthest from right."""
+def kl_term_mistake(came: Tensor, points: Sequence[Point]) -> KLMistake | None:
+    """What is wrong with the terms of the closed form: another prior, or in some group the term furthest from right.
+
+    came, points: as for `kl_mistake`. None when no combination of KL_TERMS explains what came.
+    """
+    fitted = _fit_terms(came, points)
+    if fitted is None:
+        return None
+    prior_std = _prior_std(fitted[0])
+    if prior_std is not None and all(_prior_std(terms) is not None for terms in fitted):
+        return KLMistake("kl-wrong-prior", {"std": number(prior_std)})
+    mistakes = [_mistake_in_group(terms) for terms in fitted]
+    if all(mistake == mistakes[0] for mistake in mistakes):
+        return mistakes[0]
+    mistake, name = next((mistake, name) for mistake, name in zip(mistakes, GROUP_NAMES, strict=False) if mistake)
+    return replace(mistake, where=f"This is so for the {name}.\n")
+
+
+def _fit_terms(came: Tensor, points: Sequence[Point]) -> list[dict[str, float]] | None:
+    """The coefficients of the terms in each group that explain the KL at every point; None if none do.
+
+    The constant is the same at every point, so that the groups can't be told apart in it: they share one coefficient.
+    """
+    groups, varying = range(len(points[0])), [name for name in KL_TERMS if name != CONSTANT]
+    columns = [_sums(KL_TERMS[name][0], points, group) for group in groups for name in varying]
+    constant = sum((_sums(KL_TERMS[CONSTANT][0], points, group) for group in groups), torch.zeros_like(came))
+    solution = _solve(torch.stack([*columns, constant], dim=1), came)
+    if solution is None:
+        return None
+    *coefficients, shared = solution.tolist()
+    split = [coefficients[len(varying) * group : len(varying) * (group + 1)] for group in groups]
+    return [dict(zip(varying, values, strict=True)) | {CONSTANT: shared} for values in split]
+
+
+def _mistake_in_group(terms: Mapping[str, float]) -> KLMistake | None:
+    """What is wrong with the coefficient that is furthest from right, terms that belong there first."""
     errors = {name: abs(came - KL_TERMS[name][1]) for name, came in terms.items()}
-    belonging = {name: error for name, error in errors.items() if KL_TERMS[name][1] and error > 1e-3}
-    candidates = belonging or errors
+    wrong = {name: error for name, error in errors.items() if error > 1e-3}
+    candidates = {name: error for name, error in wrong.items() if KL_TERMS[name][1]} or wrong
+    if not candidates:
+        return None
     name = max(candidates, key=candidates.__getitem__)
     right, came = KL_TERMS[name][1], terms[name]
     if right == 0:
@@ -134,24 +182,15 @@ def _mistake_in_terms(terms: Mapping[str, float]) -> KLMistake:
     return KLMistake("kl-term-scaled", {"what": name, "right": number(right), "came": number(came)})
 
 
-def fit_kl_form(came: Tensor, points: Sequence[Point]) -> Fit | None:
-    """The known form, with a scale per group of parameters, that explains the KL at every point; None if none does."""
-    for name, form in KL_FORMS.items():
-        columns = torch.stack([torch.stack([form(*group).sum() for group in point]) for point in points])
-        scales = _solve(columns, came)
-        if scales is not None:
-            return Fit(name, tuple(scales.tolist()))
-    return None
-
-
-def fit_kl_terms(came: Tensor, points: Sequence[Point]) -> dict[str, float] | None:
-    """The coefficient of each term of the closed form, the same for all groups, that explains the KL at every point."""
-    rows = [
-        torch.stack([torch.stack([term(*group).sum() for group in point]).sum() for term, _ in KL_TERMS.values()])
-        for point in points
-    ]
-    coefficients = _solve(torch.stack(rows), came)
-    return None if coefficients is None else dict(zip(KL_TERMS, coefficients.tolist(), strict=True))
+def _prior_std(terms: Mapping[str, float]) -> float | None:
+    """The standard deviation of the zero-mean prior to which a KL with these terms would be right, if there is one."""
+    squared = terms[MEAN_SQUARED]
+    if squared <= 0:
+        return None
+    prior_std: float = (0.5 / squared) ** 0.5
+    right = {name: coefficient for name, (_, coefficient) in KL_TERMS.items()}
+    right |= {MEAN_SQUARED: squared, VARIANCE: squared, CONSTANT: math.log(prior_std) - 0.5}
+    return prior_std if all(abs(terms[name] - right[name]) < 1e-3 for name in terms) else None
 
 
 def _solve(columns: Tensor, came: Tensor) -> Tensor | None:
@@ -160,16 +199,3 @@ def _solve(columns: Tensor, came: Tensor) -> Tensor | None:
     error = (columns @ solution - came).abs()
     scale = columns.abs().amax(dim=1) * solution.abs().max() + came.abs() + 1e-6
     return solution if bool((error <= 1e-4 * scale).all()) else None
-
-
-def fit_prior_std(came: Tensor, points: Sequence[Point]) -> float | None:
-    """The standard deviation of the zero-mean prior to which the KL at every point would be right, if there is one."""
-    terms = fit_kl_terms(came, points)
-    if terms is None:
-        return None
-    squared, variance, log_std, constant, *others = terms.values()
-    if squared <= 0 or max(abs(squared - variance), abs(log_std + 1), *map(abs, others)) > 1e-3:
-        return None
-    prior_std = (0.5 / squared) ** 0.5
-    expected = torch.tensor(prior_std).log().item() - 0.5
-    return prior_std if abs(constant - expected) < 1e-3 else None

@@ -84,13 +84,22 @@ WRITING_A_MODULE = [
 
 SAMPLING = [
     Misconception(
+        "matrix-shapes",
+        "The shapes in a matrix product don't fit: x @ W wants a row of W per input, F.linear(x, W) a row per output.",
+        error_signs=("shapes cannot be multiplied", "size mismatch, got input"),
+    ),
+    Misconception(
+        "evaluation-differs", "In eval() the layer draws from another distribution: it should make no difference."
+    ),
+    Misconception(
         "no-sampling",
         "The output doesn't change from call to call: {what} is used as it is, and no noise is added to it.",
         ("tensorflow/probability#711",),
     ),
     Misconception(
         "sampling-only-in-training",
-        "Sampling stops in eval(). A Bayesian layer draws weights when it predicts, too: that is where the spread of"
+        "Sampling stops in eval(). A Bayesian layer draws weights when it predicts, too: that is where the"
+        " spread of"
         " its predictions comes from.",
         ("piEsposito/blitz-bayesian-deep-learning#69", "kumar-shridhar/PyTorch-BayesianCNN#64"),
     ),
@@ -99,7 +108,8 @@ SAMPLING = [
     ),
     Misconception(
         "noise-drawn-once",
-        "The noise is the same in every call: draw epsilon where it is used, anew each time, and without fixing a"
+        "The noise is the same in every call: draw epsilon where it is used, anew each time, and without"
+        " fixing a"
         " seed.",
     ),
     Misconception(
@@ -117,7 +127,8 @@ SAMPLING = [
     ),
     Misconception(
         "local-reparameterization-mixed-in",
-        "The rows of one batch see different weights, as under local reparameterization. This layer draws one set of"
+        "The rows of one batch see different weights, as under local reparameterization. This layer draws"
+        " one set of"
         " weights per forward and uses it for every row.",
         ("JavierAntoran/Bayesian-Neural-Networks#14",),
     ),
@@ -138,7 +149,8 @@ SAMPLING = [
     Misconception("output-transposed", "The output is transposed: it has a row per example and a column per output."),
     Misconception(
         "initial-std-too-small",
-        "{what} starts so small that the layer is as good as deterministic: its predictions would never show a spread,"
+        "{what} starts so small that the layer is as good as deterministic: its predictions would never"
+        " show a spread,"
         " and it would take training very long to find one.",
         ("piEsposito/blitz-bayesian-deep-learning#50",),
     ),
@@ -147,7 +159,8 @@ SAMPLING = [
 STANDARD_DEVIATION = [
     Misconception(
         "log-variance-for-log-std",
-        "{what} is exp(½·log_std): you read log_std as the logarithm of the variance. The standard deviation is"
+        "{what} is exp(½·log_std): you read log_std as the logarithm of the variance. The standard"
+        " deviation is"
         " exp(log_std).",
         ("ibp_vae#3", "kumar-shridhar/PyTorch-BayesianCNN#8"),
     ),
@@ -158,7 +171,8 @@ STANDARD_DEVIATION = [
     ),
     Misconception(
         "softplus-for-exp",
-        "{what} is softplus(log_std), where exp(log_std) belongs: the parameter is the logarithm of the standard"
+        "{what} is softplus(log_std), where exp(log_std) belongs: the parameter is the logarithm of the"
+        " standard"
         " deviation.",
         ("a Blundell et al. reproduction",),
     ),
@@ -166,7 +180,8 @@ STANDARD_DEVIATION = [
     Misconception("std-ignored", "{what} is 1 whatever log_std says: scale epsilon by exp(log_std)."),
     Misconception(
         "std-frozen",
-        "{what} doesn't follow log_std: exp(log_std) is computed once, in __init__, so log_std never learns. Compute it"
+        "{what} doesn't follow log_std: exp(log_std) is computed once, in __init__, so log_std never"
+        " learns. Compute it"
         " in forward.",
     ),
     Misconception("sign-of-log-std", "{what} is exp(−log_std): the sign is turned round."),
@@ -178,7 +193,8 @@ STANDARD_DEVIATION = [
 GRADIENTS = [
     Misconception(
         "gradient-stopped",
-        "No gradient reaches {what}: something on the way cuts it off (sample() for rsample(), torch.normal, .data,"
+        "No gradient reaches {what}: something on the way cuts it off (sample() for rsample(),"
+        " torch.normal, .data,"
         " .detach(), .item(), torch.no_grad, a new torch.tensor).",
         ("pytorch/pytorch#7705",),
         error_signs=("does not require grad and does not have a grad_fn",),
@@ -198,19 +214,22 @@ KL = [
     ),
     Misconception(
         "kl-averaged",
-        "The KL is averaged over the parameters, where it must be summed: independent weights' KL divergences add up,"
+        "The KL is averaged over the parameters, where it must be summed: independent weights' KL"
+        " divergences add up,"
         " and the mean makes the prior weaker the larger the layer.",
         ("IntelLabs/bayesian-torch#36", "torchbnn"),
     ),
     Misconception(
         "kl-negated",
-        "The KL has the wrong sign: a KL divergence is never negative, and added to the loss it must hold the weights"
+        "The KL has the wrong sign: a KL divergence is never negative, and added to the loss it must hold"
+        " the weights"
         " back.",
         ("xuanqing94/BayesianDefense#10",),
     ),
     Misconception(
         "kl-reversed",
-        "You computed KL(prior ‖ posterior); the loss needs KL(posterior ‖ prior), the expectation under what was"
+        "You computed KL(prior ‖ posterior); the loss needs KL(posterior ‖ prior), the expectation under"
+        " what was"
         " learned.",
         ("kumar-shridhar/PyTorch-BayesianCNN#28",),
     ),
@@ -221,7 +240,8 @@ KL = [
     ),
     Misconception(
         "kl-log-variance",
-        "Your KL reads log_std as the logarithm of the variance: the variance is exp(2·log_std), and log σ is log_std"
+        "Your KL reads log_std as the logarithm of the variance: the variance is exp(2·log_std), and log σ"
+        " is log_std"
         " itself.",
         ("ibp_vae#3", "kumar-shridhar/PyTorch-BayesianCNN#8"),
     ),
@@ -239,7 +259,8 @@ KL = [
     Misconception("kl-half-twice", "Your KL is half the right value: the ½ of the closed form is applied twice."),
     Misconception(
         "kl-divided",
-        "Your KL is {factor} of the right value: kl_divergence gives the whole KL; any weighting against the data"
+        "Your KL is {factor} of the right value: kl_divergence gives the whole KL; any weighting against"
+        " the data"
         " belongs in the loss.",
         (
             "tensorflow/probability#719",
@@ -254,16 +275,22 @@ KL = [
     Misconception("kl-term-extra", "Your KL has a term in {what}, which doesn't belong there."),
     Misconception("kl-bias-missing", "The bias is left out of the KL: it has a distribution, and a KL, of its own."),
     Misconception("kl-weight-missing", "The weights are left out of the KL; only the bias's KL is there."),
+    Misconception(
+        "kl-log-of-log-std",
+        "Your KL takes the logarithm of log_std: log σ is log_std itself.",
+    ),
     Misconception("kl-dropped", "The KL is always zero.", ("kumar-shridhar/PyTorch-BayesianCNN#59",)),
     Misconception(
         "kl-of-other-parameters",
-        "The KL doesn't depend on {what}, which forward uses: it must be computed from the very parameters that are"
+        "The KL doesn't depend on {what}, which forward uses: it must be computed from the very parameters"
+        " that are"
         " sampled.",
         ("kumar-shridhar/PyTorch-BayesianCNN#7",),
     ),
     Misconception(
         "kl-monte-carlo",
-        "Your KL changes from call to call: it is an estimate from sampled weights. Between two normal distributions it"
+        "Your KL changes from call to call: it is an estimate from sampled weights. Between two normal"
+        " distributions it"
         " has an exact closed form, without noise.",
     ),
     Misconception(
@@ -284,18 +311,21 @@ KL = [
 LOCAL_REPARAMETERIZATION = [
     Misconception(
         "weight-space-for-local",
-        "All rows see one draw of the weights. Under local reparameterization no weight is drawn: every row draws its"
+        "All rows see one draw of the weights. Under local reparameterization no weight is drawn: every row"
+        " draws its"
         " own X·A, from that element's mean and standard deviation.",
         ("JavierAntoran/Bayesian-Neural-Networks#14",),
     ),
     Misconception(
         "noise-shared-by-rows",
-        "The rows of a batch share their noise: every row needs noise of its own, so draw as much as the result has"
+        "The rows of a batch share their noise: every row needs noise of its own, so draw as much as the"
+        " result has"
         " elements, B × H.",
     ),
     Misconception(
         "noise-shared-by-units",
-        "The units of a row share their noise: their weights are independent, so draw as much noise as the result has"
+        "The units of a row share their noise: their weights are independent, so draw as much noise as the"
+        " result has"
         " elements, B × H.",
     ),
     Misconception(
@@ -308,7 +338,8 @@ LOCAL_REPARAMETERIZATION = [
     ),
     Misconception(
         "stds-added",
-        "You added standard deviations, Σ X·A_scale. For independent weights the variances add up: square, sum, and"
+        "You added standard deviations, Σ X·A_scale. For independent weights the variances add up: square,"
+        " sum, and"
         " take the root of the sum.",
     ),
     Misconception(
@@ -322,31 +353,203 @@ LOCAL_REPARAMETERIZATION = [
     ),
     Misconception("noise-unscaled", "The noise isn't scaled: multiply it by the standard deviation √(Σ X²·A_scale²)."),
     Misconception("std-without-input", "The spread doesn't depend on X; its variance is Σ X²·A_scale²."),
-    Misconception("scale-as-log-std", "You take exp(A_scale), but A_scale is the standard deviation itself, not its logarithm."),
+    Misconception(
+        "scale-as-log-std", "You take exp(A_scale), but A_scale is the standard deviation itself, not its logarithm."
+    ),
     Misconception(
         "scale-as-log-variance",
         "You take exp(½·A_scale), as if A_scale were the logarithm of a variance; it is the standard deviation itself.",
     ),
-    Misconception("scale-through-softplus", "You take softplus(A_scale), but A_scale is the standard deviation itself."),
+    Misconception(
+        "scale-through-softplus", "You take softplus(A_scale), but A_scale is the standard deviation itself."
+    ),
     Misconception(
         "scale-squared-twice",
-        "The weights' standard deviation is A_scale; yours is A_scale²: somewhere a variance is taken for a standard"
+        "The weights' standard deviation is A_scale; yours is A_scale²: somewhere a variance is taken for a"
+        " standard"
         " deviation, and squared once more.",
         ("bayesian_flow_networks#1",),
     ),
     Misconception(
-        "noise-scaled", "The noise is {what} times as strong as it should be, in every element: sum over the inputs, don't average."
+        "noise-scaled",
+        "The noise is {what} times as strong as it should be, in every element: its variance is the sum Σ X²·A_scale²,"
+        " no average and no multiple of it.",
     ),
-    Misconception("preactivation-mean-missing", "The mean is missing: the draws spread around 0 and not around X·A_mean."),
-    Misconception("input-squared-in-mean", "The mean is X·A_mean, with X as it is; X is squared in the variance alone."),
-    Misconception("mean-and-scale-swapped", "A_mean and A_scale have changed places: the mean of the draws is X·A_mean."),
+    Misconception(
+        "preactivation-mean-missing", "The mean is missing: the draws spread around 0 and not around X·A_mean."
+    ),
+    Misconception(
+        "input-squared-in-mean", "The mean is X·A_mean, with X as it is; X is squared in the variance alone."
+    ),
+    Misconception(
+        "mean-and-scale-swapped", "A_mean and A_scale have changed places: the mean of the draws is X·A_mean."
+    ),
     Misconception(
         "zero-row-gradient",
-        "An all-zero row of X has variance 0, where a square root has an infinite slope: its gradient is NaN. Keep the"
+        "An all-zero row of X has variance 0, where a square root has an infinite slope: its gradient is"
+        " NaN. Keep the"
         " variance a little above zero before you take the root.",
         ("pyro.contrib.bnn.HiddenLayer 1.9.2",),
     ),
-    Misconception("arguments-modified", "Your code changes {what} in place: it belongs to the caller. Work on a new tensor."),
+    Misconception(
+        "arguments-modified", "Your code changes {what} in place: it belongs to the caller. Work on a new tensor."
+    ),
 ]
 
-MISCONCEPTIONS = catalogue([*WRITING_A_MODULE, *SAMPLING, *STANDARD_DEVIATION, *GRADIENTS, *KL, *LOCAL_REPARAMETERIZATION])
+HIDDEN_LAYER = [
+    Misconception(
+        "signature-changed",
+        "HiddenLayer takes X, A_mean and A_scale, and five options that may be left out: non_linearity,"
+        " KL_factor,"
+        " A_prior_scale, include_hidden_bias and weight_space_sampling.",
+    ),
+    Misconception("default-wrong", "When {what} is left out it is {right}."),
+    Misconception(
+        "sample-shape-ignored", "rsample ignores sample_shape: it draws that many times, in dimensions of their own."
+    ),
+    Misconception("sample-shape-misplaced", "The dimensions of sample_shape come first, before the rows."),
+    Misconception(
+        "noise-shared-by-samples",
+        "The samples of sample_shape share their noise: each is a draw of its own, so sample_shape belongs"
+        " in the shape"
+        " of the noise.",
+    ),
+    Misconception(
+        "non-linearity-ignored", "The non-linearity isn't applied: the layer's output is non_linearity(X·A)."
+    ),
+    Misconception("non-linearity-fixed", "One fixed non-linearity is applied, whichever the layer was given."),
+    Misconception("non-linearity-twice", "The non-linearity is applied twice."),
+    Misconception("non-linearity-before", "The non-linearity is applied to X; it belongs to the pre-activations X·A."),
+    Misconception(
+        "noise-after-non-linearity",
+        "The noise is added after the non-linearity; the weights are uncertain, so it belongs to the pre-activations.",
+    ),
+    Misconception(
+        "bias-unit-missing",
+        "The bias unit is missing: with include_hidden_bias a unit that is always 1 follows the others.",
+    ),
+    Misconception("bias-unit-unwanted", "The bias unit is there although include_hidden_bias is False."),
+    Misconception(
+        "bias-unit-as-row",
+        "The ones are appended as a row, as if they were another example; they are another unit, a column.",
+    ),
+    Misconception("bias-unit-first", "The bias unit comes first; it belongs last, after the other units."),
+    Misconception(
+        "bias-unit-before-non-linearity",
+        "The bias unit goes through the non-linearity, which changes its 1: append it to the activations, afterwards.",
+    ),
+    Misconception("bias-unit-not-one", "The bias unit isn't 1."),
+    Misconception(
+        "weight-space-ignored",
+        "With weight_space_sampling=True every row still has noise of its own: draw A itself, once per"
+        " sample, and"
+        " multiply all rows by it.",
+        ("JavierAntoran/Bayesian-Neural-Networks#14",),
+    ),
+    Misconception(
+        "weight-space-without-weights",
+        "With weight_space_sampling=True the rows don't fit together as X·A for one draw of the weights: draw A, D × H,"
+        " and multiply X by it, adding nothing.",
+    ),
+    Misconception(
+        "sampling-modes-swapped",
+        "weight_space_sampling is turned round: True is to draw weights, and False, the default, to draw"
+        " pre-activations.",
+        ("JavierAntoran/Bayesian-Neural-Networks#14",),
+    ),
+    Misconception("weight-noise-unscaled", "The weights' noise isn't scaled: a weight is A_mean + A_scale·epsilon."),
+    Misconception(
+        "scale-as-variance",
+        "The weights' standard deviation is √A_scale: you read A_scale as a variance. It is the standard"
+        " deviation itself.",
+    ),
+    Misconception(
+        "kl-scale-not-squared", "Your KL uses A_scale where the variance, A_scale², belongs.", ("vgae_pytorch#2",)
+    ),
+    Misconception("kl-scale-as-variance", "Your KL reads A_scale as a variance; it is the standard deviation itself."),
+    Misconception(
+        "kl-scale-squared-twice",
+        "Your KL takes the variance A_scale² for the standard deviation, as in Normal(mean, variance).",
+        ("bayesian_flow_networks#1",),
+    ),
+    Misconception(
+        "kl-factor-in-kl",
+        "KL is multiplied by KL_factor: KL is the bare divergence; the factor comes in with log_prob.",
+    ),
+    Misconception(
+        "kl-cached",
+        "KL was computed once and kept, so it goes stale: training changes A_mean and A_scale in place."
+        " Compute it each"
+        " time it is asked for.",
+        ("pyro.contrib.bnn.HiddenLayer 1.9.2",),
+    ),
+    Misconception("prior-ignored", "Your KL doesn't use A_prior_scale: it is the KL to a standard normal prior."),
+    Misconception(
+        "prior-as-variance",
+        "Your KL reads A_prior_scale as the prior's variance; it is its standard deviation, and the"
+        " variance is its square.",
+        ("IntelLabs/bayesian-torch",),
+    ),
+    Misconception("prior-not-squared", "Your KL divides squares by A_prior_scale; they must be divided by its square."),
+    Misconception(
+        "prior-squared-twice",
+        "Your KL squares A_prior_scale once too often: it isn't a variance whose root is missing.",
+    ),
+    Misconception(
+        "prior-inverted", "Your KL multiplies by A_prior_scale where it should divide: it is a scale, not a precision."
+    ),
+    Misconception(
+        "prior-not-on-every-term",
+        "A_prior_scale is missing from a part of your KL: mean, scale and logarithm are all measured in its"
+        " units,"
+        " (A_mean/prior)², (A_scale/prior)² and log(A_scale/prior).",
+    ),
+    Misconception(
+        "prior-log-sign",
+        "The logarithm of A_prior_scale has the wrong sign in your KL: the term is −log(A_scale/prior).",
+    ),
+    Misconception(
+        "prior-not-spread",
+        "Your KL doesn't count every weight's own prior: A_prior_scale broadcasts to the weights, D × H,"
+        " and its"
+        " logarithm is summed once for each of them.",
+    ),
+    Misconception(
+        "prior-of-one-kind",
+        "A_prior_scale may be a number or a tensor; your KL works with one of the two only. torch.log takes"
+        " tensors,"
+        " math.log numbers; log(A_scale / A_prior_scale) takes both.",
+    ),
+    Misconception(
+        "log-prob-not-scalar", "log_prob is one number for the whole layer: it stands for the KL of its weights."
+    ),
+    Misconception(
+        "log-prob-of-the-value",
+        "log_prob depends on the value. The layer's activations have no density here: log_prob carries the"
+        " weights' KL"
+        " alone, −KL_factor·KL.",
+    ),
+    Misconception(
+        "log-prob-sign",
+        "log_prob has the wrong sign: it enters the ELBO, which is to grow, so it is minus KL_factor·KL.",
+        ("xuanqing94/BayesianDefense#10",),
+    ),
+    Misconception("kl-factor-ignored", "log_prob doesn't use KL_factor."),
+    Misconception("kl-factor-inverted", "log_prob divides by KL_factor; it must multiply by it."),
+    Misconception("kl-factor-twice", "KL_factor is applied twice."),
+    Misconception(
+        "log-prob-by-rows",
+        "log_prob depends on the number of rows. The weights' KL doesn't; KL_factor is what weighs it for"
+        " a mini-batch.",
+        ("tensorflow/probability#719",),
+    ),
+    Misconception(
+        "log-prob-without-kl",
+        "log_prob is 0: it must carry the weights' KL, −KL_factor·KL.",
+        ("kumar-shridhar/PyTorch-BayesianCNN#59",),
+    ),
+]
+
+MISCONCEPTIONS = catalogue(
+    [*WRITING_A_MODULE, *SAMPLING, *STANDARD_DEVIATION, *GRADIENTS, *KL, *LOCAL_REPARAMETERIZATION, *HIDDEN_LAYER]
+)

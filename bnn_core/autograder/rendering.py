@@ -23,6 +23,7 @@ STYLE = """
 .bnn-report ul {list-style: none; margin: .5em 0; padding: 0;}
 .bnn-report li {margin: .45em 0; padding-left: 1.5em; text-indent: -1.5em;}
 .bnn-report li.passed, .bnn-report li.skipped {margin: .05em 0; opacity: .8;}
+.bnn-report details {display: inline-block; vertical-align: top; text-indent: 0;}
 .bnn-report .mark {display: inline-block; width: 1.5em; text-indent: 0; font-weight: bold;}
 .bnn-report .failed .mark {color: #D55E00;}
 .bnn-report .passed .mark {color: #009E73;}
@@ -47,39 +48,52 @@ def state(outcome: Outcome) -> str:
 def plain(report: Report) -> str:
     """The report as text: a headline, the failed checks with their messages, then the others on a line each."""
     lines = [report.message]
-    failed = [outcome for outcome in report.outcomes if state(outcome) == "failed"]
-    for outcome in failed:
+    for outcome in _in_state(report, "failed"):
         lines += ["", f"{MARKS['failed']} {outcome.name}"]
         lines += [INDENT + line for line in outcome.message.splitlines()]
-    others = [outcome for outcome in report.outcomes if state(outcome) != "failed"]
-    if others:
-        lines.append("")
-    lines += [f"{MARKS[state(outcome)]} {outcome.name}{_why(outcome)}" for outcome in others]
+    others = [f"{MARKS['passed']} {outcome.name}" for outcome in _in_state(report, "passed")]
+    if waiting := _waiting(report):
+        others.insert(0, f"{MARKS['skipped']} {waiting}")
+    lines += ["", *others] if others else []
     lines += ["", *report.notes] if report.notes else []
     return "\n".join(lines)
 
 
 def html(report: Report) -> str:
     """The same as HTML, everything escaped."""
-    items = sorted(report.outcomes, key=lambda outcome: state(outcome) != "failed")
-    listed = "".join(_item(outcome) for outcome in items)
+    items = [_failed_item(outcome) for outcome in _in_state(report, "failed")]
+    if waiting := _waiting(report):
+        names = "".join(f"<br>{escape(outcome.name)}" for outcome in _in_state(report, "skipped"))
+        folded = f"<details><summary>{escape(waiting)}</summary>{names}</details>"
+        items.append(f'<li class="skipped">{_mark("skipped")}{folded}</li>')
+    items += [f'<li class="passed">{_mark("passed")}{escape(item.name)}</li>' for item in _in_state(report, "passed")]
+    listed = "<ul>" + "".join(items) + "</ul>" if items else ""
     notes = "".join(f"<p>{escape(note)}</p>" for note in report.notes)
     return (
         f"<style>{STYLE}{HIDE_THE_ERROR_BELOW}</style>"
         f'<div class="bnn-report {report.status}" role="status"><p class="headline">{escape(report.message)}</p>'
-        f"{f'<ul>{listed}</ul>' if listed else ''}{notes}</div>"
+        f"{listed}{notes}</div>"
     )
 
 
-def _why(outcome: Outcome) -> str:
-    return "" if outcome.ran else f" ({outcome.message.rstrip('.')})"
+def _in_state(report: Report, wanted: str) -> list[Outcome]:
+    return [outcome for outcome in report.outcomes if state(outcome) == wanted]
 
 
-def _item(outcome: Outcome) -> str:
-    kind = state(outcome)
-    mark = f'<span class="mark" aria-label="{kind}">{MARKS[kind]}</span>'
-    if kind != "failed":
-        return f'<li class="{kind}">{mark}{escape(outcome.name + _why(outcome))}</li>'
+def _waiting(report: Report) -> str:
+    """One line for the checks that were not run, since what they build on failed."""
+    count = len(_in_state(report, "skipped"))
+    return f"{count} more {'check waits' if count == 1 else 'checks wait'} for what failed above" if count else ""
+
+
+def _mark(kind: str) -> str:
+    return f'<span class="mark" aria-label="{kind}">{MARKS[kind]}</span>'
+
+
+def _failed_item(outcome: Outcome) -> str:
     first, *rest = outcome.message.splitlines() or [""]
     detail = f'<p class="numbers">{escape(chr(10).join(rest))}</p>' if rest else ""
-    return f'<li class="failed">{mark}<b>{escape(outcome.name)}</b><p class="message">{escape(first)}</p>{detail}</li>'
+    return (
+        f'<li class="failed">{_mark("failed")}<b>{escape(outcome.name)}</b>'
+        f'<p class="message">{escape(first)}</p>{detail}</li>'
+    )

@@ -6,9 +6,10 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from html import escape
+from statistics import fmean
 from typing import Any, Literal
 
 import matplotlib as mpl
@@ -142,3 +143,19 @@ def label_line(axes: Axes, text: str, x: float, y: float, colour: str, **options
     """Write a label beside what it names, in its colour, on a white ground that keeps it readable across lines."""
     ground = {"facecolor": "white", "alpha": 0.8, "edgecolor": "none", "pad": 1.0}
     axes.text(x, y, text, color=colour, bbox=ground, **options)
+
+
+def apart(heights: Sequence[float], gap: float) -> list[float]:
+    """Heights for labels in the order of these heights, each at least `gap` above the one below it.
+
+    They are moved as little as that takes: labels too close together spread about the middle of their group.
+    """
+    order = sorted(range(len(heights)), key=lambda index: heights[index])
+    groups: list[list[float]] = []  # heights less the gaps below them: what a group has in common
+    for rank, index in enumerate(order):
+        groups.append([heights[index] - rank * gap])
+        while len(groups) > 1 and fmean(groups[-2]) > fmean(groups[-1]):
+            groups[-2:] = [groups[-2] + groups[-1]]
+    levels = [fmean(group) for group in groups for _ in group]
+    moved = [level + rank * gap for rank, level in enumerate(levels)]
+    return [moved[order.index(index)] for index in range(len(heights))]

@@ -11,7 +11,19 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from bnn_core.datasets import Dataset
-from bnn_core.figures import BLUE, GREEN, GREY, ORANGE, PURPLE, VERMILLION, label_line, live_figure, style, subplots
+from bnn_core.figures import (
+    BLUE,
+    GREEN,
+    GREY,
+    ORANGE,
+    PURPLE,
+    VERMILLION,
+    apart,
+    label_line,
+    live_figure,
+    style,
+    subplots,
+)
 
 # --- One weight ---------------------------------------------------------------------------------------------
 
@@ -83,7 +95,7 @@ def _draw_density(axes: Axes, mean: float, log_std: float) -> None:
     axes.plot(w, density, color=BLUE)
     axes.set(xlim=(-4, 4), ylim=(0, 1.3), yticks=[], ylabel="density")
     label = f"mean {mean:.1f},  std = exp({log_std:.1f}) = {std:.2f}".replace("-", "−")
-    axes.text(0.5, 0.9, label, transform=axes.transAxes, ha="center", fontsize=10, color=BLUE)
+    axes.text(0.5, 0.9, label, transform=axes.transAxes, ha="center", fontsize=9.5, color=BLUE)
 
 
 def _noise() -> tuple[Tensor, Tensor]:
@@ -98,7 +110,7 @@ def _draw_lines(axes: Axes, mean: float, log_std: float) -> None:
     x = torch.tensor([-3.0, 3.0])
     axes.plot(x, (weights[:, None] * x + biases[:, None]).T, color=BLUE, alpha=0.35, linewidth=1)
     axes.axvline(READ_AT, color=ORANGE, linewidth=2, linestyle="--")
-    axes.set(xlim=(-3, 3), ylim=(-8, 8), ylabel="output y")
+    axes.set(xlim=(-3, 3), ylim=(-8, 8), yticks=range(-8, 9, 4), ylabel="output y")
 
 
 def _draw_outputs(axes: Axes, mean: float, log_std: float) -> None:
@@ -107,7 +119,7 @@ def _draw_outputs(axes: Axes, mean: float, log_std: float) -> None:
     y = weights * READ_AT + BIAS_MEAN + BIAS_STD * epsilon_b
     counts, edges = torch.histogram(y, bins=64, range=(-8.0, 8.0))
     axes.stairs(counts / counts.max(), edges, orientation="horizontal", fill=True, color=ORANGE)
-    axes.set(ylim=(-8, 8), yticklabels=[], xlim=(0, 1.1), xticks=[])
+    axes.set(ylim=(-8, 8), yticks=range(-8, 9, 4), yticklabels=[], xlim=(0, 1.1), xticks=[])
     label = f"mean {y.mean():.1f}\nstd {y.std():.2f}".replace("-", "−")
     height, align = (0.04, "bottom") if y.mean() >= 0 else (0.96, "top")  # where the histogram isn't
     axes.text(0.97, height, label, transform=axes.transAxes, ha="right", va=align, fontsize=10)
@@ -129,12 +141,14 @@ def plain_networks(train: Dataset, limit: float, grid: Tensor, curves: Tensor) -
     """The cars, and the curve of each of three ordinary networks. curves: (3, G), over the G points of grid."""
     figure, axes = subplots(size=(9.0, 4.2))
     _draw_cars(axes, train, limit)
-    for number, (curve, colour) in enumerate(zip(curves, (BLUE, VERMILLION, GREEN), strict=True), start=1):
+    colours = (BLUE, VERMILLION, GREEN)
+    heights = apart(curves[:, -1].tolist(), gap=2.4)
+    for number, (curve, colour, height) in enumerate(zip(curves, colours, heights, strict=True), start=1):
         axes.plot(grid, curve, color=colour)
-        label_line(axes, f"network {number}", 231, float(curve[-1]) + 0.6, colour, ha="right", va="bottom")
+        axes.text(237, height, f"network {number}", color=colour, va="center")
     axes.set(ylabel="fuel economy [miles per gallon]")
-    axes.text(limit - 2, 48.5, "trained on cars up to here", ha="right", va="top", color=GREY)
-    axes.text(limit + 2, 48.5, "no data", ha="left", va="top", color=GREY)
+    axes.text(limit - 2, 49, "trained on cars up to here", ha="right", va="top", color=GREY)
+    axes.text(limit + 2, 49, "no training cars here", ha="left", va="top", color=GREY)
     return figure
 
 
@@ -162,7 +176,19 @@ def sampled_functions(
         axes.plot(grid, mean, color=VERMILLION, linewidth=2.5)
         axes.set_title(title)
     panels[0].set(ylabel="fuel economy [miles per gallon]")
+    _name_the_bands(panels[0], next(iter(functions.values())), noise_std)
     return figure
+
+
+def _name_the_bands(axes: Axes, draws: Tensor, noise_std: float) -> None:
+    """Labels beside the right end of the average and of the two bands, and below the unseen cars."""
+    mean, std = float(draws[:, -1].mean()), float(draws[:, -1].std())
+    total = (std**2 + noise_std**2) ** 0.5
+    label_line(axes, "average", 231, mean + 0.5, VERMILLION, ha="right", va="bottom", fontsize=10)
+    label_line(axes, "±2 std of the function", 231, mean - 2 * std + 0.6, BLUE, ha="right", va="bottom", fontsize=10)
+    label_line(axes, "±2 std of a single car", 231, mean + 2 * total + 0.5, BLUE, ha="right", va="bottom", fontsize=10)
+    label_line(axes, "cars it has never seen", 231, 4.5, GREY, ha="right", va="bottom", fontsize=10)
+    label_line(axes, "cars it was\ntrained on", 43, 19, "black", ha="left", va="top", fontsize=10)
 
 
 # --- log_std ------------------------------------------------------------------------------------------------
@@ -182,8 +208,8 @@ def log_std_histories(histories: Mapping[str, Tensor], every: int) -> Figure:
         steps = torch.arange(len(history)) * every
         axes.plot(steps, history, color=colours[title], linewidth=0.7, alpha=0.45)
         axes.plot(steps, history.mean(dim=1), color="black", linewidth=2.5)
-        axes.set(title=title, xlabel="training step")
-        axes.title.set_color(colours[title])
+        axes.set_title(title, color=colours[title])
+        axes.set(xlabel="training step")
     panels[0].set(ylabel="log_std of each weight and bias")
     _draw_ends(panels[-1], histories, colours, start)
     return figure
@@ -196,5 +222,4 @@ def _draw_ends(axes: Axes, histories: Mapping[str, Tensor], colours: Mapping[str
         counts, edges = torch.histogram(history[-1], bins=30, range=(low, high))
         axes.stairs(counts, edges, orientation="horizontal", fill=True, color=colours[title], alpha=0.85)
     axes.axhline(start, color="black", linewidth=1.5, linestyle="--")
-    axes.set(title="start and end", xlabel="number of weights")
-    label_line(axes, "all start here", axes.get_xlim()[1], start, "black", ha="right", va="center", fontsize=10)
+    axes.set(title="start (dashed) and end", xlabel="number of weights")

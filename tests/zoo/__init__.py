@@ -24,5 +24,5 @@ class Wrong:
 def define(source: str, name: str) -> Any:
     """The class or function called `name` that the source defines, in a module of its own."""
     module = types.ModuleType("learner")
-    exec(compile(source, f"<{name}>", "exec"), module.__dict__)
+    exec(compile(source, f"<{name}>", "exec", dont_inherit=True), module.__dict__)
     return getattr(module, name)

@@ -297,11 +297,12 @@ AFFINE = "one forward is x·Wᵀ + b, with one draw of W and b for the whole bat
 CENTRED = "the sampled weights and biases are centred on their means"
 WEIGHT_SPREAD = "the sampled weights spread as exp(weight_log_std) says"
 BIAS_SPREAD = "the sampled biases spread as exp(bias_log_std) says"
+EVAL_ALIKE = "evaluation draws from the same distribution as training"
 NORMAL = "the noise is standard normal"
 INDEPENDENT = "every weight and every bias has noise of its own"
 OUTPUT_GRADIENT = "the gradient of the output reaches all four parameters, and is right"
 UNDISTURBED = "two forwards before one backward give the right gradient each"
-NOTHING_ELSE = "nothing else in it trains than these four"
+NOTHING_ELSE = "only these four train"
 KL_SCALAR = "kl_divergence returns a scalar tensor"
 KL_EXACT = "the KL is the same whenever it is asked for"
 KL_ZERO = "the KL is zero when every parameter follows the prior"
@@ -461,7 +462,7 @@ WRONG: list[Wrong] = [
         "transposes the weight once too often",
         changed((LINEAR, "return F.linear(x, weight.T, bias)")),
         OUTPUT_SHAPE,
-        None,
+        "matrix-shapes",
     ),
     Wrong("NaN", changed((LINEAR, "return F.linear(x, weight, bias) * float('nan')")), OUTPUT_SHAPE, None),
     Wrong("forward isn't written", changed((LINEAR, "raise NotImplementedError")), OUTPUT_SHAPE, None),
@@ -576,7 +577,7 @@ WRONG: list[Wrong] = [
         CENTRED,
         None,
     ),
-    Wrong("leaves the bias out", changed((LINEAR, "return F.linear(x, weight)")), CENTRED, "bias-unused"),
+    Wrong("leaves the bias out", changed((LINEAR, "return F.linear(x, weight)")), FRESH_TRAIN, "bias-unused"),
     Wrong(
         "leaves the weight's mean out",
         changed((SAMPLE_WEIGHT, "weight = weight_std * weight_epsilon")),
@@ -648,13 +649,13 @@ WRONG: list[Wrong] = [
     Wrong(
         "bias without noise",
         changed((SAMPLE_BIAS, "bias = self.bias_mean")),
-        BIAS_SPREAD,
+        FRESH_TRAIN,
         "bias-without-noise",
     ),
     Wrong(
         "weight without noise",
         changed((SAMPLE_WEIGHT, "weight = self.weight_mean")),
-        WEIGHT_SPREAD,
+        FRESH_TRAIN,
         "weight-without-noise",
     ),
     Wrong(
@@ -1028,6 +1029,56 @@ WRONG: list[Wrong] = [
         None,
     ),
     Wrong("a stray term", both_terms("0.5 * (torch.exp(2 * S) + M**2 - 1) - S + M"), KL_RIGHT, "kl-term-extra"),
+    Wrong(
+        "exp(log_std) not squared, in the weights only",
+        changed(
+            (WEIGHT_TERMS, "0.5 * (torch.exp(self.weight_log_std) + self.weight_mean**2 - 1) - self.weight_log_std")
+        ),
+        KL_RIGHT,
+        "kl-std-for-variance",
+    ),
+    Wrong(
+        "log term missing, in the bias only",
+        changed((BIAS_TERMS, "0.5 * (torch.exp(2 * self.bias_log_std) + self.bias_mean**2 - 1)")),
+        KL_RIGHT,
+        "kl-term-missing",
+    ),
+    Wrong(
+        "bias's KL negated", changed((KL_SUM, "return weight_terms.sum() - bias_terms.sum()")), KL_RIGHT, "kl-negated"
+    ),
+    Wrong(
+        "bias's KL averaged",
+        changed((KL_SUM, "return weight_terms.sum() + bias_terms.mean()")),
+        KL_RIGHT,
+        "kl-averaged",
+    ),
+    Wrong(
+        "the log of log_std",
+        both_terms("0.5 * (torch.exp(2 * S) + M**2 - 1) - torch.log(S)"),
+        KL_SCALAR,
+        "kl-log-of-log-std",
+    ),
+    Wrong(
+        "less noise in eval",
+        changed((WEIGHT_STD, WEIGHT_STD + " * (1.0 if self.training else 0.5)")),
+        EVAL_ALIKE,
+        "evaluation-differs",
+    ),
+    Wrong(
+        "weights without noise in eval, bias with",
+        changed((WEIGHT_NOISE, WEIGHT_NOISE + " * self.training")),
+        FRESH_EVAL,
+        "sampling-only-in-training",
+    ),
+    Wrong(
+        "the weights' noise drawn in __init__",
+        changed(
+            (END_OF_INIT, END_OF_INIT + "\n        self.noise = torch.randn(out_features, in_features)"),
+            (WEIGHT_NOISE, "weight_epsilon = self.noise"),
+        ),
+        FRESH_TRAIN,
+        "noise-drawn-once",
+    ),
     # Training, and manners.
     Wrong(
         "log_std clamped where it starts",

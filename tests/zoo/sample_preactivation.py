@@ -61,9 +61,7 @@ def sample_preactivation(X, A_mean, A_scale):
         rows.append(torch.normal(torch.zeros_like(mean), torch.ones_like(mean)) * variance**0.5 + mean)
     return torch.stack(rows)
 """,
-    "Normal.rsample": changed(
-        (EPSILON, "posterior = Normal(mean, std)"), (RETURN, "return posterior.rsample()")
-    ),
+    "Normal.rsample": changed((EPSILON, "posterior = Normal(mean, std)"), (RETURN, "return posterior.rsample()")),
     "the norm of the stretched weights, whose slope at zero is zero": changed(
         (VARIANCE, "stretched = X[:, :, None] * A_scale"),
         (STD, "std = torch.linalg.vector_norm(stretched, dim=1)"),
@@ -110,9 +108,7 @@ def sample_preactivation(inputs, means, scales):
     noise = torch.empty_like(loc).normal_()
     return torch.addcmul(loc, torch.sqrt(var + TINY), noise)
 """,
-    "NumPy's noise": changed(
-        (EPSILON, "epsilon = torch.from_numpy(np.random.randn(*mean.shape)).to(mean.dtype)")
-    ),
+    "NumPy's noise": changed((EPSILON, "epsilon = torch.from_numpy(np.random.randn(*mean.shape)).to(mean.dtype)")),
     "the root as a power, through logarithms": changed((STD, "std = torch.exp(0.5 * torch.log(variance + 1e-10))")),
     "moments by broadcasting, noise of the other sign": """
 import torch
@@ -159,35 +155,51 @@ WRONG: list[Wrong] = [
     Wrong("multiplies the wrong way round", changed((MEAN, "mean = A_mean @ X")), SHAPE, None),
     Wrong("raises", changed((EPSILON, "epsilon = torch.randn_like(mean, size=3)")), SHAPE, None),
     Wrong(
-        "doesn't square the input", changed((VARIANCE, "variance = X @ A_scale**2"), (".clamp_min(1e-12)", "")),
-        FINITE, "input-not-squared",
+        "doesn't square the input",
+        changed((VARIANCE, "variance = X @ A_scale**2"), (".clamp_min(1e-12)", "")),
+        FINITE,
+        "input-not-squared",
     ),
     Wrong(
-        "squares nothing", changed((VARIANCE, "variance = X @ A_scale"), (".clamp_min(1e-12)", "")),
-        FINITE, "input-not-squared",
+        "squares nothing",
+        changed((VARIANCE, "variance = X @ A_scale"), (".clamp_min(1e-12)", "")),
+        FINITE,
+        "input-not-squared",
     ),
     Wrong(
-        "takes the size of the input for its square", changed((VARIANCE, "variance = X.abs() @ A_scale**2")),
-        SPREAD, "input-not-squared",
+        "takes the size of the input for its square",
+        changed((VARIANCE, "variance = X.abs() @ A_scale**2")),
+        SPREAD,
+        "input-not-squared",
     ),
     Wrong(
-        "hides the sign of an input that isn't squared", changed((VARIANCE, "variance = (X @ A_scale**2).abs()")),
-        SPREAD, "input-not-squared",
+        "hides the sign of an input that isn't squared",
+        changed((VARIANCE, "variance = (X @ A_scale**2).abs()")),
+        SPREAD,
+        "input-not-squared",
     ),
-    Wrong("squares X in place", changed((VARIANCE, "variance = X.pow_(2) @ A_scale**2")), UNCHANGED, "arguments-modified"),
     Wrong(
-        "squares A_scale in place", changed((VARIANCE, "variance = X**2 @ A_scale.square_()")), UNCHANGED, "arguments-modified"
+        "squares X in place", changed((VARIANCE, "variance = X.pow_(2) @ A_scale**2")), UNCHANGED, "arguments-modified"
+    ),
+    Wrong(
+        "squares A_scale in place",
+        changed((VARIANCE, "variance = X**2 @ A_scale.square_()")),
+        UNCHANGED,
+        "arguments-modified",
     ),
     Wrong("returns the mean", changed((RETURN, "return mean")), ANEW, "no-sampling"),
     Wrong("draws noise of size zero", changed((RETURN, "return mean + std * epsilon * 0")), ANEW, "no-sampling"),
     Wrong(
         "draws the noise once",
-        changed((EPSILON, "torch.manual_seed(0)\n    epsilon = torch.randn_like(mean)")), ANEW, "noise-drawn-once",
+        changed((EPSILON, "torch.manual_seed(0)\n    epsilon = torch.randn_like(mean)")),
+        ANEW,
+        "noise-drawn-once",
     ),
     Wrong(
         "uses noise from a generator of its own, seeded in each call",
         changed((EPSILON, "epsilon = torch.randn(mean.shape, generator=torch.Generator().manual_seed(1))")),
-        ANEW, "noise-drawn-once",
+        ANEW,
+        "noise-drawn-once",
     ),
     Wrong(
         "draws the weights, once for all rows",
@@ -199,28 +211,39 @@ def sample_preactivation(X, A_mean, A_scale):
     A = A_mean + A_scale * torch.randn_like(A_scale)
     return X @ A
 """,
-        OWN_ROWS, "weight-space-for-local",
+        OWN_ROWS,
+        "weight-space-for-local",
     ),
     Wrong(
-        "one epsilon for all rows", changed((EPSILON, "epsilon = torch.randn(1, mean.shape[1])")),
-        OWN_ROWS, "noise-shared-by-rows",
+        "one epsilon for all rows",
+        changed((EPSILON, "epsilon = torch.randn(1, mean.shape[1])")),
+        OWN_ROWS,
+        "noise-shared-by-rows",
     ),
-    Wrong("one epsilon for everything", changed((EPSILON, "epsilon = torch.randn(())")), OWN_ROWS, "noise-shared-by-rows"),
     Wrong(
-        "one epsilon for all units", changed((EPSILON, "epsilon = torch.randn(mean.shape[0], 1)")),
-        OWN_UNITS, "noise-shared-by-units",
+        "one epsilon for everything", changed((EPSILON, "epsilon = torch.randn(())")), OWN_ROWS, "noise-shared-by-rows"
+    ),
+    Wrong(
+        "one epsilon for all units",
+        changed((EPSILON, "epsilon = torch.randn(mean.shape[0], 1)")),
+        OWN_UNITS,
+        "noise-shared-by-units",
     ),
     Wrong("leaves out the mean", changed((RETURN, "return std * epsilon")), CENTRED, "preactivation-mean-missing"),
     Wrong("squares X for the mean, too", changed((MEAN, "mean = X**2 @ A_mean")), CENTRED, "input-squared-in-mean"),
     Wrong(
-        "swaps A_mean and A_scale", changed((MEAN, "A_mean, A_scale = A_scale, A_mean\n    mean = X @ A_mean")),
-        CENTRED, "mean-and-scale-swapped",
+        "swaps A_mean and A_scale",
+        changed((MEAN, "A_mean, A_scale = A_scale, A_mean\n    mean = X @ A_mean")),
+        CENTRED,
+        "mean-and-scale-swapped",
     ),
     Wrong("noise from 0 to 1", changed((EPSILON, "epsilon = torch.rand_like(mean)")), CENTRED, None),
     Wrong("adds 0.2 to the mean", changed((MEAN, "mean = X @ A_mean + 0.2")), CENTRED, None),
     Wrong("doesn't square the scale", changed((VARIANCE, "variance = X**2 @ A_scale")), SPREAD, "scale-not-squared"),
     Wrong("forgets the root", changed((STD, "std = variance")), SPREAD, "root-missing"),
-    Wrong("Normal(mean, variance)", changed((RETURN, "return Normal(mean, variance).rsample()")), SPREAD, "root-missing"),
+    Wrong(
+        "Normal(mean, variance)", changed((RETURN, "return Normal(mean, variance).rsample()")), SPREAD, "root-missing"
+    ),
     Wrong("takes the root twice", changed((RETURN, "return Normal(mean, std.sqrt()).rsample()")), SPREAD, "root-twice"),
     Wrong("adds up standard deviations", changed((STD, "std = X.abs() @ A_scale")), SPREAD, "stds-added"),
     Wrong("adds up X·A_scale", changed((STD, "std = X @ A_scale")), SPREAD, "stds-added"),
@@ -229,80 +252,146 @@ def sample_preactivation(X, A_mean, A_scale):
     Wrong("scales the noise by the mean", changed((STD, "std = mean")), SPREAD, "std-from-mean"),
     Wrong("doesn't scale the noise", changed((RETURN, "return mean + epsilon")), SPREAD, "noise-unscaled"),
     Wrong(
-        "leaves X out of the variance", changed((VARIANCE, "variance = (A_scale**2).sum(0).expand_as(mean)")),
-        SPREAD, "std-without-input",
-    ),
-    Wrong("reads A_scale as log_std", changed((VARIANCE, "variance = X**2 @ A_scale.exp() ** 2")), SPREAD, "scale-as-log-std"),
-    Wrong(
-        "reads A_scale as a log variance", changed((VARIANCE, "variance = X**2 @ A_scale.exp()")),
-        SPREAD, "scale-as-log-variance",
+        "leaves X out of the variance",
+        changed((VARIANCE, "variance = (A_scale**2).sum(0).expand_as(mean)")),
+        SPREAD,
+        "std-without-input",
     ),
     Wrong(
-        "sends A_scale through softplus", changed((VARIANCE, "variance = X**2 @ F.softplus(A_scale) ** 2")),
-        SPREAD, "scale-through-softplus",
+        "reads A_scale as log_std",
+        changed((VARIANCE, "variance = X**2 @ A_scale.exp() ** 2")),
+        SPREAD,
+        "scale-as-log-std",
     ),
-    Wrong("squares the scale twice", changed((VARIANCE, "variance = X**2 @ A_scale**4")), SPREAD, "scale-squared-twice"),
+    Wrong(
+        "reads A_scale as a log variance",
+        changed((VARIANCE, "variance = X**2 @ A_scale.exp()")),
+        SPREAD,
+        "scale-as-log-variance",
+    ),
+    Wrong(
+        "sends A_scale through softplus",
+        changed((VARIANCE, "variance = X**2 @ F.softplus(A_scale) ** 2")),
+        SPREAD,
+        "scale-through-softplus",
+    ),
+    Wrong(
+        "squares the scale twice", changed((VARIANCE, "variance = X**2 @ A_scale**4")), SPREAD, "scale-squared-twice"
+    ),
     Wrong("averages over the inputs", changed((STD, "std = (variance / X.shape[1]).sqrt()")), SPREAD, "noise-scaled"),
-    Wrong("noise of 0.95 times its size", changed((RETURN, "return mean + 0.95 * std * epsilon")), SPREAD, "noise-scaled"),
     Wrong(
-        "ignores the last input's scale", changed((VARIANCE, "variance = X[:, :-1] ** 2 @ A_scale[:-1] ** 2")), SPREAD, None
+        "noise of 0.95 times its size", changed((RETURN, "return mean + 0.95 * std * epsilon")), SPREAD, "noise-scaled"
     ),
     Wrong(
-        "uniform noise of variance 1", changed((EPSILON, "epsilon = (torch.rand_like(mean) - 0.5) * 12**0.5")),
-        NORMAL, "noise-not-normal",
+        "ignores the last input's scale",
+        changed((VARIANCE, "variance = X[:, :-1] ** 2 @ A_scale[:-1] ** 2")),
+        SPREAD,
+        None,
     ),
     Wrong(
-        "noise of plus or minus 1", changed((EPSILON, "epsilon = torch.randint(2, mean.shape) * 2.0 - 1")),
-        NORMAL, "noise-not-normal",
+        "uniform noise of variance 1",
+        changed((EPSILON, "epsilon = (torch.rand_like(mean) - 0.5) * 12**0.5")),
+        NORMAL,
+        "noise-not-normal",
+    ),
+    Wrong(
+        "noise of plus or minus 1",
+        changed((EPSILON, "epsilon = torch.randint(2, mean.shape) * 2.0 - 1")),
+        NORMAL,
+        "noise-not-normal",
     ),
     Wrong(
         "noise that is partly shared by the units",
         changed((EPSILON, "epsilon = 0.8 * torch.randn_like(mean) + 0.6 * torch.randn(len(mean), 1)")),
-        INDEPENDENT, "noise-shared-by-units",
+        INDEPENDENT,
+        "noise-shared-by-units",
     ),
     Wrong(
         "the second half of the rows mirrors the first",
-        changed((
-            EPSILON,
-            "epsilon = torch.randn_like(mean)\n    half = len(mean) // 2\n    epsilon[half : 2 * half] = -epsilon[:half]",
-        )),
-        INDEPENDENT, "noise-shared-by-rows",
+        changed(
+            (
+                EPSILON,
+                "epsilon = torch.randn_like(mean)\n    half = len(mean) // 2\n    epsilon[half : 2 * half]"
+                " = -epsilon[:half]",
+            )
+        ),
+        INDEPENDENT,
+        "noise-shared-by-rows",
     ),
     Wrong(
         "every other row turns the noise of the one before by one unit",
-        changed((
-            EPSILON,
-            "epsilon = torch.randn_like(mean)\n    half = len(mean) // 2\n"
-            "    epsilon[1 : 2 * half : 2] = epsilon[0 : 2 * half : 2].roll(1, dims=1)",
-        )),
-        INDEPENDENT, None,
+        changed(
+            (
+                EPSILON,
+                "epsilon = torch.randn_like(mean)\n    half = len(mean) // 2\n"
+                "    epsilon[1 : 2 * half : 2] = epsilon[0 : 2 * half : 2].roll(1, dims=1)",
+            )
+        ),
+        INDEPENDENT,
+        None,
     ),
-    Wrong("sample() for rsample()", changed((RETURN, "return Normal(mean, std).sample()")), GRADIENT, "gradient-stopped"),
+    Wrong(
+        "sample() for rsample()", changed((RETURN, "return Normal(mean, std).sample()")), GRADIENT, "gradient-stopped"
+    ),
     Wrong("torch.normal", changed((RETURN, "return torch.normal(mean, std)")), GRADIENT, "gradient-stopped"),
-    Wrong("detaches the spread", changed((STD, "std = variance.sqrt().detach()")), GRADIENT, "log-std-gradient-missing"),
+    Wrong(
+        "detaches the spread", changed((STD, "std = variance.sqrt().detach()")), GRADIENT, "log-std-gradient-missing"
+    ),
     Wrong("detaches the mean", changed((MEAN, "mean = (X @ A_mean).detach()")), GRADIENT, "gradient-stopped"),
-    Wrong("computes without gradients", changed((STD, "std = variance.clamp_min(1e-12).sqrt().data"), (MEAN, "mean = X.data @ A_mean")),
-          GRADIENT, "gradient-stopped"),
-    Wrong("squares by hand, half detached", changed((VARIANCE, "variance = X**2 @ (A_scale * A_scale.detach())")), GRADIENT, None),
+    Wrong(
+        "computes without gradients",
+        changed((STD, "std = variance.clamp_min(1e-12).sqrt().data"), (MEAN, "mean = X.data @ A_mean")),
+        GRADIENT,
+        "gradient-stopped",
+    ),
+    Wrong(
+        "squares by hand, half detached",
+        changed((VARIANCE, "variance = X**2 @ (A_scale * A_scale.detach())")),
+        GRADIENT,
+        None,
+    ),
     Wrong("takes the root of zero", changed((STD, "std = torch.sqrt(variance)")), ZERO_ROW, "zero-row-gradient"),
-    Wrong("Normal with a std of zero", changed((STD, "std = torch.sqrt(variance)"), (RETURN, "return Normal(mean, std).rsample()")),
-          ZERO_ROW, "zero-row-gradient"),
-    Wrong("adds a little after the root", changed((STD, "std = torch.sqrt(variance) + 1e-6")), ZERO_ROW, "zero-row-gradient"),
+    Wrong(
+        "Normal with a std of zero",
+        changed((STD, "std = torch.sqrt(variance)"), (RETURN, "return Normal(mean, std).rsample()")),
+        ZERO_ROW,
+        "zero-row-gradient",
+    ),
+    Wrong(
+        "adds a little after the root",
+        changed((STD, "std = torch.sqrt(variance) + 1e-6")),
+        ZERO_ROW,
+        "zero-row-gradient",
+    ),
     Wrong("noise in float32 alone", changed((RETURN, "return (mean + std * epsilon).float()")), DTYPE, "wrong-dtype"),
     Wrong(
-        "makes its result float32", changed((EPSILON, "epsilon = torch.randn(mean.shape)"), (RETURN, "return torch.baddbmm(mean[None], std[None, :, :1] * 0, epsilon[None, :1])[0] + std * epsilon")),
-        DTYPE, "wrong-dtype",
+        "makes its result float32",
+        changed(
+            (EPSILON, "epsilon = torch.randn(mean.shape)"),
+            (RETURN, "return torch.baddbmm(mean[None], std[None, :, :1] * 0, epsilon[None, :1])[0] + std * epsilon"),
+        ),
+        DTYPE,
+        "wrong-dtype",
     ),
     Wrong(
         "seeds torch with a running number",
-        changed((EPSILON, "sample_preactivation.calls = getattr(sample_preactivation, 'calls', 0) % 2 + 1\n"
-                          "    torch.manual_seed(0)\n"
-                          "    epsilon = torch.randn_like(mean)")),
-        ANEW, "noise-drawn-once",
+        changed(
+            (
+                EPSILON,
+                "sample_preactivation.calls = getattr(sample_preactivation, 'calls', 0) % 2 + 1\n"
+                "    torch.manual_seed(0)\n"
+                "    epsilon = torch.randn_like(mean)",
+            )
+        ),
+        ANEW,
+        "noise-drawn-once",
     ),
     Wrong(
         "restarts the generator after drawing",
-        changed((EPSILON, "epsilon = torch.from_numpy(np.random.randn(*mean.shape)).to(mean)\n    torch.manual_seed(0)")),
-        SEED, "seed-fixed",
+        changed(
+            (EPSILON, "epsilon = torch.from_numpy(np.random.randn(*mean.shape)).to(mean)\n    torch.manual_seed(0)")
+        ),
+        SEED,
+        "seed-fixed",
     ),
 ]

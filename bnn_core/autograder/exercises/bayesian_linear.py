@@ -278,25 +278,32 @@ def draws_anew_in_evaluation(evidence: Evidence) -> None:
 
 
 def require_fresh_draws(evidence: Evidence, training: bool) -> None:
-    """Raise Failed unless two forwards of the same input differ, under different seeds and under one."""
-    layer, parameters, x = evidence.layer(), evidence.parameters(), evidence.normal(4, IN)
+    """Raise Failed unless weights and biases differ from forward to forward in this mode."""
+    layer, parameters = evidence.layer(), evidence.parameters()
     layer.set(parameters)
-    if outputs_differ(layer, x, training):
-        return
-    message = f"Two forwards of one input give the same output in {'train' if training else 'eval'}()."
-    if outputs_differ(layer, x, not training):
-        raise Failed(message, "sampling-only-in-eval" if training else "sampling-only-in-training")
-    certain = F.linear(x, parameters["weight_mean"], parameters["bias_mean"]).double()
-    if diagnosis.matches(layer.forward(x)[1], certain, 1e-4):
-        raise Failed(message, "no-sampling", what="the mean")
-    raise Failed(message, "noise-drawn-once")
+    for kind, draws in successive_draws(layer, training).items():
+        if not repeats(draws):
+            continue
+        message = f"In {'train' if training else 'eval'}(), successive forwards use the same {kind}."
+        if not repeats(successive_draws(layer, not training)[kind]):
+            raise Failed(message, "sampling-only-in-eval" if training else "sampling-only-in-training")
+        if not diagnosis.matches(draws[0], parameters[f"{kind}_mean"].double(), 1e-4):
+            raise Failed(message, "noise-drawn-once" if draws.any() else f"{kind}-unused")
+        if all(repeats(other) for other in successive_draws(layer, training).values()):
+            raise Failed(message, "no-sampling", what="the mean")
+        raise Failed(message, f"{kind}-without-noise")
 
 
-def outputs_differ(layer: Layer, x: Tensor, training: bool) -> bool:
-    """Whether every pair of consecutive forwards gives different outputs."""
+def successive_draws(layer: Layer, training: bool) -> dict[str, Tensor]:
+    """The weights and the biases of three forwards in a row."""
     layer.instance.train(training)
-    outputs = [layer.forward(x)[1] for _ in range(3)]
-    return not any(torch.equal(first, second) for first, second in pairwise(outputs))
+    weights, biases = read_draw(torch.stack([layer.forward(READING)[1] for _ in range(3)]))
+    return {"weight": weights, "bias": biases}
+
+
+def repeats(draws: Tensor) -> bool:
+    """Whether two draws in a row are the same, but for rounding."""
+    return any(diagnosis.matches(first, second, 1e-5) for first, second in pairwise(draws))
 
 
 @exercise.check(
@@ -395,6 +402,24 @@ def diagnose_ratio(values: Tensor, ratio: Tensor, log_std: Tensor, message: str,
         where = "small" if wrong.max() < log_std[right].min() else "large"
         raise Failed(message, "log-std-clamped", what=what, where=where)
     raise Failed(message)
+
+
+@exercise.check("evaluation draws from the same distribution as training", needs=[weights_spread, biases_spread])
+def evaluation_draws_alike(evidence: Evidence) -> None:
+    layer, parameters = evidence.layer(), evidence.parameters()
+    layer.set(parameters)
+    layer.instance.train(False)
+    count = DRAWS // 3
+    weights, biases = read_draw(layer.instance.sample(count, FORWARD, READING).double())
+    for kind, values in (("weight", weights), ("bias", biases)):
+        mean, std = parameters[f"{kind}_mean"].double(), parameters[f"{kind}_log_std"].double().exp()
+        average, spread = values.mean(dim=0), values.std(dim=0)
+        if not diagnosis.matches(average, mean, statistics.mean_tolerance(std, count)):
+            message = expected_and_came(f"Over {count} forwards in eval(), the average {kind}", mean, average)
+            raise Failed(message, "evaluation-differs")
+        if not diagnosis.matches(spread, std, statistics.std_ratio_tolerance(count) * std):
+            message = f"Over {count} forwards in eval(), the standard deviation of the {kind}"
+            raise Failed(expected_and_came(message, std, spread), "evaluation-differs")
 
 
 @exercise.check("every weight and every bias has noise of its own", needs=[weights_spread, biases_spread])
@@ -524,7 +549,16 @@ def kl_is_scalar(evidence: Evidence) -> None:
         raise Failed(f"It should have shape (); yours has shape {shape(reply.tensor.shape)}.", "kl-not-reduced")
     if reply.tensor.ndim:
         raise Failed("Use .sum() without keepdim.", "kl-scalar-shape", what=shape(reply.tensor.shape))
+    if reply.tensor.isnan() and layer_kl_at(layer, log_std=1.0).isfinite():
+        raise Failed("It is NaN wherever a log_std is negative.", "kl-log-of-log-std")
     tensor_from(reply, "kl_divergence", ())
+
+
+def layer_kl_at(layer: Layer, log_std: float) -> Tensor:
+    """What kl_divergence returns with every log_std at this value, and every mean at 0."""
+    layer.set({name: torch.full(size, log_std * name.endswith("log_std")) for name, size in layer.sizes.items()})
+    value = layer.instance.call("kl_divergence").tensor
+    return torch.tensor(torch.nan) if value is None else value
 
 
 def call_kl(layer: Layer, evidence: Evidence) -> Reply:
@@ -595,7 +629,7 @@ def diagnose_kl(evidence: Evidence, message: str) -> None:
     """Raise Failed with the mistake that explains the KL at a dozen random points, or with the numbers alone."""
     layer = evidence.layer()
     points, values = [], []
-    for _ in range(12):
+    for _ in range(24):
         parameters = evidence.parameters(-2.5, 1.2)
         layer.set(parameters)
         points.append(groups(parameters))
@@ -603,7 +637,7 @@ def diagnose_kl(evidence: Evidence, message: str) -> None:
     mistake = diagnosis.kl_mistake(torch.stack(values), points)
     if mistake is None:
         raise Failed(message)
-    raise Failed(message, mistake.misconception, **mistake.about)
+    raise Failed(f"{mistake.where}{message}", mistake.misconception, **mistake.about)
 
 
 @exercise.check("the gradient of the KL reaches all four parameters, and is right", needs=[kl_is_right])
@@ -618,7 +652,7 @@ def kl_gradient_is_right(evidence: Evidence) -> None:
     require_gradients(expected, layer.gradients(reply), "the KL")
 
 
-@exercise.check("nothing else in it trains than these four", needs=[output_has_its_shape, kl_is_scalar])
+@exercise.check("only these four train", needs=[output_has_its_shape, kl_is_scalar])
 def trains_nothing_else(evidence: Evidence) -> None:
     layer = evidence.layer()
     others = [name for name in layer.instance.trainable_names(PARAMETERS) if name not in PARAMETERS]

@@ -1,7 +1,7 @@
 """The checks of lesson 05's exercise, `sample_preactivation(X, A_mean, A_scale)`.
 
-Read from top to bottom, the checks are the function's specification. Many independent draws come from few calls: each row
-of X is repeated often, and each repetition must have noise of its own.
+Read from top to bottom, the checks are the function's specification. Many independent draws come from few calls: each
+row of X is repeated often, and each repetition must have noise of its own.
 """
 
 from __future__ import annotations
@@ -58,16 +58,14 @@ class Evidence:
 
 def repeated(problem: Problem) -> Problem:
     """The problem with all its rows repeated, block after block."""
-    return problem.with_X(problem.X.repeat(REPEATS, 1))
+    return problem.with_inputs(problem.X.repeat(REPEATS, 1))
 
 
 def probe(subject: Subject) -> None:
     subject.call(torch.ones(ROWS, IN), torch.zeros(IN, UNITS), torch.ones(IN, UNITS))
 
 
-exercise = Exercise(
-    name=FUNCTION, lesson="05_local_reparameterization", points=5, evidence=Evidence, probe=probe
-)
+exercise = Exercise(name=FUNCTION, lesson="05_local_reparameterization", points=5, evidence=Evidence, probe=probe)
 
 
 @exercise.check("it returns a tensor of shape (B, H)")
@@ -77,18 +75,20 @@ def result_has_its_shape(evidence: Evidence) -> None:
         reply = evidence.subject.call(*positive(problem).tensors)
         rows, _, units = sizes
         if reply.tensor is not None and tuple(reply.tensor.shape) == (units, rows):
-            raise Failed(f"It should have shape {shape((rows, units))}; yours has {shape((units, rows))}.", "output-transposed")
+            raise Failed(
+                f"It should have shape {shape((rows, units))}; yours has {shape((units, rows))}.", "output-transposed"
+            )
         tensor_from(reply, FUNCTION, (rows, units))
 
 
 def positive(problem: Problem) -> Problem:
-    return problem.with_X(problem.X.abs())
+    return problem.with_inputs(problem.X.abs())
 
 
 @exercise.check("the draws are numbers for negative inputs, too", needs=[result_has_its_shape])
 def draws_are_finite(evidence: Evidence) -> None:
     problem = positive(evidence.problem())
-    value = evidence.subject.call(*problem.with_X(-problem.X).tensors).tensor
+    value = evidence.subject.call(*problem.with_inputs(-problem.X).tensors).tensor
     if value is not None and not bool(value.isfinite().all()):
         raise Failed(f"With every element of X negative, yours returns {numbers(value)}.", "input-not-squared")
 

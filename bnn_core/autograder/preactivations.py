@@ -1,0 +1,344 @@
+"""What is known of draws of X·A for A ~ N(A_mean, A_scale²), and what mistakes make of their moments, noise, gradients.
+
+The exercises of lessons 05 and 06 share it. It judges draws and gradients wherever they come from, and may not know how
+a learner's code is called.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from bnn_core.autograder import diagnosis, statistics
+from bnn_core.autograder.checking import Failed
+from bnn_core.autograder.wording import expected_and_came, number, numbers
+
+NAMES = ("X", "A_mean", "A_scale")
+
+# An all-zero row has standard deviation 0; to keep the square root's slope finite, a little may be added under it.
+ZERO_ROW_TOLERANCE = 1e-2
+
+
+class Problem:
+    """Inputs X (B × D), weights A_mean, A_scale (D × H), and the moments of every element of X·A (B × H, float64)."""
+
+    def __init__(self, X: Tensor, A_mean: Tensor, A_scale: Tensor) -> None:
+        self.X, self.A_mean, self.A_scale = X, A_mean, A_scale
+
+    @classmethod
+    def random(cls, generator: torch.Generator, rows: int = 4, inputs: int = 3, units: int = 5) -> Problem:
+        """Inputs of both signs, none near 0, and scales spread from 0.2 to 2.5: no two formulas agree on all."""
+        size = torch.rand(rows, inputs, generator=generator) * 1.6 + 0.4
+        sign = torch.randint(2, (rows, inputs), generator=generator) * 2 - 1
+        mean = torch.randn(inputs, units, generator=generator)
+        order = torch.randperm(inputs * units, generator=generator)
+        scale = torch.logspace(-0.7, 0.4, inputs * units)[order].reshape(inputs, units)
+        return cls(size * sign, mean, scale)
+
+    @property
+    def tensors(self) -> tuple[Tensor, Tensor, Tensor]:
+        return self.X, self.A_mean, self.A_scale
+
+    @property
+    def sizes(self) -> tuple[int, int, int]:
+        """B, D and H."""
+        return (*self.X.shape, self.A_mean.shape[1])
+
+    def mapped(self, function: Callable[[Tensor], Tensor]) -> Problem:
+        """The problem with a function applied to each of its tensors."""
+        return Problem(*(function(value) for value in self.tensors))
+
+    def with_gradients(self) -> Problem:
+        """A copy whose tensors ask for gradients."""
+        return self.mapped(lambda value: value.clone().requires_grad_())
+
+    def with_inputs(self, X: Tensor) -> Problem:
+        return Problem(X, self.A_mean, self.A_scale)
+
+    @cached_property
+    def mean(self) -> Tensor:
+        X, A_mean, _ = self._exact
+        return X @ A_mean
+
+    @cached_property
+    def std(self) -> Tensor:
+        X, _, A_scale = self._exact
+        return (X**2 @ A_scale**2).sqrt()
+
+    @property
+    def _exact(self) -> tuple[Tensor, Tensor, Tensor]:
+        return self.X.detach().double(), self.A_mean.detach().double(), self.A_scale.detach().double()
+
+    @cached_property
+    def wrong_means(self) -> list[tuple[str, Tensor]]:
+        """The averages that known mistakes give."""
+        X, A_mean, A_scale = self._exact
+        return [
+            ("preactivation-mean-missing", torch.zeros_like(self.mean)),
+            ("input-squared-in-mean", X**2 @ A_mean),
+            ("mean-and-scale-swapped", X @ A_scale),
+        ]
+
+    @cached_property
+    def wrong_stds(self) -> list[tuple[str, Tensor]]:
+        """The standard deviations that known mistakes give."""
+        X, A_mean, A_scale = self._exact
+        return [
+            ("root-missing", X**2 @ A_scale**2),
+            ("scale-not-squared", (X**2 @ A_scale).sqrt()),
+            ("input-not-squared", (X.abs() @ A_scale**2).sqrt()),
+            ("input-not-squared", (X @ A_scale**2).abs().sqrt()),
+            ("stds-added", X.abs() @ A_scale),
+            ("stds-added", (X @ A_scale).abs()),
+            ("std-from-mean", (X**2 @ A_mean**2).sqrt()),
+            ("std-from-mean", (X @ A_mean).abs()),
+            ("noise-unscaled", torch.ones_like(self.std)),
+            ("std-without-input", (torch.ones_like(X) @ A_scale**2).sqrt()),
+            ("scale-as-log-std", (X**2 @ (2 * A_scale).exp()).sqrt()),
+            ("scale-as-log-variance", (X**2 @ A_scale.exp()).sqrt()),
+            ("scale-through-softplus", (X**2 @ F.softplus(A_scale) ** 2).sqrt()),
+            ("scale-squared-twice", (X**2 @ A_scale**4).sqrt()),
+            ("root-twice", self.std.sqrt()),
+        ]
+
+
+def require_centred(draws: Tensor, mean: Tensor, what: str, suspects: Sequence[tuple[str, Tensor]] = ()) -> None:
+    """Raise Failed unless the draws (N × …) have this mean, each by itself and all of them together.
+
+    suspects: what known mistakes would make of it.
+    """
+    average, spread = draws.mean(dim=0), draws.std(dim=0)
+    tolerance = statistics.mean_tolerance(spread, len(draws)) + 1e-4
+    offset = ((average - mean) / (spread + 1e-4)).mean().item()
+    within_chance = abs(offset) <= float(statistics.mean_tolerance(1.0, draws.numel()))
+    if within_chance and diagnosis.matches(average, mean, tolerance):
+        return
+    message = expected_and_came(f"Over {len(draws)} draws, the average of {what}", mean, average)
+    if not within_chance:
+        message += f"\nOn average it is off by {number(offset)} standard deviations."
+    raise Failed(message, known_mistake(average, suspects, lambda _: tolerance))
+
+
+def require_spread(draws: Tensor, mean: Tensor, std: Tensor, what: str, suspects: Sequence[tuple[str, Tensor]]) -> None:
+    """Raise Failed unless the draws (N × …) have this standard deviation, each by itself and all of them together."""
+    count = len(draws)
+    came, tolerance = draws.std(dim=0), statistics.std_ratio_tolerance(count)
+    overall = ((draws - mean) / std).square().mean().sqrt().item()
+    off_by_a_factor = abs(overall - 1) > statistics.std_ratio_tolerance(draws.numel())
+    if diagnosis.matches(came, std, tolerance * std) and not off_by_a_factor:
+        return
+    message = expected_and_came(f"Over {count} draws, the standard deviation of {what}", std, came)
+    if bool((came < 1e-6).all()):
+        raise Failed(message, "no-sampling", what="the mean")
+    known = known_mistake(came, suspects, lambda predicted: tolerance * predicted + 1e-6)
+    if known is None and off_by_a_factor and equal_but_for_chance(came / std, count):
+        raise Failed(message, "noise-scaled", what=number(overall))
+    raise Failed(message, known)
+
+
+def equal_but_for_chance(ratios: Tensor, count: int) -> bool:
+    """Whether standard deviations measured over `count` draws, each over its true one, may all be the same."""
+    deviations = (ratios / ratios.mean() - 1) * (2 * count) ** 0.5
+    return bool(deviations.square().mean() < 1 + 3 * (2 / ratios.numel()) ** 0.5)
+
+
+def known_mistake(
+    came: Tensor, suspects: Sequence[tuple[str, Tensor]], tolerance: Callable[[Tensor], Tensor]
+) -> str | None:
+    """The mistake whose prediction came, and the nearest of them where several did."""
+    distances = {
+        float((came - predicted).abs().div(tolerance(predicted)).max()): name
+        for name, predicted in suspects
+        if diagnosis.matches(came, predicted, tolerance(predicted))
+    }
+    return distances[min(distances)] if distances else None
+
+
+def require_normal(noise: Tensor) -> None:
+    """Raise Failed unless the values look like independent standard normal draws."""
+    distance, fourth = statistics.normal_distance(noise), (noise**4).mean().item()
+    bound = statistics.distance_tolerance(noise.numel())
+    if distance > bound or abs(fourth - 3) > statistics.fourth_moment_tolerance(noise.numel()):
+        raise Failed(
+            f"Over {noise.numel()} draws its distribution function lies up to {number(distance)} from the normal one"
+            f" (up to {number(bound)} would be chance), and its average fourth power is {number(fourth)}, not 3.",
+            "noise-not-normal",
+        )
+
+
+@dataclass(frozen=True)
+class Axis:
+    """One dimension of the noise, as in "rows": its name, and the mistake of sharing noise along it."""
+
+    name: str
+    misconception: str
+    about: str = ""
+
+
+def require_independent(noise: Tensor, axes: Sequence[Axis], repeated: Axis) -> None:
+    """Raise Failed where standard normal noise is shared.
+
+    noise: N × n₁ × n₂ × …, where `repeated` says what N counts, and `axes` what n₁, n₂, … count.
+    """
+    count, bound = len(noise), statistics.correlation_tolerance(len(noise))
+
+    def refuse(correlation: float, among: str, axis: Axis | None = None) -> None:
+        message = f"Over {count} draws the noise of {among} has correlation {number(correlation)}; it should have none."
+        if axis is None:
+            raise Failed(message)
+        raise Failed(message, axis.misconception, what=axis.about)
+
+    for dimension, axis in enumerate(axes, start=1):
+        # Averaged over all other dimensions, which makes it the sharper.
+        aligned = noise.movedim(dimension, 0).flatten(1)
+        worst = largest_off_diagonal(aligned @ aligned.T / aligned.shape[1])
+        if abs(worst) > statistics.correlation_tolerance(aligned.shape[1]):
+            refuse(worst, f"two {axis.name}", axis)
+    columns = noise.flatten(1)
+    worst = largest_off_diagonal(columns.T @ columns / count)
+    if abs(worst) > bound:
+        refuse(worst, f"two elements of different {' and '.join(axis.name for axis in axes)}")
+    again = recurrence(columns)
+    # At half the length each product enters twice, which doubles its variance.
+    bound *= (2 / columns.shape[1]) ** 0.5
+    if abs(again) > bound:
+        refuse(again, f"two {repeated.name}", repeated)
+
+
+def largest_off_diagonal(matrices: Tensor) -> float:
+    """The entry of the largest size off the diagonals of … × n × n."""
+    values = matrices.masked_fill(torch.eye(matrices.shape[-1], dtype=torch.bool), 0).flatten()
+    return values[values.abs().argmax()].item()
+
+
+def recurrence(columns: Tensor) -> float:
+    """The largest circular autocorrelation, at any lag, of N × n values, averaged over the n columns."""
+    power = torch.fft.rfft(columns, dim=0).abs().square().mean(dim=1)
+    by_lag = torch.fft.irfft(power, n=len(columns))[1:] / len(columns)
+    return float(by_lag[by_lag.abs().argmax()])
+
+
+class Loss:
+    """A loss whose exact gradients are known, to see whether those through the learner's draws are right on average.
+
+    Over N draws Z of X·A it is the average of Σ pull·Z + ½·stiffness·(Z − c)², with c the mean of Z. Any unbiased
+    gradient is right, through a draw of X·A or through draws of A: so averages are compared, and their standard errors
+    are bounds for either way.
+    """
+
+    def __init__(self, problem: Problem, generator: torch.Generator) -> None:
+        self.problem = problem
+        self.pull = torch.randn(problem.mean.shape, generator=generator).double()
+        self.stiffness = 0.5 + torch.rand(problem.mean.shape, generator=generator).double()
+
+    def cotangent(self, draws: Tensor) -> Tensor:
+        """The loss's gradient with respect to the draws, N × B × H."""
+        return (self.pull + self.stiffness * (draws - self.problem.mean)) / len(draws)
+
+    @property
+    def gradients(self) -> dict[str, Tensor]:
+        """The exact gradients of the loss's expectation."""
+        X, A_mean, A_scale = (value.detach().double() for value in self.problem.tensors)
+        return {
+            "X": self.pull @ A_mean.T + X * (self.stiffness @ (A_scale**2).T),
+            "A_mean": X.T @ self.pull,
+            "A_scale": (X**2).T @ self.stiffness * A_scale,
+        }
+
+    def standard_errors(self, count: int, rows_share_draws: bool) -> dict[str, Tensor]:
+        """Bounds on the standard errors of the gradients over `count` draws."""
+        X, A_mean, A_scale = (value.detach().double().abs() for value in self.problem.tensors)
+        swing = self.stiffness * self.problem.std
+        swing_with_noise = (self.pull**2 + 2 * swing**2).sqrt()
+        to_X = A_mean * swing[:, None] + A_scale * swing_with_noise[:, None]
+        to_A_mean, to_A_scale = X[..., None] * swing[:, None], X[..., None] * swing_with_noise[:, None]
+        add_rows = torch.sum if rows_share_draws else torch.linalg.vector_norm
+        errors = {
+            "X": torch.linalg.vector_norm(to_X, dim=2),
+            "A_mean": add_rows(to_A_mean, dim=0),
+            "A_scale": add_rows(to_A_scale, dim=0),
+        }
+        return {name: error / count**0.5 for name, error in errors.items()}
+
+    def require(self, came: Mapping[str, Tensor | None], count: int, rows_share_draws: bool = False) -> None:
+        """Raise Failed unless all three gradients arrived, and are right."""
+        require_arrival(came)
+        errors = self.standard_errors(count, rows_share_draws)
+        for name, right in self.gradients.items():
+            value = came[name]
+            assert value is not None
+            tolerance = statistics.SIGMAS * errors[name] + 1e-3 * right.abs() + 1e-5
+            if not diagnosis.matches(value.double(), right, tolerance):
+                raise Failed(
+                    expected_and_came(f"Averaged over {count} draws, the gradient for {name}", right, value.double())
+                )
+
+
+def require_arrival(gradients: Mapping[str, Tensor | None]) -> None:
+    """Raise Failed where no gradient arrives."""
+    missing = [name for name, value in gradients.items() if value is None or not value.any()]
+    if missing:
+        name = "log-std-gradient-missing" if missing == ["A_scale"] else "gradient-stopped"
+        raise Failed(f"The gradient should reach {' and '.join(gradients)}.", name, what=" and ".join(missing))
+
+
+def with_zero_row(problem: Problem) -> Problem:
+    """The problem with its first row all zero."""
+    X = problem.X.clone()
+    X[0] = 0
+    return problem.with_inputs(X).with_gradients()
+
+
+def require_zero_row(draws: Tensor, gradients: Mapping[str, Tensor | None]) -> None:
+    """Raise Failed unless an all-zero row gives draws (H) of 0 and changes nothing.
+
+    gradients: those of the draws' sum over this row.
+    """
+    if not diagnosis.matches(draws, torch.zeros_like(draws), ZERO_ROW_TOLERANCE):
+        raise Failed(f"For an all-zero row of X every draw is 0; yours are {numbers(draws)}.")
+    for name, value in gradients.items():
+        if value is not None and not bool(value.isfinite().all()):
+            raise Failed(f"The gradient for {name} holds {numbers(value)}.", "zero-row-gradient")
+    for name in ("A_mean", "A_scale"):
+        value = gradients[name]
+        if value is not None and not diagnosis.matches(value, torch.zeros_like(value), ZERO_ROW_TOLERANCE):
+            raise Failed(
+                f"An all-zero row says nothing about {name}; its gradient should be 0 and is {numbers(value)}."
+            )
+
+
+def with_repetition(problem: Problem) -> Problem:
+    """Rows that tell how draws are shared: a row, another, the first again, and the sum of the two."""
+    first, second = problem.X[0], problem.X[1]
+    return problem.with_inputs(torch.stack([first, second, first, first + second]))
+
+
+def rows_share_weights(draws: Tensor) -> bool:
+    """Whether draws (4 × H) for `with_repetition` come from one draw of the weights."""
+    scale = 1e-4 * draws.abs().max()
+    return diagnosis.matches(draws[3], draws[0] + draws[1], scale) and rows_share_noise(draws)
+
+
+def rows_share_noise(draws: Tensor) -> bool:
+    """Whether equal rows give equal draws."""
+    return diagnosis.matches(draws[2], draws[0], 1e-4 * draws.abs().max())
+
+
+def with_equal_units(problem: Problem) -> Problem:
+    """The problem with every unit's weights those of the first."""
+    _, _, units = problem.sizes
+    return Problem(problem.X, problem.A_mean[:, :1].repeat(1, units), problem.A_scale[:, :1].repeat(1, units))
+
+
+def require_own_noise_per_unit(draws: Tensor) -> None:
+    """Raise Failed where draws (B × H) for `with_equal_units` are the same for all units."""
+    if diagnosis.matches(draws, draws[:, :1].expand_as(draws), 1e-4 * draws.abs().max()):
+        raise Failed(
+            f"Two units with the same weights draw {numbers(draws[:, 0])} and {numbers(draws[:, 1])}, row by row.",
+            "noise-shared-by-units",
+        )

@@ -1,0 +1,238 @@
+"""The learner's side of the checks' interface, reached over a socket: sends each request, and believes nothing of the answer
+before it has looked at it. It may not know what is checked.
+"""
+
+from __future__ import annotations
+
+import socket
+import time
+from typing import Any
+
+from torch import Tensor
+
+from bnn_core.autograder.program import Program
+from bnn_core.autograder.subject import LearnerError
+from bnn_core.classroom import wire
+from bnn_core.classroom.launching import Sandboxed
+
+MAX_TEXT = 2_000
+MAX_NAMES = 1_000
+MAX_HANDLE = 1 << 31
+MAX_RECEIVED = 1 << 29
+SILENT = ("set_parameters", "set_argument", "train")
+"""Requests without an answer: each travels with the next one that has one, which also brings what they raised."""
+
+OUT_OF_TIME = "Not run: time is up."
+OVER = "Not run: your code had ended."
+
+
+class LearnerGone(LearnerError):
+    """The learner's code can't be asked any more: it took too long, or its process died, or spoke nonsense."""
+
+    def __init__(self, message: str, out_of_time: bool = False) -> None:
+        self.out_of_time = out_of_time
+        super().__init__(action="", type_name="", message=message)
+
+    @property
+    def sentence(self) -> str:
+        return self.message
+
+    @property
+    def is_stub(self) -> bool:
+        return False
+
+
+class NoAnswer(Exception):
+    """The socket gave no answer that could be one; the message says what it gave."""
+
+
+class RemoteLearnerSide:
+    """Performs requests in the sandbox. After one that found no answer, all others are refused."""
+
+    def __init__(self, sandboxed: Sandboxed, exercise: str, seconds: float, call_seconds: float) -> None:
+        self._sandboxed = sandboxed
+        self._exercise = exercise
+        self._call_seconds = call_seconds
+        self._took_too_long = f"took more than {call_seconds:g} s and was stopped"
+        self._deadline = time.monotonic() + seconds
+        self._number = 0
+        self._received = 0
+        self._silent: list[dict[str, Any]] = []
+        self.gone: LearnerGone | None = None
+
+    def load(self, program: Program) -> tuple[list[str], bool]:
+        """Run the program. Gives a sentence for each statement that raised, and whether the exercise's name is defined."""
+        order = {"program": program.to_json(), "exercise": self._exercise}
+        answer = self._exchange(order, "Running your cells")
+        match answer:
+            case {"errors": list(errors), "defined": bool(defined)} if len(answer) == 2 and are_texts(errors):
+                return errors, defined
+        raise self._give_up("Running your cells", "gave an answer that isn't one")
+
+    def perform(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Perform one request. Raises LearnerError where the learner's code raised, LearnerGone where it can't be asked."""
+        if request["op"] in SILENT and self.gone is None:
+            self._silent.append(_snapshot(request))
+            return {}
+        action = _action(request, self._exercise)
+        first, self._silent = self._silent, []
+        answer = self._exchange({**request, "first": first}, action)
+        match answer:
+            case {"answer": dict(content)} if len(answer) == 1 and is_answer_to(request, content):
+                return content
+            case {"raised": dict(error)} if len(answer) == 1 and is_error(error):
+                raise LearnerError(**error)
+        raise self._give_up(action, "gave an answer that isn't one")
+
+    def _exchange(self, order: dict[str, Any], action: str) -> dict[str, Any]:
+        if self.gone is not None:
+            raise LearnerGone(OUT_OF_TIME if self.gone.out_of_time else OVER, self.gone.out_of_time)
+        self._number += 1
+        now = time.monotonic()
+        deadline = min(now + self._call_seconds, self._deadline)
+        try:
+            _send(self._sandboxed.wire, wire.encode({**order, "id": self._number}), deadline)
+            header, body = wire.lengths(_read(self._sandboxed.wire, wire.PREFIX.size, deadline))
+            self._received += header + body
+            if self._received > MAX_RECEIVED:
+                raise wire.Malformed(f"all answers together hold {self._received:,} bytes")
+            content = _read(self._sandboxed.wire, header + body, deadline)
+            answer = wire.decode(content[:header], content[header:])
+        except TimeoutError:
+            whole = deadline == self._deadline
+            took = "was stopped: the time for this exercise is up" if whole else self._took_too_long
+            raise self._give_up(action, took, out_of_time=True) from None
+        except (OSError, EOFError):
+            raise self._give_up(action, "") from None
+        except wire.Malformed as error:
+            raise self._give_up(action, f"gave no answer that could be read: {error}") from None
+        if not isinstance(answer, dict) or answer.pop("id", None) != self._number:
+            raise self._give_up(action, "gave an answer that isn't one")
+        return answer
+
+    def _give_up(self, action: str, why: str, out_of_time: bool = False) -> LearnerGone:
+        """End the learner's process, and say what became of it."""
+        ending = self._sandboxed.end()
+        message = f"{action} {why}." if why else f"{action} got no answer. {ending.sentence}"
+        if ending.how == "memory":  # which made it slow, or ended it
+            message, out_of_time = f"{action} got no answer. {ending.sentence}", False
+        self.gone = LearnerGone(message, out_of_time)
+        return self.gone
+
+
+def _send(connection: socket.socket, message: bytes, deadline: float) -> None:
+    connection.settimeout(_time_left(deadline))
+    connection.sendall(message)
+
+
+def _read(connection: socket.socket, count: int, deadline: float) -> bytes:
+    parts: list[bytes] = []
+    while count:
+        connection.settimeout(_time_left(deadline))
+        part = connection.recv(min(count, 1 << 20))
+        if not part:
+            raise EOFError
+        parts.append(part)
+        count -= len(part)
+    return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+def _time_left(deadline: float) -> float:
+    left = deadline - time.monotonic()
+    if left <= 0:
+        raise TimeoutError
+    return left
+
+
+def _snapshot(value: Any) -> Any:
+    """A copy that stays as it is when the check goes on to change its tensors."""
+    if isinstance(value, dict):
+        return {name: _snapshot(item) for name, item in value.items()}
+    return value.clone() if isinstance(value, Tensor) else value
+
+
+def _action(request: dict[str, Any], exercise: str) -> str:
+    """What was asked for, as a learner would write it."""
+    operation = request["op"]
+    if operation in ("call", "sample"):
+        method = request["method"]
+        return f"Your {'forward' if method == '__call__' else method or exercise}"
+    names = {"construct": f"{exercise}(…)", "gradients": "The backward pass", "attribute": "Reading an attribute"}
+    return names.get(operation, f"Your {exercise}")
+
+
+# What an answer must look like. Values are judged by the checks; these look at kinds, shapes and sizes.
+
+
+def is_answer_to(request: dict[str, Any], content: dict[str, Any]) -> bool:
+    """Whether it has the form that an answer to this request has."""
+    match request["op"]:
+        case "seed" | "set_parameters" | "train" | "to" | "set_argument":
+            return not content
+        case "random_number":
+            return _has(content, number=float)
+        case "construct":
+            return _has(content, handle=int, is_module=bool) and _is_handle(content["handle"])
+        case "call" | "attribute":
+            return _describes_a_value(content)
+        case "sample":
+            if not _has(content, tensor=Tensor):
+                return False
+            values: Tensor = content["tensor"]
+            return values.ndim > 0 and values.shape[0] == request["count"]
+        case "present_value":
+            return _has(content, tensor=Tensor)
+        case "parameter":
+            return content == {"kind": None} or _describes_a_parameter(content)
+        case "trainable_names":
+            return _has(content, names=list) and are_texts(content["names"])
+        case "gradients":
+            return _has(content, gradients=list) and _are_gradients(content["gradients"], request["wrt"])
+    return False
+
+
+def _has(content: dict[str, Any], **kinds: type) -> bool:
+    """Whether these are the fields, each of exactly this kind."""
+    return content.keys() == kinds.keys() and all(type(content[name]) is kind for name, kind in kinds.items())
+
+
+def _is_handle(value: Any) -> bool:
+    return type(value) is int and 0 <= value < MAX_HANDLE
+
+
+def _describes_a_value(content: dict[str, Any]) -> bool:
+    match content:
+        case {
+            "handle": handle,
+            "type_name": str(name),
+            "tensor": None | Tensor(),
+            "number": None | float(),
+            "requires_grad": bool(),
+        }:
+            return len(content) == 5 and _is_handle(handle) and len(name) <= MAX_TEXT
+    return False
+
+
+def _describes_a_parameter(content: dict[str, Any]) -> bool:
+    match content:
+        case {"kind": str(kind), "tensor": None | Tensor(), "requires_grad": bool()}:
+            return len(content) == 3 and len(kind) <= MAX_TEXT
+    return False
+
+
+def _are_gradients(values: list[Any], wrt: list[Any]) -> bool:
+    return len(values) == len(wrt) and all(value is None or isinstance(value, Tensor) for value in values)
+
+
+def are_texts(values: list[Any]) -> bool:
+    return len(values) <= MAX_NAMES and all(isinstance(value, str) and len(value) <= MAX_TEXT for value in values)
+
+
+def is_error(content: dict[str, Any]) -> bool:
+    match content:
+        case {"action": str(), "type_name": str(), "message": str(), "line": None | int(), "source": str()}:
+            texts = [value for value in content.values() if isinstance(value, str)]
+            return len(content) == 5 and all(len(text) <= MAX_TEXT for text in texts)
+    return False
+
+

@@ -1,0 +1,190 @@
+"""The figures and the slider of lesson 06. They get plain tensors, in the units of the axes, and train nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from bnn_core.datasets import Dataset
+from bnn_core.figures import BLUE, GREEN, GREY, ORANGE, PURPLE, VERMILLION, label_line, live_figure, style, subplots
+
+# --- Two rows of a batch ------------------------------------------------------------------------------------
+
+FIRST = 1.0  # the first row's x; the slider moves the second row's
+BIAS_STD = 0.5
+LINES, DRAWS = 25, 1500
+LIMIT = 4.5  # of the axes of y
+SETTINGS = ((1.0, 0.8), (0.0, 0.8), (-1.0, 0.8))
+
+
+def rows_slider() -> Any:
+    """A widget: sliders for the second row's x and for the slope's scale, and what both ways to draw make of them."""
+    import ipywidgets
+
+    look = {"style": {"description_width": "9em"}, "layout": ipywidgets.Layout(width="30em")}
+    return live_figure(
+        _draw_one_setting,
+        second=ipywidgets.FloatSlider(1.0, min=-2, max=2, step=0.1, description="x of the second row", **look),
+        scale=ipywidgets.FloatSlider(0.8, min=0, max=1.2, step=0.1, description="scale of the slope", **look),
+    )
+
+
+def rows_settings() -> Figure:
+    """The slider's picture at three settings, for where widgets don't run."""
+    return draw_rows(SETTINGS)
+
+
+def _draw_one_setting(second: float, scale: float) -> tuple[Figure, str]:
+    alt = (
+        f"A layer with one unit whose slope has scale {scale:.1f}. Left: {LINES} draws of its weights, as lines, with"
+        f" the rows x = {FIRST:.0f} and x = {second:.1f} marked. Middle and right: what the second row draws against"
+        " what the first draws, in weight space and row by row."
+    )
+    return draw_rows([(second, scale)]), alt
+
+
+@style()
+def draw_rows(settings: Sequence[tuple[float, float]]) -> Figure:
+    """For each (x of the second row, scale of the slope) a row of three panels: the drawn lines, and what two rows of a
+    batch draw, against each other: once with weights that both share, and once with noise of their own.
+
+    The same noise is used for every setting, so points move smoothly as a setting changes.
+    """
+    height = 0.75 + 2.7 * len(settings)
+    # Fixed margins: to compute them takes as long as to draw, and a slider redraws often.
+    margins = {"left": 0.06, "right": 0.99, "bottom": 0.5 / height, "top": 1 - 0.35 / height}
+    figure, panels = subplots(
+        len(settings),
+        3,
+        size=(9.4, height),
+        layout=None,
+        squeeze=False,
+        width_ratios=(4, 3, 3),
+        gridspec_kw=margins | {"wspace": 0.24, "hspace": 0.24},
+    )
+    noise = torch.randn(4, DRAWS, generator=torch.Generator().manual_seed(0))
+    for row, (second, scale) in zip(panels, settings, strict=True):
+        slope, bias = scale * noise[0], BIAS_STD * noise[1]
+        first_std, second_std = ((x**2 * scale**2 + BIAS_STD**2) ** 0.5 for x in (FIRST, second))
+        _draw_lines(row[0], slope, bias, second)
+        _draw_pairs(row[1], slope * FIRST + bias, slope * second + bias, BLUE)
+        _draw_pairs(row[2], first_std * noise[2], second_std * noise[3], ORANGE)
+    for axes, title in zip(panels[0], ("draws of the weights", "in weight space", "row by row"), strict=True):
+        axes.set_title(title)
+    for axes, label in zip(panels[-1], ("input x", "y in the first row", "y in the first row"), strict=True):
+        axes.set_xlabel(label)
+    return figure
+
+
+def _draw_lines(axes: Axes, slope: Tensor, bias: Tensor, second: float) -> None:
+    x = torch.tensor([-2.2, 2.2])
+    axes.plot(x, (slope[:LINES, None] * x + bias[:LINES, None]).T, color=BLUE, alpha=0.35, linewidth=1)
+    axes.axvline(FIRST, color="black", linewidth=1.5)
+    axes.axvline(second, color=VERMILLION, linewidth=1.5, linestyle=(0, (5, 4)))
+    axes.set(xlim=(-2.2, 2.2), ylim=(-LIMIT, LIMIT), ylabel="y = slope·x + bias")
+    label_line(axes, "first row", FIRST + 0.07, -LIMIT + 0.3, "black", ha="left", va="bottom", fontsize=10)
+    label_line(axes, f"second row, x = {_minus(f'{second:.1f}')}", second - 0.07, LIMIT - 0.3, VERMILLION,
+               ha="right" if second > -0.4 else "left", va="top", fontsize=10)  # fmt: skip
+
+
+def _draw_pairs(axes: Axes, first: Tensor, second: Tensor, colour: str) -> None:
+    axes.scatter(first, second, s=5, color=colour, alpha=0.35, linewidth=0)
+    axes.set(xlim=(-LIMIT, LIMIT), ylim=(-LIMIT, LIMIT), ylabel="y in the second row")
+    axes.yaxis.label.set_color(VERMILLION)
+    correlation = torch.corrcoef(torch.stack([first, second]))[0, 1]
+    text = _minus(f"std {first.std():.2f} and {second.std():.2f}\ncorrelation {correlation:.2f}")
+    label_line(axes, text, -LIMIT + 0.3, LIMIT - 0.3, "black", ha="left", va="top", fontsize=10)
+
+
+def _minus(text: str) -> str:
+    return text.replace("-", "−")
+
+
+# --- Trained networks ---------------------------------------------------------------------------------------
+
+
+def _draw_cars(axes: Axes, train: Dataset, limit: float) -> None:
+    axes.scatter(train.column("horsepower"), train.y, s=26, color="black", edgecolor="white", linewidth=0.6, zorder=5)
+    axes.axvline(limit, color=GREY, linewidth=1, linestyle=":")
+    axes.set(xlim=(40, 235), ylim=(0, 50), xlabel="horsepower [hp]", ylabel="fuel economy [miles per gallon]")
+
+
+@style()
+def same_fit(
+    train: Dataset, limit: float, grid: Tensor, functions: Mapping[str, Tensor], log_scales: Mapping[str, Tensor]
+) -> Figure:
+    """Two trainings of one model: the functions that they learned, and each weight's log scale in one and the other.
+
+    functions: for each of the two, draws over the G points of grid: (S, G).   log_scales: for each, (W,).
+    """
+    figure, (left, right) = subplots(1, 2, size=(10.0, 4.4), width_ratios=(3, 2))
+    _draw_cars(left, train, limit)
+    looks: list[dict[str, Any]] = [
+        {"color": BLUE, "linewidth": 4.5, "alpha": 0.45},
+        {"color": VERMILLION, "linewidth": 1.8, "linestyle": (0, (5, 2))},
+    ]
+    for (name, draws), look in zip(functions.items(), looks, strict=True):
+        mean, std = draws.mean(dim=0), draws.std(dim=0)
+        left.plot(grid, mean, label=name, **look)
+        left.plot(grid, torch.stack([mean - 2 * std, mean + 2 * std]).T, **look)
+    left.legend(loc="lower left")
+    left.set_title("the function: mean, and ±2 standard deviations")
+    (first, x), (second, y) = log_scales.items()
+    ends = torch.stack([torch.cat([x, y]).min() - 0.15, torch.cat([x, y]).max() + 0.15])
+    right.plot(ends, ends, color=GREY, linewidth=1)
+    right.scatter(x, y, s=22, color=PURPLE, edgecolor="white", linewidth=0.4, zorder=3)
+    right.set(xlabel=f"log A_scale, {first}", ylabel=f"log A_scale, {second}", aspect="equal")
+    right.set_title("every weight")
+    return figure
+
+
+@style()
+def trap(losses: Mapping[str, Tensor], log_scales: Mapping[str, Tensor], every: int) -> Figure:
+    """How the loss and the average log scale move in training, a line for each place of the layers.
+
+    losses, log_scales: for each line (T,), one value per `every` steps.
+    """
+    figure, panels = subplots(1, 2, size=(10.0, 4.2))
+    for axes, curves, label in zip(panels, (losses, log_scales), ("loss", "average log A_scale"), strict=True):
+        for (name, values), colour in zip(curves.items(), (BLUE, VERMILLION, GREEN), strict=False):
+            axes.plot(torch.arange(1, len(values) + 1) * every, values, color=colour, label=name)
+        axes.set(xlabel="training step", ylabel=label)
+    panels[0].axhline(0, color=GREY, linewidth=1)
+    panels[0].set_title("the loss that SVI reports")
+    panels[1].set_title("how sure the weights are")
+    panels[0].legend(loc="lower left")
+    return figure
+
+
+@style()
+def sampling_modes(train: Dataset, limit: float, grid: Tensor, draws: Mapping[str, Tensor], lines: int = 4) -> Figure:
+    """One network, drawn in several ways, a row for each: draws over the grid, and the correlation of its points.
+
+    draws: a title for each way, and its draws over the G points of grid: (S, G).
+    lines: how many draws to show as lines.
+    """
+    size = (9.6, 3.7 * len(draws))
+    figure, rows = subplots(len(draws), 2, size=size, width_ratios=(3, 2), sharex="col", squeeze=False)
+    for (function, correlation), (title, values), colour in zip(rows, draws.items(), (ORANGE, BLUE), strict=False):
+        _draw_cars(function, train, limit)
+        mean, std = values.mean(dim=0), values.std(dim=0)
+        function.fill_between(grid, mean - 2 * std, mean + 2 * std, color=colour, alpha=0.2, linewidth=0)
+        function.plot(grid, values[:lines].T, color=colour, linewidth=1.1)
+        function.plot(grid, mean, color="black", linewidth=2)
+        function.set_title(title)
+        ends = (float(grid[0]), float(grid[-1]))
+        picture = correlation.imshow(
+            torch.corrcoef(values.T), origin="lower", extent=(*ends, *ends), cmap="PuOr_r", vmin=-1, vmax=1
+        )
+        correlation.grid(False)
+        correlation.set(xlabel="horsepower [hp]", ylabel="horsepower [hp]")
+        correlation.set_title("correlation between rows")
+        figure.colorbar(picture, ax=correlation, shrink=0.8)
+    for axes in rows[:-1].flat:
+        axes.set_xlabel("")
+    return figure

@@ -1,0 +1,213 @@
+"""The figures and the slider of lesson 05. They get plain tensors, in the units of the axes, and train nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, NullLocator
+from torch import Tensor
+
+from bnn_core.figures import BLUE, GREEN, GREY, ORANGE, VERMILLION, label_line, live_figure, style, subplots
+
+COLOURS = (VERMILLION, GREEN, BLUE)  # one draw for all rows, a draw for each row, local reparameterization
+MARKERS = ("o", "^", "s")
+
+# --- One weight, many examples ------------------------------------------------------------------------------
+
+BATCH_SIZES = tuple(2**power for power in range(10))
+SETTINGS = ((1, -1.0), (16, -1.0), (256, -1.0))
+STEPS, SHOWN = 10, 40  # draws side by side, and how many examples of each get a dot
+WEIGHT_MEAN, TRUE_WEIGHT = 0.2, 0.5
+
+
+def batch_slider() -> Any:
+    """A widget: sliders for the batch size and the weight's log_std, and the gradients that they give."""
+    import ipywidgets
+
+    look = {"style": {"description_width": "8em"}, "layout": ipywidgets.Layout(width="30em")}
+    return live_figure(
+        _draw_one_setting,
+        batch_size=ipywidgets.SelectionSlider(value=16, options=BATCH_SIZES, description="batch size", **look),
+        log_std=ipywidgets.FloatSlider(-1.0, min=-4, max=0, step=0.2, description="weight_log_std", **look),
+    )
+
+
+def batch_settings() -> Figure:
+    """The slider's picture at three batch sizes, for where widgets don't run."""
+    return draw_gradients(SETTINGS)
+
+
+def _draw_one_setting(batch_size: int, log_std: float) -> tuple[Figure, str]:
+    alt = (
+        f"Gradients of {batch_size} examples for a weight of log_std {log_std:.1f}, in {STEPS} draws: with one weight"
+        " for all they move together, with a weight for each their average hardly moves."
+    )
+    return draw_gradients([(batch_size, log_std)]), alt
+
+
+@style()
+def draw_gradients(settings: Sequence[tuple[int, float]]) -> Figure:
+    """For each (batch size, log_std) a row: the examples' gradients under shared and own noise, and their averages' spread.
+
+    One weight w, prediction w·x, loss ½(w·x − t)²: the gradient for the weight's mean is x·(w·x − t).
+    """
+    height = 0.7 + 2.5 * len(settings)
+    # Fixed margins: to compute them takes as long as to draw, and a slider redraws often.
+    margins = {"left": 0.075, "right": 0.99, "bottom": 0.55 / height, "top": 1 - 0.35 / height}
+    figure, rows = subplots(
+        len(settings),
+        3,
+        size=(9.6, height),
+        layout=None,
+        squeeze=False,
+        width_ratios=(4, 4, 3),
+        gridspec_kw=margins | {"wspace": 0.26, "hspace": 0.22},
+    )
+    for axes, (batch_size, log_std) in zip(rows, settings, strict=True):
+        std = float(torch.tensor(log_std).exp())
+        _draw_steps(axes[0], batch_size, std, shared=True)
+        _draw_steps(axes[1], batch_size, std, shared=False)
+        _draw_spread(axes[2], batch_size, std)
+        # Wide enough for nearly all dots at this std, so that the eye compares the two panels and not two scales.
+        limit = 0.8 + 4.5 * std
+        for panel in axes[:2]:
+            panel.set(ylim=(-0.4 - limit, -0.4 + limit))
+        axes[0].set_ylabel(f"gradient, B = {batch_size}")
+        axes[1].set_yticklabels([])
+    for axes, title in zip(rows[0], ("one weight for all", "a weight for each", "spread of the average"), strict=True):
+        axes.set_title(title)
+    for axes, label in zip(rows[-1], ("draw", "draw", "batch size B"), strict=True):
+        axes.set_xlabel(label)
+    return figure
+
+
+def _examples(batch_size: int) -> tuple[Tensor, Tensor]:
+    """Inputs and targets, (B,) each; a smaller batch is the beginning of a larger one."""
+    noise = torch.randn(BATCH_SIZES[-1], 2, generator=torch.Generator().manual_seed(5))[:batch_size]
+    x = 1 + 0.25 * noise[:, 0]
+    return x, TRUE_WEIGHT * x + 0.3 * noise[:, 1]
+
+
+def _draw_steps(axes: Axes, batch_size: int, std: float, shared: bool) -> None:
+    x, target = _examples(batch_size)
+    epsilon = torch.randn(BATCH_SIZES[-1], STEPS, generator=torch.Generator().manual_seed(3))
+    # The first example gets the same noise both ways: at batch size 1 there is no difference.
+    weight = WEIGHT_MEAN + std * (epsilon[:1] if shared else epsilon[:batch_size])
+    gradients = x[:, None] * (weight * x[:, None] - target[:, None])
+    colour = VERMILLION if shared else BLUE
+    count = min(batch_size, SHOWN)
+    beside = torch.linspace(-0.3, 0.3, count) if count > 1 else torch.zeros(1)
+    for step in range(STEPS):
+        axes.plot(step + 1 + beside, gradients[:count, step], ".", color=colour, markersize=4, alpha=0.6, markeredgewidth=0)
+    averages = gradients.mean(dim=0)
+    steps = torch.arange(1, STEPS + 1)
+    axes.hlines(averages, steps - 0.42, steps + 0.42, color="black", linewidth=2.2, zorder=4)
+    axes.set(xlim=(0.4, STEPS + 0.6), xticks=range(1, STEPS + 1))
+    axes.grid(visible=False, axis="x")
+
+
+def _draw_spread(axes: Axes, batch_size: int, std: float) -> None:
+    sizes = torch.tensor(BATCH_SIZES)
+    squares = [_examples(size)[0].square() for size in BATCH_SIZES]
+    shared = std * torch.stack([square.mean() for square in squares])
+    own = std * torch.stack([square.square().sum().sqrt() / len(square) for square in squares])
+    here = BATCH_SIZES.index(batch_size)
+    for curve, colour in ((shared, VERMILLION), (own, BLUE)):
+        axes.loglog(sizes, curve, color=colour)
+        axes.plot(batch_size, curve[here], "o", color=colour, markersize=8)
+    label_line(axes, "one for all", 2.6, float(shared[-1]) * 1.2, VERMILLION, va="bottom", fontsize=10)
+    label_line(axes, "one for each", 1.1, float(own[-1]) * 1.3, BLUE, va="bottom", fontsize=10)
+    axes.set(ylim=(6e-4, 4))
+    _batch_ticks(axes, (1, 8, 64, 512))
+
+
+def _batch_ticks(axes: Axes, sizes: Sequence[int]) -> None:
+    axes.xaxis.set_major_locator(FixedLocator(list(sizes)))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.set_xticklabels([str(size) for size in sizes])
+
+
+# --- The digits ---------------------------------------------------------------------------------------------
+
+
+@style()
+def gradient_correlations(correlations: Mapping[str, Tensor], labels: Sequence[int]) -> Figure:
+    """How the gradients of examples move together: a panel per entry, its title and a matrix (E, E).
+
+    labels: the class of each of the E examples, in order; thin lines part the classes.
+    """
+    figure, panels = subplots(1, len(correlations), size=(9.0, 4.3), squeeze=False)
+    starts = [place for place in range(1, len(labels)) if labels[place] != labels[place - 1]]
+    edges = [0, *starts, len(labels)]
+    centres = [(low + high - 1) / 2 for low, high in zip(edges, edges[1:], strict=False)]
+    names = [str(labels[low]) for low in edges[:-1]]
+    for axes, (title, matrix) in zip(panels[0], correlations.items(), strict=True):
+        image = axes.imshow(matrix, cmap="PuOr_r", vmin=-1, vmax=1)
+        for start in starts:
+            axes.axhline(start - 0.5, color=GREY, linewidth=0.8)
+            axes.axvline(start - 0.5, color=GREY, linewidth=0.8)
+        axes.set(title=title, xticks=centres, xticklabels=names, yticks=centres, yticklabels=names)
+        axes.set(xlabel="digits shown by the examples")
+        axes.tick_params(length=0)
+        axes.grid(visible=False)
+    panels[0][0].set(ylabel="digits shown by the examples")
+    figure.colorbar(image, ax=list(panels[0]), label="correlation of two gradients", shrink=0.8)
+    return figure
+
+
+@style()
+def variances(sizes: Sequence[int], measured: Mapping[str, Tensor], layers: Sequence[str]) -> Figure:
+    """The gradient's variance against the batch size, on log axes: a column per layer, means above, log_stds below.
+
+    measured: for each way of drawing, (T, L, 2): the T smallest batch sizes, L layers, mean and log_std.
+    """
+    figure, panels = subplots(2, len(layers), size=(10.0, 6.2), sharex=True, sharey="row")
+    for column, layer in enumerate(layers):
+        for row, parameter in enumerate(("mean", "log_std")):
+            axes = panels[row, column]
+            for values, colour, marker in zip(measured.values(), COLOURS, MARKERS, strict=True):
+                curve = values[:, column, row]
+                axes.loglog(sizes[: len(curve)], curve, color=colour, marker=marker, markersize=5)
+            axes.set_title(f"{layer}: {parameter}")
+            _batch_ticks(axes, [size for size in sizes if size in (1, 8, 64, 512)])
+    for axes in panels[-1]:
+        axes.set_xlabel("batch size [examples]")
+    for axes in panels[:, 0]:
+        axes.set_ylabel("variance of the gradient")
+    _legend(figure, list(measured))
+    return figure
+
+
+@style()
+def step_times(sizes: Sequence[int], measured: Mapping[str, Sequence[float]]) -> Figure:
+    """The time of a forward and backward pass [ms] against the batch size, on log axes.
+
+    measured: for each way of drawing, the times at the smallest batch sizes.
+    """
+    figure, axes = subplots(size=(7.4, 4.2))
+    for times, colour, marker in zip(measured.values(), COLOURS, MARKERS, strict=True):
+        axes.loglog(sizes[: len(times)], times, color=colour, marker=marker, markersize=6)
+    axes.set(xlabel="batch size [examples]", ylabel="time per step [ms]")
+    _batch_ticks(axes, sizes)
+    _legend(figure, list(measured))
+    return figure
+
+
+@style()
+def training_curves(steps: Sequence[int], curves: Mapping[str, Sequence[float]]) -> Figure:
+    """Average −log probability of unseen digits [nats] over training; for each run a value at each of `steps`."""
+    figure, axes = subplots(size=(7.4, 4.0))
+    for (name, curve), colour, marker in zip(curves.items(), (VERMILLION, BLUE, ORANGE), MARKERS, strict=False):
+        axes.plot(steps, curve, color=colour, marker=marker, markersize=4, label=name)
+    axes.set(xlabel="training step", ylabel="−log probability of unseen digits [nats]", ylim=(0, None))
+    axes.legend()
+    return figure
+
+
+def _legend(figure: Figure, names: Sequence[str]) -> None:
+    """One legend for all panels, above them, since they all mean the same."""
+    figure.legend(figure.axes[0].lines[: len(names)], names, loc="outside upper center", ncols=len(names))

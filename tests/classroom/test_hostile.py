@@ -1,0 +1,146 @@
+"""Every hostile, broken or odd notebook gets the row that it should, as root and as an ordinary user, and leaves no trace."""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from classroom.notebooks import CASES, FORBIDDEN, FULL, HOSTILE, LESSON, NONE, Case, write_class
+from classroom.people import IDENTITIES, IS_ROOT, ROOT, run_as
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="submissions are shut in on Linux alone")
+
+PR_SET_CHILD_SUBREAPER = 36
+LIMITS = ["--timeout", "40", "--call-timeout", "3", "--memory", "0.5", "--jobs", "2"]
+MOST_SECONDS = 500
+
+# The ordinary user's sandbox differs from root's in how it is made; how notebooks are read doesn't.
+READ_ALIKE = {"byte-order-mark", "format-3", "utf-16", "sources-as-lists", "other-order", "windows-line-ends", "magics"}
+RUNS = [
+    pytest.param(identity, case, id=f"{identity}: {case.name}")
+    for identity in IDENTITIES
+    for case in CASES
+    if identity == IDENTITIES[0] or case in HOSTILE or case.name not in READ_ALIKE
+]
+
+
+@dataclass
+class Grading:
+    """A graded class of all cases."""
+
+    rows: dict[str, dict[str, Any]]
+    report: Path
+    status: int
+    errors: str
+    changed: set[str]
+    left_over: list[str]
+
+
+@pytest.fixture(scope="module")
+def gradings(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Grading]:
+    return {}
+
+
+@pytest.fixture
+def grading(request: pytest.FixtureRequest, gradings: dict[str, Grading], tmp_path_factory: pytest.TempPathFactory) -> Grading:
+    """The grading by the identity that the test names, done once."""
+    identity = request.param
+    if identity not in gradings:
+        cases = [run.values[1] for run in RUNS if run.values[0] == identity]
+        gradings[identity] = grade_as(identity, cases, tmp_path_factory.mktemp("class"))  # type: ignore[arg-type]
+    return gradings[identity]
+
+
+def grade_as(identity: str, cases: list[Case], folder: Path) -> Grading:
+    for path in (folder, *folder.parents[:2]):
+        path.chmod(0o755)
+    report = folder / "report"
+    report.mkdir()
+    report.chmod(0o777)
+    write_class(folder / "class", cases)
+    before = snapshot(folder / "class")
+    own_children = {child.pid for child in psutil.Process().children(recursive=True)}
+    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)  # who loses its parent becomes a child of this process
+    try:
+        command = [sys.executable, "-m", "bnn_core", "grade", str(folder / "class"), "--output", str(report)]
+        result = run_as(identity, [*command, "--lesson", "03", *LIMITS], timeout=MOST_SECONDS)
+        left_over = [
+            " ".join(child.cmdline()) for child in psutil.Process().children(recursive=True) if child.pid not in own_children
+        ]
+    finally:
+        ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0)
+    assert result.returncode == 0, result.stderr
+    rows = json.loads((report / "report.json").read_text())["results"]
+    changed = set(before.items()) ^ set(snapshot(folder / "class").items())
+    return Grading(
+        {row["student"]: row for row in rows}, report, result.returncode, result.stderr, {name for name, _ in changed}, left_over
+    )
+
+
+def snapshot(folder: Path) -> dict[str, tuple[int, int, int]]:
+    """What each file of a folder was like."""
+    files = {str(path): path.lstat() for path in folder.rglob("*")}
+    return {path: (status.st_mode, status.st_size, status.st_mtime_ns) for path, status in files.items()}
+
+
+@pytest.mark.parametrize(("grading", "case"), RUNS, indirect=["grading"])
+def test_gets_the_row_that_it_should(grading: Grading, case: Case) -> None:
+    row = grading.rows[case.name]
+    text = json.dumps(row, ensure_ascii=False)
+    assert row["status"] in case.statuses, row["message"]
+    assert case.says in text
+    assert FORBIDDEN not in text
+    assert len(row["checks"]) > 10
+    if case.points == FULL:
+        assert row["score"] == row["max_score"]
+    elif case.points == NONE:
+        assert row["score"] == 0
+    else:
+        assert row["score"] < row["max_score"]
+        passed = sum(check["passed"] for check in row["checks"])
+        assert row["score"] == pytest.approx(row["max_score"] * passed / len(row["checks"]), abs=1e-5)
+
+
+@pytest.mark.parametrize("grading", IDENTITIES, indirect=True)
+def test_leaves_no_process_and_no_trace(grading: Grading) -> None:
+    assert grading.left_over == []
+    assert grading.changed == set()
+    assert grading.errors == ""
+
+
+@pytest.mark.parametrize("grading", IDENTITIES, indirect=True)
+def test_pages_hold_nothing_alive(grading: Grading) -> None:
+    page = (grading.report / "markup-in-a-complaint" / f"{LESSON}.html").read_text(encoding="utf-8")
+    assert "&lt;script&gt;alert(1)" in page
+    for path in grading.report.rglob("*.html"):
+        text = path.read_text(encoding="utf-8")
+        for dead in ("<script", "<img", "onerror=alert(1)>", "\x1b", "\u202e", "\x00", 'href="javascript', 'src="'):
+            assert dead not in text.lower().replace("&lt;script", ""), path
+
+
+@pytest.mark.skipif(not IS_ROOT, reason="only root can be root")
+def test_roots_submissions_run_as_nobody(tmp_path: Path) -> None:
+    """Outside the sandbox root's submissions would own nothing: their user is mapped to nobody."""
+    from bnn_core.classroom.isolation import NOBODY
+    from bnn_core.classroom.launching import Limits, WarmSandbox
+
+    with WarmSandbox() as sandbox:
+        sandbox.wait_until_ready()
+        sandboxed = sandbox.start(Limits(), 30.0, {})
+        try:
+            warm_parent = psutil.Process(sandbox._process.pid)
+            owners = set()
+            while not owners:
+                owners = {child.uids().real for child in warm_parent.children(recursive=True)[1:]}
+        finally:
+            sandboxed.end()
+    assert owners == {NOBODY}
+    assert os.geteuid() == 0
+    assert ROOT in IDENTITIES

@@ -1,0 +1,107 @@
+"""The grader's end of the wire: every kind of request has a form for its answer, and an answer of another form is refused."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from typing import Any
+
+import pytest
+import torch
+
+from bnn_core.autograder import subject
+from bnn_core.classroom import zygote
+from bnn_core.classroom.launching import Sandboxed
+from bnn_core.classroom.remote import SILENT, is_answer_to, is_error
+
+ONE = torch.ones(2, 3)
+VALUE = {"handle": 0, "type_name": "Tensor", "tensor": ONE, "number": None, "requires_grad": True}
+FITTING: list[tuple[dict[str, Any], dict[str, Any]]] = [
+    ({"op": "seed"}, {}),
+    ({"op": "set_parameters"}, {}),
+    ({"op": "train"}, {}),
+    ({"op": "to"}, {}),
+    ({"op": "set_argument"}, {}),
+    ({"op": "random_number"}, {"number": 0.5}),
+    ({"op": "construct"}, {"handle": 3, "is_module": True}),
+    ({"op": "call"}, VALUE),
+    ({"op": "attribute"}, {**VALUE, "tensor": None, "number": 1.5}),
+    ({"op": "sample", "count": 2}, {"tensor": ONE}),
+    ({"op": "present_value"}, {"tensor": ONE}),
+    ({"op": "parameter"}, {"kind": None}),
+    ({"op": "parameter"}, {"kind": "parameter", "tensor": ONE, "requires_grad": True}),
+    ({"op": "trainable_names"}, {"names": ["weight_mean"]}),
+    ({"op": "gradients", "wrt": ["a", 0]}, {"gradients": [ONE, None]}),
+]
+UNFITTING: list[tuple[dict[str, Any], dict[str, Any]]] = [
+    ({"op": "seed"}, {"passed": True}),
+    ({"op": "unheard of"}, {}),
+    ({"op": "random_number"}, {"number": "0.5"}),
+    ({"op": "random_number"}, {"number": True}),
+    ({"op": "construct"}, {"handle": -1, "is_module": True}),
+    ({"op": "construct"}, {"handle": 1 << 40, "is_module": True}),
+    ({"op": "construct"}, {"handle": True, "is_module": True}),
+    ({"op": "construct"}, {"handle": 1, "is_module": 1}),
+    ({"op": "call"}, {**VALUE, "tensor": [1.0]}),
+    ({"op": "call"}, {**VALUE, "type_name": "x" * 10_000}),
+    ({"op": "call"}, {**VALUE, "more": 1}),
+    ({"op": "call"}, {name: VALUE[name] for name in ("handle", "tensor")}),
+    ({"op": "sample", "count": 3}, {"tensor": ONE}),
+    ({"op": "sample", "count": 2}, {"tensor": torch.tensor(1.0)}),
+    ({"op": "present_value"}, {"tensor": None}),
+    ({"op": "parameter"}, {"kind": None, "tensor": ONE}),
+    ({"op": "trainable_names"}, {"names": [1]}),
+    ({"op": "trainable_names"}, {"names": ["x"] * 10_000}),
+    ({"op": "gradients", "wrt": ["a"]}, {"gradients": []}),
+    ({"op": "gradients", "wrt": ["a"]}, {"gradients": [1.0]}),
+]
+
+
+@pytest.mark.parametrize(("request_", "answer"), FITTING)
+def test_fitting_answers_are_taken(request_: dict[str, Any], answer: dict[str, Any]) -> None:
+    assert is_answer_to(request_, answer)
+
+
+@pytest.mark.parametrize(("request_", "answer"), UNFITTING)
+def test_other_answers_are_refused(request_: dict[str, Any], answer: dict[str, Any]) -> None:
+    assert not is_answer_to(request_, answer)
+
+
+def test_every_request_of_the_interface_has_a_form_for_its_answer() -> None:
+    asked = set(re.findall(r'(?:"op": |_perform\()"(\w+)"', inspect.getsource(subject)))
+    assert asked == {request["op"] for request, _ in FITTING}
+    assert asked.issuperset(SILENT)
+
+
+@pytest.mark.parametrize("change", [{"line": "7"}, {"message": None}, {"source": "x" * 10_000}, {"more": 1}])
+def test_odd_errors_are_refused(change: dict[str, Any]) -> None:
+    error = {"action": "Your forward", "type_name": "ValueError", "message": "", "line": None, "source": ""}
+    assert is_error(error)
+    assert not is_error({**error, **change})
+
+
+def test_a_watcher_that_vanishes_is_no_ending_of_the_learners() -> None:
+    import socket
+
+    wire, far_wire = socket.socketpair()
+    control, far_control = socket.socketpair()
+    far_wire.close()
+    far_control.close()
+    assert Sandboxed(wire, control).end().how == "broken"
+
+
+def test_the_copied_modules_need_nothing_of_the_course_but_each_other() -> None:
+    """What runs in the sandbox imports no check: each module is one of those that are sent there."""
+    from importlib import import_module
+
+    from bnn_core.classroom.launching import FIRST_MODULES, LATER_MODULES
+
+    sent: set[str] = set()
+    for name in (*FIRST_MODULES, *LATER_MODULES):
+        source = inspect.getsource(import_module(name))
+        imported = re.findall(r"^\s*from (bnn_core[\w.]*) import ([\w, ]+)", source, re.MULTILINE)
+        for module, names in imported:
+            parts = {f"{module}.{part.strip()}" for part in names.split(",")}
+            assert module in sent or parts <= sent, f"{name} imports {module}"
+        sent.add(name)
+    assert zygote.__name__ in sent

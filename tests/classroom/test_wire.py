@@ -1,0 +1,156 @@
+"""What goes over the wire comes back the same; what no honest end would send is refused, whatever it is."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+from typing import Any
+
+import hypothesis.strategies as st
+import pytest
+import torch
+from hypothesis import given
+
+from bnn_core.autograder.subject import Argument, TorchFunction
+from bnn_core.classroom import wire
+
+DTYPES = st.sampled_from(list(wire.DTYPES.values()))
+SHAPES = st.lists(st.integers(0, 4), max_size=4)
+PLAIN = st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.floats() | st.text(max_size=20)
+NAMES = st.text(st.characters(categories=["L"]), min_size=1, max_size=5)
+
+
+@st.composite
+def tensors(draw: st.DrawFn) -> torch.Tensor:
+    dtype, shape = draw(DTYPES), draw(SHAPES)
+    count = math.prod(shape) * dtype.itemsize
+    content = draw(st.binary(min_size=count, max_size=count))
+    if not count:
+        return torch.empty(shape, dtype=dtype)
+    if dtype is torch.bool:
+        return torch.frombuffer(bytearray(content), dtype=torch.uint8).reshape(shape) > 127
+    return torch.frombuffer(bytearray(content), dtype=dtype).reshape(shape)
+
+
+VALUES = st.recursive(
+    PLAIN | tensors(),
+    lambda inner: st.lists(inner, max_size=3) | st.lists(inner, max_size=3).map(tuple) | st.dictionaries(NAMES, inner, max_size=3),
+    max_leaves=6,
+)
+
+
+def split(message: bytes) -> tuple[bytes, bytes]:
+    header, body = wire.lengths(message[: wire.PREFIX.size])
+    content = message[wire.PREFIX.size :]
+    assert len(content) == header + body
+    return content[:header], content[header:]
+
+
+def same(one: Any, other: Any) -> bool:
+    if isinstance(one, torch.Tensor):
+        if one.dtype != other.dtype or one.shape != other.shape:
+            return False
+        return not one.numel() or torch.equal(one.reshape(-1).view(torch.uint8), other.reshape(-1).view(torch.uint8))
+    if isinstance(one, list | tuple):
+        return type(one) is type(other) and len(one) == len(other) and all(map(same, one, other))
+    if isinstance(one, dict):
+        return one.keys() == other.keys() and all(same(one[name], other[name]) for name in one)
+    return one == other or (one != one and other != other)
+
+
+@given(VALUES)
+def test_values_come_back_the_same(value: Any) -> None:
+    try:
+        message = wire.encode(value)
+        came = wire.decode(*split(message))
+    except wire.Malformed as error:
+        assert "nested" in str(error)
+        return
+    assert same(value, came)
+
+
+def test_arguments_and_functions_come_back() -> None:
+    came = wire.decode(*split(wire.encode([Argument(3, torch.ones(2, 1), True), TorchFunction("relu")])))
+    assert came[0].key == 3
+    assert came[0].requires_grad
+    assert torch.equal(came[0].tensor, torch.ones(2, 1))
+    assert came[1] == TorchFunction("relu")
+
+
+@pytest.mark.parametrize(
+    "tensor",
+    [torch.arange(6.0).reshape(2, 3).T, torch.ones(3).to_sparse(), torch.tensor([1 + 2j]).conj(), torch.ones(2, 3)[:, 1:]],
+    ids=["transposed", "sparse", "conjugate", "slice"],
+)
+def test_unusual_layouts_arrive_as_plain_tensors(tensor: torch.Tensor) -> None:
+    assert torch.equal(wire.decode(*split(wire.encode(tensor))), tensor.to_dense().resolve_conj())
+
+
+@pytest.mark.parametrize("value", [object(), {1, 2}, torch.ones(1).expand(1 << 40), "x" * (wire.MAX_HEADER + 1)], ids=type)
+def test_what_has_no_form_is_not_sent(value: Any) -> None:
+    with pytest.raises(wire.CannotSend):
+        wire.encode(value)
+
+
+@given(st.binary(max_size=200), st.binary(max_size=50))
+def test_any_bytes_are_a_value_or_malformed(header: bytes, body: bytes) -> None:
+    decode_or_refuse(header, body)
+
+
+JSON = st.recursive(
+    PLAIN | st.sampled_from(["tensor", "float32", "tuple", "argument", "function", 2**70]),
+    lambda inner: st.lists(inner, max_size=4)
+    | st.dictionaries(st.sampled_from(["$", "dtype", "shape", "items", "key", "tensor", "requires_grad", "name", "x"]), inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@given(JSON, st.binary(max_size=50))
+def test_any_json_is_a_value_or_malformed(value: Any, body: bytes) -> None:
+    decode_or_refuse(json.dumps(value).encode(), body)
+
+
+@given(VALUES, st.integers(0, 10_000), st.binary(min_size=1, max_size=3))
+def test_a_damaged_message_is_a_value_or_malformed(value: Any, place: int, damage: bytes) -> None:
+    header, body = split(wire.encode(value))
+    place %= max(1, len(header))
+    decode_or_refuse(header[:place] + damage + header[place + len(damage) :], body)
+
+
+def decode_or_refuse(header: bytes, body: bytes) -> None:
+    with contextlib.suppress(wire.Malformed):
+        wire.decode(header, body)
+
+
+@given(st.binary(max_size=40))
+def test_any_prefix_is_bounded_lengths_or_malformed(prefix: bytes) -> None:
+    try:
+        header, body = wire.lengths(prefix)
+    except wire.Malformed:
+        return
+    assert header <= wire.MAX_HEADER
+    assert body <= wire.MAX_BODY
+
+
+@pytest.mark.parametrize(
+    ("header", "body"),
+    [
+        ({"$": "tensor", "dtype": "float32", "shape": [3]}, bytes(8)),
+        ({"$": "tensor", "dtype": "float32", "shape": [1]}, bytes(8)),
+        ({"$": "tensor", "dtype": "object", "shape": [1]}, bytes(8)),
+        ({"$": "tensor", "dtype": "float32", "shape": [-1]}, b""),
+        ({"$": "tensor", "dtype": "float32", "shape": [True]}, bytes(4)),
+        ({"$": "tensor", "dtype": "float32", "shape": [0, 1 << 60]}, b""),
+        ({"$": "tensor", "dtype": "float32", "shape": [1] * 17}, bytes(4)),
+        ({"$": "tensor", "dtype": "float32", "shape": [1], "more": 1}, bytes(4)),
+        ({"$": "argument", "key": 1, "tensor": {"x": 1}, "requires_grad": True}, b""),
+        ({"$": "code"}, b""),
+        (10**40, b""),
+        ([[[[[[[[[[]]]]]]]]]], b""),
+    ],
+    ids=repr,
+)
+def test_what_no_honest_end_sends_is_refused(header: Any, body: bytes) -> None:
+    with pytest.raises(wire.Malformed):
+        wire.decode(json.dumps(header).encode(), body)
