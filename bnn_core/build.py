@@ -188,7 +188,7 @@ def execute(notebook: NotebookNode) -> NotebookNode:
             store_widget_state=False,
         )
         try:
-            client.execute(env=os.environ | quiet, stderr=subprocess.DEVNULL)
+            client.execute(cleanup_kc=True, env=os.environ | quiet, stderr=subprocess.DEVNULL)
         except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
             raise SourceError(lesson, [f"the solved notebook doesn't run: {str(error).strip()}"]) from None
     executed.metadata = copy.deepcopy(notebook.metadata)

@@ -19,6 +19,7 @@ from bnn_core.lesson_files import Course, LessonFileError
 if TYPE_CHECKING:
     from bnn_core.autograder.checking import Report
 
+WIDTH = 30  # of the bar of `progress`, in characters
 BAR = "{desc} [{bar:30}] {n_fmt}/{total_fmt}{postfix}"
 
 
@@ -93,7 +94,8 @@ def check(course: Course, notebooks: tuple[str, ...]) -> None:
         checked = check_notebook(path)
         heading = f"{checked.lesson}  ({course.shown(path)})"
         click.echo(f"{heading}\n{'─' * len(heading)}")
-        for text in [*checked.notes, *(plain(report) for report in checked.reports)]:
+        notes = (f"Note: {note}." for note in checked.notes)
+        for text in [*notes, *(plain(report) for report in checked.reports)]:
             click.echo(f"{text}\n")
         all_passed = all_passed and checked.passed
     sys.exit(0 if all_passed else 1)
@@ -110,7 +112,7 @@ def _notebook(course: Course, named: str) -> Path:
 def _learner_notebook(course: Course, lesson: str) -> Path:
     path = course.learner_notebook(lesson)
     if not path.exists():
-        raise BadArgument(f"lesson {lesson} has no notebook yet; `bnn-course build {lesson}` makes it")
+        raise BadArgument(f"{course.shown(path)} isn't there; `bnn-course build {lesson}` makes it")
     return path
 
 
@@ -118,27 +120,29 @@ def _learner_notebook(course: Course, lesson: str) -> Path:
 @click.pass_obj
 def progress(course: Course) -> None:
     """Show which exercises are solved, lesson by lesson."""
-    from bnn_core.notebook_checks import check_notebook
-
-    rows, solved, total = [], 0, 0
+    if not course.names():
+        raise BadArgument(f"there are no lessons in {course.root}; give the course's folder with --course")
+    solved = total = 0
     with bar(course.names(), "looking") as lessons:
         for lesson in lessons:
-            try:
-                reports = check_notebook(course.learner_notebook(lesson), lesson).reports
-            except LessonFileError as error:
-                rows.append(f"  {lesson:34} {error}")
-                continue
-            for place, report in enumerate(reports):
-                rows.append(f"  {lesson if place == 0 else '':34} {_progress_of(report)}")
+            reports, problem = _reports_of(course, lesson)
+            lines = [_progress_of(report) for report in reports] or [problem or "no exercises"]
+            for first, line in zip([lesson, *[""] * len(lines)], lines, strict=False):
+                lessons.write(f"  {first:34} {line}")
             solved += sum(report.passed for report in reports)
             total += len(reports)
-    width = 30
-    filled = width * solved // max(total, 1)
-    click.echo(
-        "\n".join(
-            [*rows, "", f"  {'█' * filled}{'░' * (width - filled)}  {solved} of {total} exercises solved"]
-        )
-    )
+    filled = round(WIDTH * solved / max(total, 1))
+    click.echo(f"\n  {'█' * filled}{'░' * (WIDTH - filled)}  {solved} of {total} exercises solved")
+
+
+def _reports_of(course: Course, lesson: str) -> tuple[tuple[Report, ...], str]:
+    """The reports on a learner's notebook, or why there are none."""
+    from bnn_core.notebook_checks import check_notebook
+
+    try:
+        return check_notebook(_learner_notebook(course, lesson), lesson).reports, ""
+    except (LessonFileError, BadArgument) as error:
+        return (), str(error)
 
 
 def _progress_of(report: Report) -> str:
@@ -154,9 +158,7 @@ def _progress_of(report: Report) -> str:
 
 @main.command()
 @click.argument("lessons", nargs=-1)
-@click.option(
-    "--check", "only_check", is_flag=True, help="Write nothing; exit 1 if something isn't up to date."
-)
+@click.option("--check", "only_check", is_flag=True, help="Write nothing; exit 1 if something isn't up to date.")
 @click.option("--force", is_flag=True, help="Execute solved notebooks even if their code is as it was.")
 @click.pass_obj
 def build(course: Course, lessons: tuple[str, ...], only_check: bool, force: bool) -> None:

@@ -61,7 +61,7 @@ def gaussian_kl(mean: Tensor, log_std: Tensor, prior_std: float | Tensor = 1.0) 
     log_variance = 2 * log_std
     # Near the prior, variance − 1 and log variance almost cancel; expm1 keeps the digits of what is left. It comes last
     # because the backward keeps it, and by then the square is gone from memory.
-    return 0.5 * (mean.square() - log_variance + torch.expm1(log_variance)).sum()
+    return 0.5 * (mean * mean - log_variance + torch.expm1(log_variance)).sum()
 
 
 def monte_carlo_kl(mean: Tensor, log_std: Tensor, num_samples: int) -> Tensor:

@@ -13,6 +13,9 @@ from pathlib import Path
 
 from bnn_core.lesson_files import Course
 
+SETTINGS = Path(__file__).with_name("lab_settings")
+"""Defaults for JupyterLab's settings: no news and no updates, which need a network and ask in a pop-up."""
+
 
 def serve(
     course: Course,
@@ -29,6 +32,8 @@ def serve(
     """
     from jupyterlab.labapp import LabApp
 
+    config_path = [str(SETTINGS), *os.environ.get("JUPYTER_CONFIG_PATH", "").split(os.pathsep)]
+    os.environ["JUPYTER_CONFIG_PATH"] = os.pathsep.join(filter(None, config_path))
     if open_browser is None:
         open_browser = has_screen()
     token = secrets.token_hex(24)
@@ -36,10 +41,12 @@ def serve(
     server = LabApp.initialize_server(argv=arguments(course.root, port, ip, token, path, open_browser))
     # A kernel that the user installed for something else would hide this environment's own.
     server.kernel_spec_manager.kernel_dirs = []
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # in place of the server's "are you sure?"
+    # In place of the server's question whether one is sure: that is what Ctrl-C says.
+    signal.signal(signal.SIGINT, lambda *_: server.stop(from_signal=True))
     host = server.ip if server.ip not in ("", "0.0.0.0", "::") else "127.0.0.1"
-    say(f"JupyterLab is at  http://{host}:{server.port}{path}?token={token}")
-    say("Stop it with Ctrl-C.")
+    address = f"http://{host}:{server.port}{path}?token={token}"
+    # Said by the running server: from then on somebody answers there.
+    server.io_loop.add_callback(say, f"JupyterLab is at  {address}\nStop it with Ctrl-C.")
     server.start()
 
 
@@ -58,9 +65,8 @@ def arguments(root: Path, port: int, ip: str, token: str, path: str, open_browse
         "IdentityProvider.token": token,
         # The open tabs are the course's own, not those of the user's last project.
         "LabApp.workspaces_dir": root / ".jupyter" / "workspaces",
-        # News and updates need a network, and ask for permission in a pop-up.
-        "LabApp.news_url": None,
-        "LabApp.check_for_updates_class": "jupyterlab.handlers.announcements.NeverCheckForUpdate",
+        # Others on this machine can't listen in; without this a kernel warns that they could.
+        "KernelManager.transport_encryption": "auto",
     }
     return [f"--{name}={value}" for name, value in settings.items()]
 

@@ -62,9 +62,7 @@ def read_source(path: Path) -> NotebookNode:
         seen[digest] = seen.get(digest, 0) + 1
         identity = digest if seen[digest] == 1 else f"{digest}-{seen[digest]}"
         tags = {"tags": list(cell.metadata["tags"])} if cell.metadata.get("tags") else {}
-        make: Callable[..., NotebookNode] = (
-            v4.new_code_cell if cell.cell_type == "code" else v4.new_markdown_cell
-        )
+        make: Callable[..., NotebookNode] = v4.new_code_cell if cell.cell_type == "code" else v4.new_markdown_cell
         notebook.cells.append(make(cell.source, id=identity, metadata=tags))
     return notebook
 
@@ -115,9 +113,7 @@ def _problems_of_exercise(source: str, opening: str, expected: list[str]) -> Ite
 def _problems_around(cells: list[NotebookNode], name: str) -> Iterator[str]:
     """An exercise is followed by its hints and its folded solution, and then by its check."""
     roles = [role(cell) for cell in cells]
-    exercises = [
-        i for i, cell in enumerate(cells) if roles[i] == "exercise" and name in names_in(cell.source)
-    ]
+    exercises = [i for i, cell in enumerate(cells) if roles[i] == "exercise" and name in names_in(cell.source)]
     checks = [i for i, cell in enumerate(cells) if roles[i] == "check" and cell.source == f"check({name})"]
     if len(exercises) != 1:
         yield f"{name} needs exactly one exercise cell that defines it, and has {len(exercises)}"
@@ -125,9 +121,7 @@ def _problems_around(cells: list[NotebookNode], name: str) -> Iterator[str]:
         yield f"{name} needs exactly one check cell, check({name}), and has {len(checks)}"
     if len(exercises) != 1 or len(checks) != 1:
         return
-    between = "\n\n".join(
-        cell.source for cell in cells[exercises[0] : checks[0]] if cell.cell_type == "markdown"
-    )
+    between = "\n\n".join(cell.source for cell in cells[exercises[0] : checks[0]] if cell.cell_type == "markdown")
     hints = HINT.findall(between)
     if len(hints) < FEWEST_HINTS or hints != [str(number + 1) for number in range(len(hints))]:
         found = f"found: {', '.join(hints)}" if hints else "found none"

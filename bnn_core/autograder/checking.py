@@ -146,6 +146,9 @@ def _outcome(check: Check, evidence: Any, subject: Subject, seed: int, earlier: 
         return Outcome(check.name, False, failure.message, failure.misconception)
     except LearnerError as error:
         return Outcome(check.name, False, *_explain(error), code_raised=True)
+    except Exception as error:  # a check is not to end a run, whatever strange thing a learner's code returned
+        what = f"{type(error).__name__}: {error}"
+        return Outcome(check.name, False, f"This check could make nothing of what your code returned ({what}).")
     return Outcome(check.name, True)
 
 

@@ -27,9 +27,11 @@ def matches(came: Tensor, predicted: Tensor, tolerance: Tensor | float) -> bool:
     return bool(((came - predicted).abs() <= tolerance).all())
 
 
-def first_match(came: Tensor, suspects: Mapping[str, Tensor], tolerance: Callable[[Tensor], Tensor]) -> str | None:
+def first_match(
+    came: Tensor, suspects: Sequence[tuple[str, Tensor]], tolerance: Callable[[Tensor], Tensor]
+) -> str | None:
     """The first suspected mistake whose predicted values came; tolerance(predicted) is absolute."""
-    for name, predicted in suspects.items():
+    for name, predicted in suspects:
         if matches(came, predicted, tolerance(predicted)):
             return name
     return None
@@ -48,16 +50,21 @@ KL_FORMS: dict[str, Elementwise] = {
     "kl-log-variance": lambda mean, log_std: gaussian_kl_terms(mean, (0.5 * log_std).exp()),
     "kl-variance-as-std": lambda mean, log_std: gaussian_kl_terms(mean, (2 * log_std).exp()),
     "kl-softplus": lambda mean, log_std: gaussian_kl_terms(mean, F.softplus(log_std)),
+    "kl-log-std-for-std": lambda mean, log_std: gaussian_kl_terms(mean, log_std.abs()),
+    "kl-swapped": lambda mean, log_std: gaussian_kl_terms(log_std, mean.exp()),
 }
 
 # The terms that any sum of this kind is made of, what each is called, and its right coefficient.
-MEAN_SQUARED, VARIANCE, CONSTANT = "mean² term", "variance term exp(2·log_std)", "constant, −½ per parameter"
+MEAN_SQUARED, MEAN, CONSTANT = "mean² term", "mean, not squared", "constant, −½ per parameter"
+VARIANCE = "variance term exp(2·log_std)"
 KL_TERMS: dict[str, tuple[Elementwise, float]] = {
     MEAN_SQUARED: (lambda mean, log_std: mean**2, 0.5),
     VARIANCE: (lambda mean, log_std: (2 * log_std).exp(), 0.5),
     "log_std term": (lambda mean, log_std: log_std, -1.0),
     CONSTANT: (lambda mean, log_std: torch.ones_like(mean), -0.5),
-    "mean, not squared": (lambda mean, log_std: mean, 0.0),
+    MEAN: (lambda mean, log_std: mean, 0.0),
+    "absolute value of the mean": (lambda mean, log_std: mean.abs(), 0.0),
+    "log_std²": (lambda mean, log_std: log_std**2, 0.0),
     "exp(log_std), not squared": (lambda mean, log_std: log_std.exp(), 0.0),
 }
 
@@ -116,18 +123,28 @@ def _mistake_in_forms(forms: Sequence[str], scales: Sequence[float], counts: Seq
         return KLMistake("kl-negated")
     if min(rounded) < 0:
         return KLMistake("kl-negated", where=f"This is so for the {GROUP_NAMES[rounded.index(min(rounded))]}.\n")
-    averages = [{1 / count, 0.5 / count, 1 / sum(counts)} for count in counts]
-    if any(abs(scale - share) < 1e-3 for scale, shares in zip(rounded, averages, strict=True) for share in shares):
+    if any(_are_averages(scales, [factor / count for count in counts]) for factor in (1, 0.5)):
+        return KLMistake("kl-averaged")
+    if _are_averages(scales, [1 / sum(counts)] * len(counts)):
         return KLMistake("kl-averaged")
     wrong_scales = {scale for scale in rounded if scale != 1}
     part = "" if len(set(rounded)) == 1 else f"This is so for the {GROUP_NAMES[rounded[0] == 1]}.\n"
     if len(wrong_scales) > 1:
         return KLMistake("kl-scaled", {"factor": " and ".join(number(scale) for scale in scales)})
+    if not wrong_scales:
+        return KLMistake("kl-clamped")  # right where it was fitted, so wrong only elsewhere
     factor = wrong_scales.pop()
     known = {2.0: "kl-half-missing", 0.5: "kl-half-twice"}
     if factor in known:
         return KLMistake(known[factor], where=part)
     return KLMistake("kl-divided" if factor < 1 else "kl-scaled", {"factor": number(factor)}, part)
+
+
+def _are_averages(scales: Sequence[float], shares: Sequence[float]) -> bool:
+    """Whether some groups are scaled by their share, which makes a sum an average, and the others are right."""
+    averaged = [abs(scale - share) < 1e-3 for scale, share in zip(scales, shares, strict=True)]
+    right = [abs(scale - 1) < 1e-3 for scale in scales]
+    return any(averaged) and all(one or other for one, other in zip(averaged, right, strict=True))
 
 
 def kl_term_mistake(came: Tensor, points: Sequence[Point]) -> KLMistake | None:
@@ -138,9 +155,9 @@ def kl_term_mistake(came: Tensor, points: Sequence[Point]) -> KLMistake | None:
     fitted = _fit_terms(came, points)
     if fitted is None:
         return None
-    prior_std = _prior_std(fitted[0])
-    if prior_std is not None and all(_prior_std(terms) is not None for terms in fitted):
-        return KLMistake("kl-wrong-prior", {"std": number(prior_std)})
+    prior = _prior(fitted[0])
+    if prior is not None and all(_prior(terms) is not None for terms in fitted):
+        return KLMistake("kl-wrong-prior", dict(zip(("mean", "std"), map(number, prior), strict=True)))
     mistakes = [_mistake_in_group(terms) for terms in fitted]
     if all(mistake == mistakes[0] for mistake in mistakes):
         return mistakes[0]
@@ -165,32 +182,37 @@ def _fit_terms(came: Tensor, points: Sequence[Point]) -> list[dict[str, float]] 
 
 
 def _mistake_in_group(terms: Mapping[str, float]) -> KLMistake | None:
-    """What is wrong with the coefficient that is furthest from right, terms that belong there first."""
-    errors = {name: abs(came - KL_TERMS[name][1]) for name, came in terms.items()}
-    wrong = {name: error for name, error in errors.items() if error > 1e-3}
-    candidates = {name: error for name, error in wrong.items() if KL_TERMS[name][1]} or wrong
-    if not candidates:
-        return None
-    name = max(candidates, key=candidates.__getitem__)
-    right, came = KL_TERMS[name][1], terms[name]
-    if right == 0:
-        return KLMistake("kl-term-extra", {"what": name})
-    if abs(came) < 1e-3:
-        return KLMistake("kl-term-missing", {"what": name})
-    if abs(came + right) < 1e-3:
-        return KLMistake("kl-term-sign", {"what": name})
-    return KLMistake("kl-term-scaled", {"what": name, "right": number(right), "came": number(came)})
+    """What is wrong with the coefficients: terms that are missing, then signs, then factors, then terms too many."""
+    wrong = {name: came for name, came in terms.items() if abs(came - KL_TERMS[name][1]) > 1e-3}
+    extra = [name for name in wrong if KL_TERMS[name][1] == 0]
+    missing = [name for name, came in wrong.items() if name not in extra and abs(came) < 1e-3]
+    turned = [name for name, came in wrong.items() if name not in extra and abs(came + KL_TERMS[name][1]) < 1e-3]
+    if missing:
+        instead = f"It has a term in the {' and in the '.join(extra)} instead.\n" if extra else ""
+        return KLMistake("kl-term-missing", {"what": " and the ".join(missing)}, instead)
+    if turned:
+        return KLMistake("kl-term-sign", {"what": " and the ".join(turned)})
+    scaled = [name for name in wrong if name not in extra]
+    if scaled:
+        name = scaled[0]
+        return KLMistake(
+            "kl-term-scaled", {"what": name, "right": number(KL_TERMS[name][1]), "came": number(wrong[name])}
+        )
+    return KLMistake("kl-term-extra", {"what": " and the ".join(extra)}) if extra else None
 
 
-def _prior_std(terms: Mapping[str, float]) -> float | None:
-    """The standard deviation of the zero-mean prior to which a KL with these terms would be right, if there is one."""
+def _prior(terms: Mapping[str, float]) -> tuple[float, float] | None:
+    """The mean and standard deviation of the Gaussian prior to which a KL with these terms is right, or None."""
     squared = terms[MEAN_SQUARED]
     if squared <= 0:
         return None
-    prior_std: float = (0.5 / squared) ** 0.5
+    std, mean = (0.5 / squared) ** 0.5, -0.5 * terms[MEAN] / squared
+    constant = math.log(std) - 0.5 + squared * mean**2
     right = {name: coefficient for name, (_, coefficient) in KL_TERMS.items()}
-    right |= {MEAN_SQUARED: squared, VARIANCE: squared, CONSTANT: math.log(prior_std) - 0.5}
-    return prior_std if all(abs(terms[name] - right[name]) < 1e-3 for name in terms) else None
+    right |= {MEAN_SQUARED: squared, VARIANCE: squared, MEAN: terms[MEAN], CONSTANT: constant}
+    return (
+        (mean, std) if all(abs(terms[name] - right[name]) < 1e-2 * (1 + abs(right[name])) for name in terms) else None
+    )
 
 
 def _solve(columns: Tensor, came: Tensor) -> Tensor | None:

@@ -93,11 +93,12 @@ class InProcess:
         if value is None:
             return {"kind": None}
         if not isinstance(value, Tensor):
-            return {"kind": type(value).__name__, "tensor": None, "requires_grad": False}
+            return {"kind": type(value).__name__, "tensor": None, "requires_grad": False, "has_gradient": False}
         return {
             "kind": kind_of(value, instance),
             "tensor": plain_copy(value),
             "requires_grad": value.requires_grad,
+            "has_gradient": value.is_leaf and value.grad is not None,
         }
 
     def _trainable_names(self, object: int, known: list[str]) -> dict[str, Any]:
@@ -221,12 +222,14 @@ def plain_copy(value: Tensor) -> Tensor:
 
 
 def kind_of(value: Tensor, instance: Any) -> str:
-    """ "parameter", "buffer", or "tensor" when the module doesn't know it."""
+    """ "parameter", "buffer", or, where the module doesn't know it, "unregistered parameter" or "tensor"."""
     if isinstance(instance, nn.Module):
         if any(value is parameter for parameter in instance.parameters()):
             return "parameter"
         if any(value is buffer for buffer in instance.buffers()):
             return "buffer"
+    if isinstance(value, nn.Parameter):
+        return "unregistered parameter"
     return "tensor"
 
 

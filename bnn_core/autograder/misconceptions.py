@@ -41,6 +41,35 @@ def catalogue(entries: Iterable[Misconception]) -> dict[str, Misconception]:
 
 WRITING_A_MODULE = [
     Misconception(
+        "self-missing",
+        "A method lacks its first parameter, self.",
+        error_signs=("takes 0 positional arguments but",),
+    ),
+    Misconception(
+        "method-missing",
+        "The class has no method kl_divergence: the training loop and the checks call it by that name.",
+        error_signs=("has no attribute 'kl_divergence'",),
+    ),
+    Misconception(
+        "number-function-on-a-tensor",
+        "A function for plain numbers is given a tensor: use torch's own, torch.exp, torch.log, torch.sqrt.",
+        error_signs=("only one element tensors can be converted", "can be converted to Python scalars"),
+    ),
+    Misconception(
+        "parameters-unregistered",
+        "{what} is an nn.Parameter that the module doesn't know, so nothing trains it: assign it to self directly, or"
+        " keep it in an nn.ParameterDict and not in a plain dictionary or list.",
+    ),
+    Misconception(
+        "parameters-shared",
+        "{what} shares its memory with another parameter: each parameter, of each layer, is a tensor of its own.",
+    ),
+    Misconception("parameters-changed", "Your {what} changes the parameters: only the optimiser should."),
+    Misconception(
+        "backward-inside",
+        "Your {what} calls backward() itself: the training loop does that, once, and here gradients would count twice.",
+    ),
+    Misconception(
         "super-init-missing",
         "__init__ doesn't call super().__init__() before it assigns parameters, so the module can't register them.",
         error_signs=("Module.__init__() call",),
@@ -63,7 +92,7 @@ WRITING_A_MODULE = [
     ),
     Misconception(
         "parameters-uninitialised",
-        "{what} starts with values that aren't finite: torch.empty only reserves memory, it doesn't fill it.",
+        "{what} starts with values that aren't finite: torch.empty fills nothing in, and the logarithm of 0 is −∞.",
     ),
     Misconception(
         "parameters-besides",
@@ -79,6 +108,7 @@ WRITING_A_MODULE = [
         "wrong-dtype",
         "It doesn't work in float64: some tensor in it is fixed to another dtype.",
         ("piEsposito/blitz-bayesian-deep-learning#9",),
+        error_signs=("must have the same dtype", "to have the same dtype"),
     ),
 ]
 
@@ -86,7 +116,7 @@ SAMPLING = [
     Misconception(
         "matrix-shapes",
         "The shapes in a matrix product don't fit: x @ W wants a row of W per input, F.linear(x, W) a row per output.",
-        error_signs=("shapes cannot be multiplied", "size mismatch, got input"),
+        error_signs=("shapes cannot be multiplied", "size mismatch, got", "inconsistent tensor size"),
     ),
     Misconception(
         "evaluation-differs", "In eval() the layer draws from another distribution: it should make no difference."
@@ -127,9 +157,8 @@ SAMPLING = [
     ),
     Misconception(
         "local-reparameterization-mixed-in",
-        "The rows of one batch see different weights, as under local reparameterization. This layer draws"
-        " one set of"
-        " weights per forward and uses it for every row.",
+        "Equal rows of one batch get different outputs: noise is drawn for each row, as under local reparameterization,"
+        " dropout, or with noise on the output. This layer draws one set of weights per forward, for all rows.",
         ("JavierAntoran/Bayesian-Neural-Networks#14",),
     ),
     Misconception(
@@ -138,13 +167,23 @@ SAMPLING = [
     ),
     Misconception("weight-without-noise", "The weights get no noise; only the bias does."),
     Misconception("bias-unused", "The bias isn't added to the output."),
+    Misconception("weight-unused", "The output doesn't depend on the input: x isn't multiplied by a weight."),
+    Misconception("mean-missing", "{what}_mean is missing from the sampled {what}: mean + exp(log_std)·epsilon."),
     Misconception(
-        "weight-unused",
-        "The output doesn't depend on weight_mean: the mean is missing from the sampled weight.",
+        "noise-multiplies-mean",
+        "Epsilon multiplies {what}, too: only exp(log_std) is multiplied by it, as in mean + exp(log_std)·epsilon.",
     ),
     Misconception(
         "not-affine",
-        "The layer is affine, x·Wᵀ + b, and nothing else: a non-linearity belongs between layers.",
+        "The layer is affine, x·Wᵀ + b, and nothing else: a non-linearity belongs between layers, and the noise may not"
+        " depend on x.",
+    ),
+    Misconception(
+        "output-squeezed", "A dimension of size one is dropped, as squeeze() does: keep (batch, out_features)."
+    ),
+    Misconception(
+        "initial-std-too-large",
+        "{what} starts so large that the output is nothing but noise: start around −3, a standard deviation of 0.05.",
     ),
     Misconception("output-transposed", "The output is transposed: it has a row per example and a column per output."),
     Misconception(
@@ -186,6 +225,13 @@ STANDARD_DEVIATION = [
     ),
     Misconception("sign-of-log-std", "{what} is exp(−log_std): the sign is turned round."),
     Misconception("log-std-clamped", "{what} stops following log_std when log_std is {where}: it is clamped."),
+    Misconception("std-base", "{what} is a power of another base than e: torch.exp undoes the natural logarithm."),
+    Misconception("std-offset", "{what} is exp(log_std) with {factor} added."),
+    Misconception(
+        "log-std-as-scale",
+        "A negative standard deviation is handed over: Normal wants exp(log_std), not log_std.",
+        error_signs=("GreaterThan(lower_bound=0.0)",),
+    ),
     Misconception("std-scaled", "{what} is {factor} times exp(log_std)."),
     Misconception("std-swapped", "{what} is computed from another log_std than its own."),
 ]
@@ -279,6 +325,19 @@ KL = [
         "kl-log-of-log-std",
         "Your KL takes the logarithm of log_std: log σ is log_std itself.",
     ),
+    Misconception("kl-log-std-for-std", "Your KL takes log_std itself for the standard deviation: it is exp(log_std)."),
+    Misconception("kl-swapped", "In your KL mean and log_std are exchanged."),
+    Misconception(
+        "kl-depends-on-forward",
+        "Your KL depends on what the last forward left behind: compute it from the parameters alone.",
+    ),
+    Misconception(
+        "kl-differs-in-evaluation", "In eval() your KL is another one: it should make no difference to the KL."
+    ),
+    Misconception(
+        "kl-clamped",
+        "Your KL is right for usual values of mean and log_std, and wrong for others: something is clamped.",
+    ),
     Misconception("kl-dropped", "The KL is always zero.", ("kumar-shridhar/PyTorch-BayesianCNN#59",)),
     Misconception(
         "kl-of-other-parameters",
@@ -301,7 +360,9 @@ KL = [
         "kl-needs-forward",
         "kl_divergence works only after forward: compute it from the parameters, not from what forward left behind.",
     ),
-    Misconception("kl-wrong-prior", "Your KL is the one to another prior, N(0, {std}²), than the standard normal."),
+    Misconception(
+        "kl-wrong-prior", "Your KL is the one to another prior, N({mean}, {std}²), than the standard normal."
+    ),
     Misconception(
         "kl-scalar-shape",
         "The KL has shape {what}: a scalar has shape (), so that backward() and adding it to a loss work.",

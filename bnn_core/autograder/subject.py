@@ -63,6 +63,7 @@ class Parameter:
     kind: str
     value: Tensor | None
     requires_grad: bool
+    has_gradient: bool
 
     @property
     def trains(self) -> bool:
@@ -149,7 +150,7 @@ class Instance:
         answer = self._perform("parameter", name=name)
         if answer["kind"] is None:
             return None
-        return Parameter(answer["kind"], answer["tensor"], answer["requires_grad"])
+        return Parameter(answer["kind"], answer["tensor"], answer["requires_grad"], answer["has_gradient"])
 
     def trainable_names(self, known: Sequence[str] = ()) -> list[str]:
         """The names of all trainable parameters, each by its name in `known` where that name reaches it."""

@@ -215,8 +215,8 @@ def _describes_a_value(content: dict[str, Any]) -> bool:
 
 def _describes_a_parameter(content: dict[str, Any]) -> bool:
     match content:
-        case {"kind": str(kind), "tensor": None | Tensor(), "requires_grad": bool()}:
-            return len(content) == 3 and len(kind) <= MAX_TEXT
+        case {"kind": str(kind), "tensor": None | Tensor(), "requires_grad": bool(), "has_gradient": bool()}:
+            return len(content) == 4 and len(kind) <= MAX_TEXT
     return False
 
 

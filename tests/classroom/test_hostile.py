@@ -37,7 +37,6 @@ class Grading:
 
     rows: dict[str, dict[str, Any]]
     report: Path
-    status: int
     errors: str
     changed: set[str]
     left_over: list[str]
@@ -71,16 +70,15 @@ def grade_as(identity: str, cases: list[Case], folder: Path) -> Grading:
     try:
         command = [sys.executable, "-m", "bnn_core", "grade", str(folder / "class"), "--output", str(report)]
         result = run_as(identity, [*command, "--lesson", "03", *LIMITS], timeout=MOST_SECONDS)
-        left_over = [
-            " ".join(child.cmdline()) for child in psutil.Process().children(recursive=True) if child.pid not in own_children
-        ]
+        orphans = [child for child in psutil.Process().children(recursive=True) if child.pid not in own_children]
+        _, alive = psutil.wait_procs(orphans, timeout=2)
     finally:
         ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0)
     assert result.returncode == 0, result.stderr
     rows = json.loads((report / "report.json").read_text())["results"]
     changed = set(before.items()) ^ set(snapshot(folder / "class").items())
     return Grading(
-        {row["student"]: row for row in rows}, report, result.returncode, result.stderr, {name for name, _ in changed}, left_over
+        {row["student"]: row for row in rows}, report, result.stderr, {name for name, _ in changed}, list(map(str, alive))
     )
 
 

@@ -301,6 +301,8 @@ EVAL_ALIKE = "evaluation draws from the same distribution as training"
 NORMAL = "the noise is standard normal"
 INDEPENDENT = "every weight and every bias has noise of its own"
 OUTPUT_GRADIENT = "the gradient of the output reaches all four parameters, and is right"
+INPUT_GRADIENT = "the gradient of the output reaches the input"
+LEFT_ALONE = "forward and kl_divergence leave parameters and gradients as they were"
 UNDISTURBED = "two forwards before one backward give the right gradient each"
 NOTHING_ELSE = "only these four train"
 KL_SCALAR = "kl_divergence returns a scalar tensor"
@@ -450,7 +452,7 @@ WRONG: list[Wrong] = [
         "squeezes the output",
         changed((LINEAR, "return F.linear(x, weight, bias).squeeze()")),
         OUTPUT_SHAPE,
-        None,
+        "output-squeezed",
     ),
     Wrong(
         "averages the batch",
@@ -475,8 +477,8 @@ WRONG: list[Wrong] = [
     Wrong(
         "deletes its parameters",
         changed((LINEAR, "y = F.linear(x, weight, bias); del self.weight_mean; return y")),
-        FRESH_TRAIN,
-        None,
+        LEFT_ALONE,
+        "parameters-missing",
     ),
     # Drawing.
     Wrong(
@@ -582,13 +584,13 @@ WRONG: list[Wrong] = [
         "leaves the weight's mean out",
         changed((SAMPLE_WEIGHT, "weight = weight_std * weight_epsilon")),
         CENTRED,
-        "weight-unused",
+        "mean-missing",
     ),
     Wrong(
         "multiplies by the mean",
         changed((SAMPLE_WEIGHT, "weight = self.weight_mean * weight_std * weight_epsilon")),
         CENTRED,
-        "weight-unused",
+        "noise-multiplies-mean",
     ),
     Wrong(
         "subtracts the mean",
@@ -1008,7 +1010,7 @@ WRONG: list[Wrong] = [
         "an absolute value",
         changed((KL_SUM, "return weight_terms.sum() + bias_terms.sum() - self.bias_mean.abs().sum()")),
         KL_RIGHT,
-        None,
+        "kl-term-extra",
     ),
     Wrong(
         "KL of detached parameters",
@@ -1079,20 +1081,209 @@ WRONG: list[Wrong] = [
         FRESH_TRAIN,
         "noise-drawn-once",
     ),
+    Wrong(
+        "KL of the trained size only",
+        changed(
+            (KL_SUM, "return (weight_terms.sum() + bias_terms.sum()) * (1 if self.weight_mean.shape[1] == 3 else 2)")
+        ),
+        KL_RIGHT,
+        None,
+    ),
+    Wrong(
+        "KL with log_std clamped at 1",
+        changed(
+            (
+                KL_SUM,
+                "weight = kl_divergence(Normal(self.weight_mean, self.weight_log_std.clamp(max=1.3).exp()),"
+                " Normal(0.0, 1.0))\n        return weight.sum() + bias_terms.sum()",
+            )
+        ),
+        KL_RIGHT,
+        "kl-clamped",
+    ),
+    Wrong(
+        "KL of log_std for the std",
+        both_terms("0.5 * (S**2 + M**2 - 1) - S.abs().log()"),
+        KL_ZERO,
+        None,
+    ),
+    Wrong(
+        "KL with mean and log_std exchanged",
+        both_terms("0.5 * (torch.exp(2 * M) + S**2 - 1) - M"),
+        KL_RIGHT,
+        "kl-swapped",
+    ),
+    Wrong(
+        "KL to a shifted prior",
+        changed(
+            (
+                KL_SUM,
+                "return sum(kl_divergence(Normal(m, s.exp()), Normal(1.0, 1.0)).sum() for m, s in ["
+                "(self.weight_mean, self.weight_log_std), (self.bias_mean, self.bias_log_std)])",
+            )
+        ),
+        KL_ZERO,
+        "kl-wrong-prior",
+    ),
+    Wrong(
+        "KL of the weights that the last forward drew",
+        changed(
+            (END_OF_INIT, END_OF_INIT + "\n        self.scale = 1.0"),
+            (LINEAR, "self.scale = len(x)\n        return F.linear(x, weight, bias)"),
+            (KL_SUM, "return (weight_terms.sum() + bias_terms.sum()) / self.scale"),
+        ),
+        KL_EXACT,
+        "kl-depends-on-forward",
+    ),
+    Wrong(
+        "no KL in eval",
+        changed((KL_SUM, "return (weight_terms.sum() + bias_terms.sum()) * float(self.training)")),
+        KL_EXACT,
+        "kl-differs-in-evaluation",
+    ),
+    Wrong(
+        "the KL method is called kl_loss", BASE.replace("def kl_divergence", "def kl_loss"), KL_SCALAR, "method-missing"
+    ),
+    # More of sampling and parameters.
+    Wrong("self is missing", changed(("def kl_divergence(self)", "def kl_divergence()")), KL_SCALAR, "self-missing"),
+    Wrong("math.exp of a tensor", both_std("math.exp(S)"), OUTPUT_SHAPE, "number-function-on-a-tensor"),
+    Wrong(
+        "Normal(mean, log_std)",
+        changed((SAMPLE_WEIGHT, "weight = Normal(self.weight_mean, self.weight_log_std).rsample()")),
+        OUTPUT_SHAPE,
+        "log-std-as-scale",
+    ),
+    Wrong("ignores its input", changed((LINEAR, "return bias.expand(len(x), -1)")), FRESH_TRAIN, "weight-unused"),
+    Wrong(
+        "leaves the bias's mean out", changed((SAMPLE_BIAS, "bias = bias_std * bias_epsilon")), CENTRED, "mean-missing"
+    ),
+    Wrong(
+        "parentheses in the wrong place",
+        changed((SAMPLE_WEIGHT, "weight = (self.weight_mean + weight_std) * weight_epsilon")),
+        CENTRED,
+        "noise-multiplies-mean",
+    ),
+    Wrong("ten to the log_std", both_std("10 ** S"), WEIGHT_SPREAD, "std-base"),
+    Wrong("a tenth added to the std", both_std("torch.exp(S) + 0.1"), WEIGHT_SPREAD, "std-offset"),
+    Wrong("a floor under the std", both_std("torch.exp(S).clamp(min=0.01)"), WEIGHT_SPREAD, "log-std-clamped"),
+    Wrong(
+        "uniform noise for the bias alone",
+        changed((BIAS_NOISE, "bias_epsilon = (2 * torch.rand_like(self.bias_mean) - 1) * math.sqrt(3)")),
+        NORMAL,
+        "noise-not-normal",
+    ),
+    Wrong(
+        "shares its noise in eval only",
+        changed(
+            (
+                WEIGHT_NOISE,
+                WEIGHT_NOISE + "\n        if not self.training:\n"
+                "            weight_epsilon = torch.randn(1).expand_as(weight_epsilon)",
+            )
+        ),
+        EVAL_ALIKE,
+        "evaluation-differs",
+    ),
+    Wrong(
+        "the mean for a batch of one",
+        changed(
+            (
+                LINEAR,
+                "if len(x) == 1:\n            return F.linear(x, self.weight_mean, self.bias_mean)\n        " + LINEAR,
+            )
+        ),
+        FRESH_TRAIN,
+        "no-sampling",
+    ),
+    Wrong(
+        "detaches its input",
+        changed((LINEAR, "return F.linear(x.detach(), weight, bias)")),
+        INPUT_GRADIENT,
+        "gradient-stopped",
+    ),
+    Wrong(
+        "parameters in a dictionary",
+        changed(
+            (
+                END_OF_INIT,
+                END_OF_INIT + "\n        self.kept = {'b': self.bias_log_std}\n        del self.bias_log_std"
+                "\n        object.__setattr__(self, 'bias_log_std', self.kept['b'])",
+            )
+        ),
+        HAS_PARAMETERS,
+        "parameters-unregistered",
+    ),
+    Wrong(
+        "parameters shared by all layers",
+        changed(
+            (
+                END_OF_INIT,
+                END_OF_INIT + "\n        same = BayesianLinear.__dict__.get('same', self.bias_log_std)"
+                "\n        BayesianLinear.same = same"
+                "\n        if same.shape == self.bias_log_std.shape:"
+                "\n            self.bias_log_std = same",
+            )
+        ),
+        HAS_PARAMETERS,
+        "parameters-shared",
+    ),
+    Wrong(
+        "mean and log_std are one tensor",
+        changed((END_OF_INIT, "self.bias_log_std = nn.Parameter(self.bias_mean.data)")),
+        HAS_PARAMETERS,
+        "parameters-shared",
+    ),
+    Wrong(
+        "starts at log_std 20",
+        changed(("torch.full((out_features, in_features), -3.0)", "torch.full((out_features, in_features), 20.0)")),
+        STARTS_UNCERTAIN,
+        "initial-std-too-large",
+    ),
+    Wrong(
+        "forward moves the mean",
+        changed((LINEAR, "self.bias_mean.data += 0.01\n        return F.linear(x, weight, bias)")),
+        LEFT_ALONE,
+        "parameters-changed",
+    ),
+    Wrong(
+        "KL calls backward itself",
+        changed(
+            (
+                KL_SUM,
+                "(weight_terms.sum() + bias_terms.sum()).backward()\n"
+                "        return sum(kl_divergence(Normal(m, s.exp()), Normal(0.0, 1.0)).sum() for m, s in ["
+                "(self.weight_mean, self.weight_log_std), (self.bias_mean, self.bias_log_std)])",
+            )
+        ),
+        LEFT_ALONE,
+        "backward-inside",
+    ),
     # Training, and manners.
     Wrong(
-        "log_std clamped where it starts",
+        "no gradient for log_std below −5",
         changed(
-            (WEIGHT_STD, "weight_std = torch.exp(self.weight_log_std.clamp(-5, 5))"),
-            (BIAS_STD, "bias_std = torch.exp(self.bias_log_std.clamp(-5, 5))"),
             (
-                "def kl_divergence(self):",
-                "def kl_divergence(self):\n        return sum(kl_divergence(Normal(m, s.clamp(-5, 5).exp()),"
-                " Normal(0.0, 1.0)).sum() for m, s in"
-                " [(self.weight_mean, self.weight_log_std), (self.bias_mean, self.bias_log_std)])\n",
+                "class BayesianLinear",
+                "def held(s):\n    return s.clamp(-5, 5) + (s - s.clamp(-5, 5)).detach()\n\n\nclass BayesianLinear",
+            ),
+            (WEIGHT_STD, "weight_std = torch.exp(held(self.weight_log_std))"),
+            (
+                WEIGHT_TERMS,
+                "0.5 * ((2 * held(self.weight_log_std)).exp() + self.weight_mean**2 - 1) - held(self.weight_log_std)",
+            ),
+            (BIAS_STD, "bias_std = torch.exp(held(self.bias_log_std))"),
+            (
+                BIAS_TERMS,
+                "0.5 * ((2 * held(self.bias_log_std)).exp() + self.bias_mean**2 - 1) - held(self.bias_log_std)",
             ),
         ),
         TRAINS,
+        "log-std-clamped",
+    ),
+    Wrong(
+        "log_std clamped at −5",
+        both_std("torch.exp(S.clamp(-5, 5))"),
+        WEIGHT_SPREAD,
         "log-std-clamped",
     ),
     Wrong(

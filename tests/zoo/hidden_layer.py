@@ -424,7 +424,7 @@ WRONG: list[Wrong] = [
             ("        X = self.X\n", "        X = torch.cat([self.X, torch.ones_like(self.X[:, :1])], dim=1)\n"),
         ),
         SHAPE,
-        None,
+        "matrix-shapes",
     ),
     Wrong(
         "turns include_hidden_bias round",

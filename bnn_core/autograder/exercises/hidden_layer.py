@@ -603,8 +603,7 @@ def diagnose_kl(evidence: Evidence, message: str) -> None:
     mistake = diagnosis.kl_term_mistake(came, points)
     if mistake is None:
         raise Failed(message)
-    what = KL_TERM_NAMES.get(mistake.about.get("what", ""), "")
-    raise Failed(message, mistake.misconception, **(mistake.about | {"what": what}))
+    raise Failed(message, mistake.misconception, **in_terms_of_scale(mistake.about))
 
 
 def scaled_kl(factor: float) -> str:
@@ -620,6 +619,16 @@ def scaled_kl(factor: float) -> str:
     return next((name for value, name in known.items() if abs(value - factor) < 1e-3), "kl-scaled")
 
 
+def in_terms_of_scale(about: dict[str, str]) -> dict[str, str]:
+    """The words of a diagnosis with the terms named as they are called here."""
+    renamed = {}
+    for blank, words in about.items():
+        for name, here in KL_TERM_NAMES.items():
+            words = words.replace(name, here)
+        renamed[blank] = words
+    return renamed
+
+
 # The terms of `diagnosis.KL_TERMS`, as they are called here.
 KL_TERM_NAMES = dict(
     zip(
@@ -630,6 +639,8 @@ KL_TERM_NAMES = dict(
             "log A_scale term",
             "constant, −½ per weight",
             "A_mean, not squared",
+            "absolute value of A_mean",
+            "(log A_scale)²",
             "A_scale, not squared",
         ],
         strict=True,

@@ -1,0 +1,89 @@
+"""A course of one small lesson, built once, for the tests of what builds and reads courses."""
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from bnn_core.build import build_lesson
+from bnn_core.lesson_files import Course
+
+LESSON = "01_doubling"
+
+SOURCE = '''\
+# %% [markdown]
+# # Twice as much
+
+# %% tags=["setup"]
+import math
+
+from ipywidgets import IntSlider
+
+
+def check(function):
+    assert function(2) == 4
+
+# %% tags=["exercise"]
+def double(x):
+    """Twice x."""
+    # 1. Multiply.
+    ### BEGIN SOLUTION
+    return 2 * x
+    ### END SOLUTION
+
+# %% [markdown]
+# <details><summary>Hint 1</summary>
+#
+# It is a product.
+#
+# </details>
+#
+# <details><summary>Hint 2</summary>
+#
+# One factor is x.
+#
+# </details>
+#
+# <details><summary>Hint 3</summary>
+#
+# The other is 2.
+#
+# </details>
+#
+# {{ solution double }}
+
+# %% tags=["check"]
+check(double)
+
+# %% tags=["experiment"]
+print(double(math.pi))
+IntSlider()
+'''
+
+
+@dataclass(frozen=True)
+class SmallExercise:
+    lesson: str
+    points: float
+
+
+EXERCISES = {"double": SmallExercise(LESSON, 3), "elsewhere": SmallExercise("02_other", 1)}
+
+
+@pytest.fixture(scope="session")
+def course_built_once(tmp_path_factory: pytest.TempPathFactory) -> Course:
+    """The small course as the build leaves it. Not to be changed: `course` is a copy for each test."""
+    course = Course(tmp_path_factory.mktemp("course"))
+    course.solutions.mkdir()
+    course.source(LESSON).write_text(SOURCE, encoding="utf-8")
+    build_lesson(course, LESSON, EXERCISES)
+    return course
+
+
+@pytest.fixture
+def course(course_built_once: Course, tmp_path: Path) -> Course:
+    """A small course, built, of this test's own."""
+    copy = Course(tmp_path / "course")
+    shutil.copytree(course_built_once.root, copy.root)
+    return copy

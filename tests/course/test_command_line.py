@@ -1,0 +1,258 @@
+"""The command line: what a person reads, and the exit status that a script reads."""
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+from zoo import bayesian_linear as zoo
+
+from bnn_core import lab
+from bnn_core.autograder.exercises import EXERCISES as REAL_EXERCISES
+from bnn_core.command_line import main
+from bnn_core.lesson_files import Course, cells_with_role, notebook_text, read_notebook
+from bnn_core.lesson_source import build_notebooks
+
+from .conftest import EXERCISES, LESSON
+
+LAYER = "03_bayesian_linear"
+WRONG = next(wrong for wrong in zoo.WRONG if wrong.misconception == "kl-std-for-variance")
+CODE = {"stub": None, "wrong": WRONG.source, "right": zoo.BASE, "broken": "class BayesianLinear(Nothing): ..."}
+
+
+def run(course: Course, *arguments: str) -> Result:
+    return CliRunner().invoke(main, ["--course", str(course.root), *arguments])
+
+
+def write(course: Course, code: str | None) -> Path:
+    """Puts the code into the exercise's cell, as a learner would."""
+    path = course.learner_notebook(LAYER)
+    notebook = read_notebook(path)
+    if code is not None:
+        next(cells_with_role(notebook, "exercise")).source = code
+    path.write_text(notebook_text(notebook), encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def layer_course(tmp_path: Path) -> Course:
+    """A course with lesson 03 alone, its notebook as the learner finds it."""
+    course = Course(tmp_path)
+    course.solutions.mkdir()
+    course.source(LAYER).write_bytes(Course().source(LAYER).read_bytes())
+    learner, _ = build_notebooks(course.source(LAYER), REAL_EXERCISES)
+    course.lessons.mkdir()
+    course.learner_notebook(LAYER).write_text(notebook_text(learner), encoding="utf-8")
+    return course
+
+
+@pytest.fixture
+def small_exercises(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bnn_core.autograder.exercises.EXERCISES", EXERCISES)
+
+
+def in_a_fresh_python(code: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True)
+
+
+def test_help_does_not_wait_for_torch() -> None:
+    code = "import sys; from bnn_core.command_line import main; main(['--help'], standalone_mode=False);"
+    done = in_a_fresh_python(
+        code + "slow = {'torch', 'nbformat', 'jupyterlab'} & set(sys.modules); assert not slow, slow"
+    )
+    assert done.returncode == 0, done.stderr
+    assert all(command in done.stdout for command in ("lab", "check", "progress", "build"))
+
+
+def test_the_package_runs_as_the_command() -> None:
+    done = subprocess.run([sys.executable, "-m", "bnn_core", "--version"], capture_output=True, text=True)
+    assert re.fullmatch(r"bnn-course \d+\.\d+\.\d+\n", done.stdout)
+
+
+# check
+
+
+@pytest.mark.parametrize(
+    ("code", "status", "words"),
+    [
+        ("stub", 1, "BayesianLinear: not attempted"),
+        ("wrong", 1, "✗ the KL is the closed form"),
+        ("right", 0, "checks passed"),
+        ("broken", 1, "name 'Nothing' is not defined"),
+    ],
+)
+def test_check_says_what_came_of_each_exercise(layer_course: Course, code: str, status: int, words: str) -> None:
+    path = write(layer_course, CODE[code])
+    result = run(layer_course, "check", str(path))
+    assert result.exit_code == status, result.output
+    assert words in result.output
+
+
+def test_check_takes_a_lessons_number_and_several_notebooks(layer_course: Course, tmp_path: Path) -> None:
+    right = tmp_path / f"{LAYER}.ipynb"
+    right.write_bytes(write(layer_course, CODE["right"]).read_bytes())
+    write(layer_course, CODE["wrong"])
+    result = run(layer_course, "check", str(right), "3")
+    assert result.exit_code == 1
+    assert "all " in result.output
+    assert "✗" in result.output
+
+
+def folder(tmp_path: Path) -> Path:
+    return tmp_path
+
+
+def missing(tmp_path: Path) -> Path:
+    return tmp_path / "missing.ipynb"
+
+
+def no_notebook(tmp_path: Path) -> Path:
+    path = tmp_path / "letter.txt"
+    path.write_text("Dear instructor,\nmy notebook is ready.\n", encoding="utf-8")
+    return path
+
+
+def no_lesson(tmp_path: Path) -> Path:
+    path = tmp_path / "mine.ipynb"
+    path.write_text(json.dumps({"cells": [], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}), encoding="utf-8")
+    return path
+
+
+def assert_one_line_and_exit_2(result: Result) -> None:
+    assert result.exit_code == 2
+    assert re.fullmatch(r"Error: .+; .+\n", result.output), result.output
+    assert result.exception is None or isinstance(result.exception, SystemExit)
+
+
+@pytest.mark.parametrize("bad", [folder, missing, no_notebook, no_lesson])
+def test_check_of_no_notebook_is_one_line_that_says_what_to_do(layer_course: Course, tmp_path: Path, bad: Any) -> None:
+    assert_one_line_and_exit_2(run(layer_course, "check", str(bad(tmp_path))))
+
+
+@pytest.mark.parametrize("command", ["check", "lab", "build"])
+def test_a_lesson_that_does_not_exist_is_one_line_that_lists_those_that_do(layer_course: Course, command: str) -> None:
+    result = run(layer_course, command, "17_nothing")
+    assert_one_line_and_exit_2(result)
+    assert LAYER in result.output
+
+
+@pytest.mark.parametrize("command", ["check", "lab"])
+def test_a_lesson_that_is_not_built_is_one_line_that_says_how_to(layer_course: Course, command: str) -> None:
+    layer_course.learner_notebook(LAYER).unlink()
+    result = run(layer_course, command, LAYER)
+    assert_one_line_and_exit_2(result)
+    assert f"bnn-course build {LAYER}" in result.output
+
+
+@pytest.mark.parametrize("command", ["progress", "lab"])
+def test_a_folder_that_is_no_course_is_one_line(tmp_path: Path, command: str) -> None:
+    assert_one_line_and_exit_2(run(Course(tmp_path), command))
+
+
+@pytest.mark.parametrize("wanted", [LAYER, "03", "3", "bayesian_linear", f"lessons/{LAYER}.ipynb"])
+def test_a_lesson_has_many_names(layer_course: Course, wanted: str) -> None:
+    assert layer_course.find(wanted) == LAYER
+
+
+# progress
+
+
+@pytest.mark.parametrize(
+    ("code", "row", "total"),
+    [
+        ("stub", "· BayesianLinear +not attempted", "0 of 1"),
+        ("wrong", r"· BayesianLinear +\d+ of \d+ checks passed", "0 of 1"),
+        ("right", "✓ BayesianLinear +solved", "1 of 1"),
+        ("broken", "· BayesianLinear +raises an error", "0 of 1"),
+    ],
+)
+def test_progress_shows_what_is_solved(layer_course: Course, code: str, row: str, total: str) -> None:
+    write(layer_course, CODE[code])
+    result = run(layer_course, "progress")
+    assert result.exit_code == 0
+    assert re.search(f"{LAYER} +{row}", result.output), result.output
+    assert f"{total} exercises solved" in result.output
+
+
+def test_progress_goes_on_after_a_notebook_that_can_not_be_read(layer_course: Course) -> None:
+    layer_course.learner_notebook(LAYER).write_text("", encoding="utf-8")
+    result = run(layer_course, "progress")
+    assert result.exit_code == 0
+    assert "empty" in result.output
+
+
+# build
+
+
+@pytest.mark.usefixtures("small_exercises")
+def test_build_check_lists_what_differs(course: Course) -> None:
+    assert run(course, "build", "--check").exit_code == 0
+    course.learner_notebook(LESSON).unlink()
+    result = run(course, "build", "--check")
+    assert result.exit_code == 1
+    assert f"lessons/{LESSON}.ipynb is missing" in result.output
+    assert run(course, "build").exit_code == 0
+    assert run(course, "build", "--check").exit_code == 0
+
+
+@pytest.mark.usefixtures("small_exercises")
+def test_a_refused_source_does_not_hold_up_the_others(course: Course) -> None:
+    course.learner_notebook(LESSON).unlink()
+    course.source("00_broken").write_text("# %%\n1\n", encoding="utf-8")
+    result = run(course, "build")
+    assert result.exit_code == 1
+    assert "00_broken: the cell that begins '1' needs exactly one of the tags" in result.output
+    assert course.learner_notebook(LESSON).exists()
+
+
+# lab
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere there is always a screen")
+@pytest.mark.parametrize(("user", "display", "expected"), [(0, ":0", False), (1000, ":0", True), (1000, "", False)])
+def test_a_browser_opens_where_there_is_a_screen(
+    monkeypatch: pytest.MonkeyPatch, user: int, display: str, expected: bool
+) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: user)
+    monkeypatch.setenv("DISPLAY", display)
+    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+    assert lab.has_screen() is expected
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Ctrl-C can't be sent to one process there")
+def test_lab_serves_on_the_next_free_port_and_stops_cleanly(course: Course) -> None:
+    with socket.socket() as taken:
+        taken.bind(("localhost", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        command = [sys.executable, "-m", "bnn_core", "--course", str(course.root), "lab", "1"]
+        with subprocess.Popen(
+            [*command, "--no-browser", f"--port={port}"],
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        ) as process:  # fmt: skip
+            assert process.stdout is not None
+            try:
+                line = process.stdout.readline()
+                match = re.search(r"http://localhost:(\d+)/lab/tree/01_doubling.ipynb\?token=(\w+)$", line)
+                assert match, line
+                assert int(match[1]) != port
+                api = f"http://localhost:{match[1]}/api/contents"
+                with urllib.request.urlopen(f"{api}?token={match[2]}", timeout=30) as response:
+                    assert [entry["name"] for entry in json.load(response)["content"]] == [f"{LESSON}.ipynb"]
+                with pytest.raises(urllib.error.HTTPError, match="403") as refused:
+                    urllib.request.urlopen(api, timeout=30)
+                refused.value.close()
+                process.send_signal(signal.SIGINT)
+                assert process.wait(timeout=30) == 0
+                assert process.stdout.read() == "Stop it with Ctrl-C.\n"
+            finally:
+                process.kill()

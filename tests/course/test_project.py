@@ -1,0 +1,72 @@
+"""The project's own files agree with each other: what is imported is pinned, and the README's commands are real."""
+
+import ast
+import re
+import sys
+import tomllib
+from collections.abc import Iterator
+from importlib.metadata import packages_distributions, version
+from pathlib import Path
+
+import pytest
+
+from bnn_core.command_line import main
+from bnn_core.lesson_files import Course
+
+ROOT = Course().root
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+OPTIONAL = {"torchbnn", "bayesian_torch", "blitz", "torch_uncertainty", "nbgrader"}  # measured where installed
+
+
+def pins(lines: list[str]) -> dict[str, str]:
+    found = (re.fullmatch(r"([\w.-]+)==([\w.]+)", line) for line in lines)
+    return {match[1].lower().replace("_", "-"): match[2] for match in found if match}
+
+
+REQUIRED = pins((ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines())
+FOR_CI = pins(PROJECT["project"]["optional-dependencies"]["ci"])
+
+
+def imported(folder: Path) -> Iterator[str]:
+    """The packages that a folder's Python files import."""
+    for path in folder.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                yield from (alias.name.split(".")[0] for alias in node.names)
+            elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+                yield node.module.split(".")[0]
+
+
+@pytest.mark.parametrize(
+    ("folder", "pinned"),
+    [("bnn_core", REQUIRED), ("solutions", REQUIRED), ("tests", REQUIRED | FOR_CI)],
+)
+def test_what_is_imported_is_pinned(folder: str, pinned: dict[str, str]) -> None:
+    distributions = packages_distributions()
+    own = {"bnn_core", *(path.stem for path in (ROOT / folder).rglob("*") if path.is_dir() or path.suffix == ".py")}
+    others = set(imported(ROOT / folder)) - sys.stdlib_module_names - OPTIONAL - own
+    names = {name.lower().replace("_", "-") for package in others for name in distributions.get(package, [package])}
+    assert names - set(pinned) == set()
+
+
+@pytest.mark.parametrize(("name", "pinned"), REQUIRED.items())
+def test_this_environment_is_the_pinned_one(name: str, pinned: str) -> None:
+    assert version(name).split("+")[0] == pinned
+
+
+def test_the_commands_that_the_readme_names_exist() -> None:
+    assert set(re.findall(r"bnn-course (\w+)", README)) <= set(main.commands)
+
+
+def test_the_readmes_links_lead_somewhere() -> None:
+    targets = re.findall(r"\]\(([^)#]+)\)|src=\"([^\"]+)\"", README)
+    relative = [target for target in map("".join, targets) if not target.startswith("http")]
+    assert [target for target in relative if not (ROOT / target).exists()] == []
+
+
+@pytest.mark.parametrize("goal", ["bnn-course lab", "pytest"])
+def test_the_readme_sets_up_and_runs_in_one_line_on_either_system(goal: str) -> None:
+    lines = [line for line in README.splitlines() if re.search(rf"(bin/|\\){goal}$", line.strip())]
+    assert len(lines) == 2
+    assert all("requirements.txt" in line and "venv" in line for line in lines)
