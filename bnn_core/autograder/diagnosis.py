@@ -50,7 +50,6 @@ KL_FORMS: dict[str, Elementwise] = {
     "kl-log-variance": lambda mean, log_std: gaussian_kl_terms(mean, (0.5 * log_std).exp()),
     "kl-variance-as-std": lambda mean, log_std: gaussian_kl_terms(mean, (2 * log_std).exp()),
     "kl-softplus": lambda mean, log_std: gaussian_kl_terms(mean, F.softplus(log_std)),
-    "kl-log-std-for-std": lambda mean, log_std: gaussian_kl_terms(mean, log_std.abs()),
     "kl-swapped": lambda mean, log_std: gaussian_kl_terms(log_std, mean.exp()),
 }
 

@@ -87,6 +87,11 @@ WRITING_A_MODULE = [
     ),
     Misconception("parameters-frozen", "{what} doesn't require gradients, so it never trains."),
     Misconception(
+        "weight-transposed",
+        "{what} is stored the wrong way round: as in nn.Linear, and as F.linear wants it, the weights are"
+        " (out_features, in_features), a row per output.",
+    ),
+    Misconception(
         "parameter-shape",
         "{what} has the wrong shape: every weight and every bias has a mean and a log_std of its own.",
     ),
@@ -325,7 +330,6 @@ KL = [
         "kl-log-of-log-std",
         "Your KL takes the logarithm of log_std: log σ is log_std itself.",
     ),
-    Misconception("kl-log-std-for-std", "Your KL takes log_std itself for the standard deviation: it is exp(log_std)."),
     Misconception("kl-swapped", "In your KL mean and log_std are exchanged."),
     Misconception(
         "kl-depends-on-forward",

@@ -84,7 +84,7 @@ def test_the_checks_of_a_right_solution_do_not_depend_on_each_other(module: Modu
 
 def test_the_same_seed_gives_the_same_report() -> None:
     module = next(module for module in MODULES if module.EXERCISE == "BayesianLinear")
-    exercise, wrong = EXERCISES["BayesianLinear"], module.WRONG[-10]
+    exercise, wrong = EXERCISES["BayesianLinear"], next(wrong for wrong in module.WRONG if wrong.name == "softplus")
     with undisturbed():
         reports = [run(exercise, in_process_subject(define(wrong.source, exercise.name)), seed) for seed in (7, 7, 8)]
     assert reports[0] == reports[1]

@@ -194,11 +194,6 @@ class BayesianLinear(nn.Module):
     def kl_divergence(self):
         return self.weight.kl() + self.bias.kl()
 """,
-    "weights stored as (in, out)": changed(
-        ("torch.randn(out_features, in_features) * 0.1", "torch.randn(in_features, out_features) * 0.1"),
-        ("torch.full((out_features, in_features), -3.0)", "torch.full((in_features, out_features), -3.0)"),
-        (LINEAR, "return x @ weight + bias"),
-    ),
     "one draw of noise for weights and bias together": changed(
         (WEIGHT_NOISE, "noise = torch.randn(self.weight_mean.numel() + self.bias_mean.numel())"),
         (
@@ -387,6 +382,16 @@ WRONG: list[Wrong] = [
         changed(("torch.full((out_features, in_features), -3.0)", "torch.tensor(-3.0)")),
         HAS_PARAMETERS,
         "parameter-shape",
+    ),
+    Wrong(
+        "weights stored as (in, out)",
+        changed(
+            ("torch.randn(out_features, in_features) * 0.1", "torch.randn(in_features, out_features) * 0.1"),
+            ("torch.full((out_features, in_features), -3.0)", "torch.full((in_features, out_features), -3.0)"),
+            (LINEAR, "return x @ weight + bias"),
+        ),
+        HAS_PARAMETERS,
+        "weight-transposed",
     ),
     Wrong(
         "one log_std per output",

@@ -954,7 +954,7 @@ WRONG: list[Wrong] = [
         "KL with a term that isn't in it",
         changed((KL_TERMS, "terms = 0.5 * (std**2 + mean**2 - 1) - torch.log(std) + 0.3 * mean.abs()")),
         KL_RIGHT,
-        None,
+        "kl-term-extra",
     ),
     Wrong(
         "KL ignores the prior",

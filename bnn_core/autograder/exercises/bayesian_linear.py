@@ -1,8 +1,7 @@
 """The checks of lesson 03's exercise, `BayesianLinear(in_features, out_features)`.
 
-Read from top to bottom, the checks are the layer's specification. Weights are seen here as (out, in), however the
-learner stores them. The draw of one forward is read off its output: the layer is affine, so its value at zero is the
-bias and its value at the unit vectors, less the bias, are the weights.
+Read from top to bottom, the checks are the layer's specification. The draw of one forward is read off its output: the
+layer is affine, so its value at zero is the bias, and its values at the unit vectors, less the bias, are the weights.
 """
 
 from __future__ import annotations
@@ -43,7 +42,7 @@ LARGEST_INITIAL_STD = 20.0
 
 
 class Layer:
-    """One layer of the learner's, with its weights seen as (out, in)."""
+    """One layer of the learner's."""
 
     def __init__(self, subject: Subject, in_features: int, out_features: int) -> None:
         self.sizes = {
@@ -55,31 +54,16 @@ class Layer:
         self.in_features, self.out_features = in_features, out_features
         self.instance: Instance = subject.construct(in_features, out_features)
 
-    @cached_property
-    def transposed(self) -> frozenset[str]:
-        """The weights that the learner stores as (in, out), which is as good."""
-        found = {name: self.instance.parameter(name) for name in ("weight_mean", "weight_log_std")}
-        return frozenset(
-            name
-            for name, parameter in found.items()
-            if parameter is not None
-            and parameter.value is not None
-            and parameter.value.shape == self.sizes[name][::-1] != self.sizes[name]
-        )
-
-    def _turn(self, name: str, value: Tensor) -> Tensor:
-        return value.T if name in self.transposed else value
-
     def initial(self, name: str) -> Tensor:
         """A parameter's present value."""
         parameter = self.instance.parameter(name)
         if parameter is None or parameter.value is None:
             raise Failed("", "parameters-missing", what=name)
-        return self._turn(name, parameter.value).double()
+        return parameter.value.double()
 
     def set(self, values: dict[str, Tensor]) -> None:
-        """Set parameters, weights given as (out, in)."""
-        self.instance.set_parameters(**{name: self._turn(name, value).float() for name, value in values.items()})
+        """Give parameters new values."""
+        self.instance.set_parameters(**{name: value.float() for name, value in values.items()})
 
     def forward(self, x: Tensor) -> tuple[Reply, Tensor]:
         """One forward: the reply, and its value, checked to be finite and of the right shape."""
@@ -92,12 +76,9 @@ class Layer:
         return reply, tensor_from(reply, "kl_divergence", ())
 
     def gradients(self, reply: Reply, cotangent: Tensor | None = None) -> dict[str, Tensor | None]:
-        """The gradient for each of the four parameters, weights as (out, in); None where none arrives."""
+        """The gradient for each of the four parameters; None where none arrives."""
         found = reply.gradients(PARAMETERS, cotangent)
-        return {
-            name: None if value is None else self._turn(name, value).double()
-            for name, value in zip(PARAMETERS, found, strict=True)
-        }
+        return {name: None if value is None else value.double() for name, value in zip(PARAMETERS, found, strict=True)}
 
 
 @dataclass(frozen=True)
@@ -256,7 +237,9 @@ def require_parameter(layer: Layer, name: str) -> None:
     if not parameter.trains:
         raise Failed("Leave requires_grad at True.", "parameters-frozen", what=name)
     right, came = layer.sizes[name], tuple(parameter.value.shape)
-    if came not in (right, right[::-1]):
+    if came == right[::-1] != right:
+        raise Failed(f"It should be {shape(right)}; yours is {shape(came)}.", "weight-transposed", what=name)
+    if came != right:
         sizes = f"BayesianLinear({layer.in_features}, {layer.out_features})"
         raise Failed(f"For {sizes} it should be {shape(right)}; yours is {shape(came)}.", "parameter-shape", what=name)
     if not parameter.value.isfinite().all():
