@@ -5,6 +5,7 @@ business.
 
 from __future__ import annotations
 
+import base64
 import copy
 import os
 import re
@@ -33,6 +34,9 @@ if TYPE_CHECKING:
 CELL_TIMEOUT = 120  # seconds; a whole lesson should take less than 60
 WIDGET = "application/vnd.jupyter.widget-view+json"
 WIDGET_STAND_IN = "Run this cell to get the slider."
+
+PICTURE = "picture"
+PNG = re.compile(r"data:image/png;base64,([\w/+=]+)")
 
 # What only this machine would print. Pictures are left out: chance may spell anything in them.
 DATA_URI = re.compile(r"data:[\w/+.-]+;base64,[\w/+=\s]+")
@@ -68,8 +72,12 @@ def build_lesson(
         finished = execute(solved)
     if _write(course.solved_notebook(lesson), finished):
         say(f"wrote {course.shown(course.solved_notebook(lesson))}")
+    if (picture := picture_in(finished)) and picture != _bytes_if_any(course.picture(lesson)):
+        course.picture(lesson).parent.mkdir(exist_ok=True)
+        course.picture(lesson).write_bytes(picture)
+        say(f"wrote {course.shown(course.picture(lesson))}")
     path = course.learner_notebook(lesson)
-    if path.exists() and path.read_bytes() != notebook_text(learner).encode():
+    if _bytes_if_any(path) not in (None, notebook_text(learner).encode()):
         _keep(course, path, say)
     if _write(path, learner):
         say(f"wrote {course.shown(path)}")
@@ -87,7 +95,7 @@ def remove_left_over(course: Course, say: Callable[[str], None] = print) -> None
 def differences(course: Course, exercises: Exercises, lessons: list[str] | None = None) -> list[Difference]:
     """What a build of these lessons (default: of the whole course) would change. Executes nothing."""
     found = []
-    for lesson in course.names() if lessons is None else lessons:
+    for lesson in course.sources() if lessons is None else lessons:
         try:
             learner, solved = build_notebooks(course.source(lesson), exercises)
         except SourceError as error:
@@ -98,19 +106,23 @@ def differences(course: Course, exercises: Exercises, lessons: list[str] | None 
             found.append(Difference(path, "is missing"))
         elif path.read_bytes() != notebook_text(learner).encode():
             found.append(Difference(path, "differs from its source"))
-        found += _differences_of_solved(course.solved_notebook(lesson), solved)
+        found += _differences_of_solved(course, lesson, solved)
     if lessons is None:
         found += [Difference(path, "is left over: its source is gone") for path in _left_over(course)]
     return found
 
 
-def _differences_of_solved(path: Path, expected: NotebookNode) -> list[Difference]:
+def _differences_of_solved(course: Course, lesson: str, expected: NotebookNode) -> list[Difference]:
+    path = course.solved_notebook(lesson)
     if not path.exists():
         return [Difference(path, "is missing")]
     finished = _with_outputs_of(expected, _read_if_any(path))
     if finished is None or path.read_bytes() != notebook_text(finished).encode():
         return [Difference(path, "differs from its source")]
-    return [Difference(path, problem) for problem in problems_of_outputs(finished)]
+    found = [Difference(path, problem) for problem in problems_of_outputs(finished)]
+    if picture_in(finished) not in (None, _bytes_if_any(course.picture(lesson))):
+        found.append(Difference(course.picture(lesson), "is not the picture in the solved notebook"))
+    return found
 
 
 def _read_if_any(path: Path) -> NotebookNode | None:
@@ -118,6 +130,10 @@ def _read_if_any(path: Path) -> NotebookNode | None:
         return read_notebook(path)
     except LessonFileError:
         return None
+
+
+def _bytes_if_any(path: Path) -> bytes | None:
+    return path.read_bytes() if path.exists() else None
 
 
 def _with_outputs_of(notebook: NotebookNode, previous: NotebookNode | None) -> NotebookNode | None:
@@ -136,7 +152,7 @@ def _with_outputs_of(notebook: NotebookNode, previous: NotebookNode | None) -> N
 def _write(path: Path, notebook: NotebookNode) -> bool:
     """Writes the notebook and says whether the file has changed."""
     text = notebook_text(notebook)
-    if path.exists() and path.read_bytes() == text.encode():
+    if _bytes_if_any(path) == text.encode():
         return False
     write_file(path, text)
     return True
@@ -157,7 +173,7 @@ def _keep(course: Course, path: Path, say: Callable[[str], None]) -> None:
 def _left_over(course: Course) -> list[Path]:
     """The notebooks that a build wrote from a source which is gone; nobody's own are among them."""
     present = sorted([*course.lessons.glob("*.ipynb"), *course.solutions.glob("*.ipynb")])
-    return [path for path in present if path.stem not in course.names() and _was_built(path)]
+    return [path for path in present if path.stem not in course.sources() and _was_built(path)]
 
 
 def _was_built(path: Path) -> bool:
@@ -199,6 +215,16 @@ def execute(notebook: NotebookNode) -> NotebookNode:
     if problems := problems_of_outputs(executed):
         raise SourceError(lesson, problems)
     return executed
+
+
+def picture_in(notebook: NotebookNode) -> bytes | None:
+    """The figure of the cell that is also tagged `picture`, as PNG: what the README may show of the lesson."""
+    for cell in notebook.cells:
+        if PICTURE in cell.metadata.get("tags", []):
+            for output in cell.outputs:
+                if match := PNG.search(output.get("data", {}).get("text/html", "")):
+                    return base64.b64decode(match[1])
+    return None
 
 
 def _presentable(output: NotebookNode) -> NotebookNode:

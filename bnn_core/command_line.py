@@ -164,6 +164,9 @@ def _progress_of(report: Report) -> str:
 def build(course: Course, lessons: tuple[str, ...], only_check: bool, force: bool) -> None:
     """Build the notebooks from their sources, solutions/NN_topic.py: all of them, or those of LESSONS."""
     names = [course.find(lesson) for lesson in lessons] or None
+    for name in names or []:
+        if name not in course.sources():
+            raise BadArgument(f"lesson {name} has no source to build from; put it into {course.source(name)}")
 
     from bnn_core import build as building
     from bnn_core.autograder.exercises import EXERCISES
@@ -178,7 +181,7 @@ def build(course: Course, lessons: tuple[str, ...], only_check: bool, force: boo
         click.echo("All notebooks are what their sources say.")
         return
     refused = []
-    with bar(names or course.names(), "building") as lessons_left:
+    with bar(names or course.sources(), "building") as lessons_left:
         for name in lessons_left:
             lessons_left.set_postfix_str(name)
             try:
@@ -193,7 +196,7 @@ def build(course: Course, lessons: tuple[str, ...], only_check: bool, force: boo
 
 def bar(items: Sequence[str], description: str) -> tqdm[str]:
     """The items, with a bar that moves as they are taken; no bar where nobody watches."""
-    return tqdm(items, desc=description, unit="lesson", leave=False, disable=None, bar_format=BAR)
+    return tqdm(items, desc=description, leave=False, disable=None, bar_format=BAR)
 
 
 main.add_command(grade)

@@ -17,6 +17,10 @@ SETTINGS = Path(__file__).with_name("lab_settings")
 """Defaults for JupyterLab's settings: no news and no updates, which need a network and ask in a pop-up."""
 
 
+WORKSPACES = Path(".jupyter", "workspaces")
+"""Which notebooks are open: the course's own memory, apart from that of the user's other projects."""
+
+
 def serve(
     course: Course,
     lesson: str | None,
@@ -28,7 +32,7 @@ def serve(
 ) -> None:
     """Serves JupyterLab until Ctrl-C, on the first free port from `port` on, and says its address.
 
-    lesson: the full name of the one to open. open_browser: None opens one where there is a screen.
+    lesson: the full name of the one to open; None opens what was open last. open_browser: None opens one where there is a screen.
     """
     from jupyterlab.labapp import LabApp
 
@@ -37,6 +41,7 @@ def serve(
     if open_browser is None:
         open_browser = has_screen()
     token = secrets.token_hex(24)
+    lesson = lesson or first_to_open(course)
     path = f"/lab/tree/{lesson}.ipynb" if lesson else "/lab"
     server = LabApp.initialize_server(argv=arguments(course.root, port, ip, token, path, open_browser))
     # A kernel that the user installed for something else would hide this environment's own.
@@ -63,12 +68,18 @@ def arguments(root: Path, port: int, ip: str, token: str, path: str, open_browse
         "ServerApp.log_level": "ERROR",
         "LabApp.log_level": "ERROR",
         "IdentityProvider.token": token,
-        # The open tabs are the course's own, not those of the user's last project.
-        "LabApp.workspaces_dir": root / ".jupyter" / "workspaces",
+        "LabApp.workspaces_dir": root / WORKSPACES,
         # Others on this machine can't listen in; without this a kernel warns that they could.
         "KernelManager.transport_encryption": "auto",
     }
     return [f"--{name}={value}" for name, value in settings.items()]
+
+
+def first_to_open(course: Course) -> str | None:
+    """On the first visit the first lesson; later JupyterLab itself opens what was open last."""
+    if (course.root / WORKSPACES).exists():
+        return None
+    return next((name for name in course.names() if course.learner_notebook(name).exists()), None)
 
 
 def has_screen() -> bool:

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 ROLES = ("setup", "exercise", "check", "experiment", "figure")
 """The tags of which every code cell of a lesson carries exactly one."""
 
+LESSON_NAME = re.compile(r"[0-9]{2}_\w+")
+"""Not matched by what JupyterLab calls a copy, as in "03_bayesian_linear-Copy1"."""
+
 METADATA_KEY = "bnn_course"
 """Under this key of a notebook's metadata the build leaves its mark."""
 
@@ -49,8 +52,13 @@ class Course:
         return self.lessons / ".kept"
 
     def names(self) -> list[str]:
-        """The lessons in order, as in "03_bayesian_linear": one for each source."""
-        return sorted(path.stem for path in self.solutions.glob("[0-9][0-9]_*.py"))
+        """The lessons in order, as in "03_bayesian_linear". A learner's copy of the course may lack the sources."""
+        built = (path.stem for path in self.lessons.glob("*.ipynb"))
+        return sorted({*self.sources(), *filter(LESSON_NAME.fullmatch, built)})
+
+    def sources(self) -> list[str]:
+        """The lessons that can be built, in order."""
+        return sorted(filter(LESSON_NAME.fullmatch, (path.stem for path in self.solutions.glob("*.py"))))
 
     def source(self, lesson: str) -> Path:
         return self.solutions / f"{lesson}.py"
@@ -60,6 +68,9 @@ class Course:
 
     def solved_notebook(self, lesson: str) -> Path:
         return self.solutions / f"{lesson}.ipynb"
+
+    def picture(self, lesson: str) -> Path:
+        return self.solutions / "images" / f"{lesson}.png"
 
     def find(self, lesson: str) -> str:
         """The full name of a lesson given as its name, its number, its topic or the path of its notebook.
@@ -71,7 +82,7 @@ class Course:
             number, _, topic = name.partition("_")
             if wanted in (name, number, number.lstrip("0") or "0", topic):
                 return name
-        known = ", ".join(self.names()) or f"none in {self.solutions}"
+        known = ", ".join(self.names()) or f"none in {self.root}"
         raise LessonFileError(f"there is no lesson {lesson!r}; the lessons are: {known}")
 
     def shown(self, path: Path) -> str:

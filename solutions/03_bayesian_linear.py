@@ -451,7 +451,7 @@ history_without_kl = train(without_kl, "task loss only", kl_weight=0.0)
 # average is the prediction. Their spread is how unsure the network is of the function.
 
 
-# %% tags=["experiment"]
+# %% tags=["experiment", "picture"]
 def draw_functions(network, horsepower, num_draws=200):
     """Draws of the learned function, in miles per gallon: (num_draws, number of horsepowers)."""
     with torch.no_grad():

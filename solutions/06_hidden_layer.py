@@ -4,11 +4,13 @@
 # With local reparameterization a layer draws its outputs, and no weight is ever drawn. How does this become a
 # *distribution* that inference, by hand or in a library, can use like any other?
 #
-# **Time:** about 60 minutes. **Difficulty:** ●●●●○. You write three methods of one class, about ten lines in all.
+# **Time:** about 60 minutes. **Difficulty:** ●●●●○. You write three methods of one class, about ten lines in
+# all.
 #
-# **You need:** a training loop in PyTorch. Three ideas come from earlier lessons: the KL divergence (lesson 02), a
-# layer with Gaussian weights (lesson 03), and drawing pre-activations in place of weights (lesson 05). Each is
-# explained again where it is used, and `bnn_core` has the code. You don't have to have solved those lessons.
+# **You need:** a training loop in PyTorch. Three ideas come from earlier lessons: the KL divergence (lesson
+# 02), a layer with Gaussian weights (lesson 03), and drawing pre-activations in place of weights (lesson 05).
+# Each is explained again where it is used, and `bnn_core` has the code. You don't have to have solved those
+# lessons.
 
 # %% tags=["setup"]
 import sys
@@ -18,6 +20,7 @@ import pyro
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
+from pyro.contrib.bnn import HiddenLayer as PyrosHiddenLayer
 from pyro.infer import SVI, Trace_ELBO
 from torch.distributions import Distribution, Normal, kl_divergence
 from tqdm import tqdm
@@ -33,12 +36,12 @@ _ = torch.manual_seed(0)
 # %% [markdown]
 # ## Two ways to draw the same layer
 #
-# Take a layer with one unit, $y = \text{slope} \cdot x + \text{bias}$, whose slope and bias are uncertain. Give it a
-# batch of two rows, at two values of $x$. There are two ways to draw the two outputs.
+# Take a layer with one unit, $y = \text{slope} \cdot x + \text{bias}$, whose slope and bias are uncertain. Give
+# it a batch of two rows, at two values of $x$. There are two ways to draw the two outputs.
 #
 # - **In weight space:** draw a slope and a bias, one line, and read it at both rows.
-# - **Row by row**, as local reparameterization does: each output has a mean and a standard deviation that we can
-#   compute, so draw each output from its own Gaussian.
+# - **Row by row**, as local reparameterization does: each output has a mean and a standard deviation that we
+#   can compute, so draw each output from its own Gaussian.
 #
 # Move the second row. Before you do, guess:
 #
@@ -55,21 +58,21 @@ figures.rows_slider()
 # %% tags=["figure"]
 show(
     figures.rows_settings(),
-    alt="Three rows of panels, for a second row at x = 1, 0 and −1. In weight space the dots lie on a diagonal line when"
-    " both rows are at x = 1, form a rising cloud at 0, and a falling cloud at −1. Drawn row by row they always form a"
-    " cloud that doesn't lean. The standard deviations in both are the same.",
-    caption="Left: 25 draws of the weights, and the places of the two rows. Middle and right: 1,500 draws of both outputs.",
+    alt="Three rows of panels, for a second row at x = 1, 0 and −1. In weight space the dots lie on a diagonal line"
+    " when both rows are at x = 1, form a rising cloud at 0, and a falling cloud at −1. Drawn row by row they always"
+    " form a cloud that doesn't lean. The standard deviations in both are the same.",
+    caption="Left: 25 draws of the weights, and the places of the two rows. Middle and right: 1,500 draws of both.",
 )
 
 # %% [markdown]
-# Look at the numbers in the panels. The two standard deviations agree, whichever way you draw; only the correlation
-# differs. Two equal rows make it plain: in weight space they get the same answer, and row by row they get two
-# different ones, as if each row had a layer of its own.
+# Look at the numbers in the panels. The two standard deviations agree, whichever way you draw; only the
+# correlation differs. Two equal rows make it plain: in weight space they get the same answer, and row by row
+# they get two different ones, as if each row had a layer of its own.
 #
 # So a draw made row by row is right for every row, and yet it is no draw of *a* function. Worse, there is
 # nothing left to ask about. Training needs the KL divergence between the weights' distribution and the prior. A
-# library for inference builds its loss from one question, put to everything that was drawn: *how probable is the
-# value that you drew?* But the weights weren't drawn, and the value that was drawn isn't a weight.
+# library for inference builds its loss from one question, put to everything that was drawn: *how probable is
+# the value that you drew?* But the weights weren't drawn, and the value that was drawn isn't a weight.
 
 # %% [markdown]
 # ## The idea: draw activations, charge for weights
@@ -82,12 +85,12 @@ show(
 # 2. **`log_prob` returns what the weights cost**: minus their KL divergence from the prior, times a factor. It
 #    ignores the value that it is asked about.
 #
-# The second is a trick of bookkeeping. It isn't the log density of the activations. It is the entry that is missing
-# in the sum: whoever adds up the log_probs of everything in the model gets the right loss, without
+# The second is a trick of bookkeeping. It isn't the log density of the activations. It is the entry that is
+# missing in the sum: whoever adds up the log_probs of everything in the model gets the right loss, without
 # knowing that there are weights inside.
 #
-# The distribution has a switch, `weight_space_sampling`, that draws the weights after all. For training it
-# is the worse choice. But it draws functions, and we need it for pictures.
+# The distribution has a switch, `weight_space_sampling`, that draws the weights after all. For training it is
+# the worse choice. But it draws functions, and we need it for pictures.
 
 # %% [markdown]
 # ## The mathematics
@@ -101,15 +104,15 @@ show(
 # | $M$ | `A_mean` | $(D, H)$ | their means |
 # | $S$ | `A_scale` | $(D, H)$ | their standard deviations, all above 0 (not their logarithms) |
 # | $f$ | `non_linearity` | | applied to each pre-activation |
-# | $\pi$ | `A_prior_scale` | a number, or any shape that broadcasts to $(D, H)$ | standard deviation of the prior $\mathcal N(0, \pi^2)$ |
+# | $\pi$ | `A_prior_scale` | $()$, or broadcasts to $(D, H)$ | standard deviation of the prior $\mathcal N(0, \pi^2)$ |
 # | $\kappa$ | `KL_factor` | a number | how much of the KL this batch pays for: $B/N$ |
 # | $E$ | | $(B, H)$, or $(D, H)$ in weight space | noise: independent draws from $\mathcal N(0, 1)$ |
 # | $Z$ | | $(B, H)$ | the pre-activations |
 #
 # (In Kingma, Salimans and Welling [1] the letter $A$ is the *inputs*. Here it is the weights.)
 #
-# **Drawing the pre-activations, row by row.** $X A$ is a sum of independent Gaussians, so each of its elements is
-# Gaussian. With squares and root taken element by element,
+# **Drawing the pre-activations, row by row.** $X A$ is a sum of independent Gaussians, so each of its elements
+# is Gaussian. With squares and root taken element by element,
 #
 # $$Z = X M + \sqrt{X^2 S^2} \odot E, \qquad E \text{ of shape } (B, H).$$
 #
@@ -117,18 +120,21 @@ show(
 #
 # $$A = M + S \odot E, \qquad Z = X A, \qquad E \text{ of shape } (D, H).$$
 #
-# Element by element, both have the same mean and the same variance. Several samples at once, for a `sample_shape`
-# of $(s_1, s_2, \dots)$, put these numbers in front of all shapes, with noise of its own for each sample.
+# Element by element, both have the same mean and the same variance. Several samples at once, for a
+# `sample_shape` of $(s_1, s_2, \dots)$, put these numbers in front of all shapes, with noise of its own for
+# each sample.
 #
-# **The output** is $f(Z)$, of shape $(B, H)$. With the bias unit it is $[\,f(Z),\, 1\,]$, of shape $(B, H + 1)$. The next
-# layer's weights then have $H + 1$ rows, and the last of them is its bias: $[\,f(Z),\, 1\,]\,A = f(Z)\,A_{1..H} + A_{H+1}$.
+# **The output** is $f(Z)$, of shape $(B, H)$. With the bias unit it is $[\,f(Z),\, 1\,]$, of shape
+# $(B, H + 1)$. The next layer's weights then have $H + 1$ rows, and the last of them is its bias:
+# $[\,f(Z),\, 1\,]\,A = f(Z)\,A_{1..H} + A_{H+1}$.
 #
 # **The KL divergence** to the prior, summed over all weights:
 #
-# $$\mathrm{KL} = \sum_{d=1}^{D} \sum_{h=1}^{H} \left[\, \frac{M_{dh}^2 + S_{dh}^2}{2 \pi^2} - \frac12 - \log \frac{S_{dh}}{\pi} \,\right]$$
+# $$\mathrm{KL} = \sum_{d=1}^{D} \sum_{h=1}^{H}
+# \left[\, \frac{M_{dh}^2 + S_{dh}^2}{2 \pi^2} - \frac12 - \log \frac{S_{dh}}{\pi} \,\right]$$
 #
-# **Why `log_prob` is $-\kappa\,\mathrm{KL}$.** Variational inference maximises the *evidence lower bound*, the ELBO
-# ($t_n$ are the targets, $x_n$ the inputs):
+# **Why `log_prob` is $-\kappa\,\mathrm{KL}$.** Variational inference maximises the *evidence lower bound*, the
+# ELBO ($t_n$ are the targets, $x_n$ the inputs):
 #
 # $$\mathrm{ELBO} = \sum_{n=1}^{N} \mathbb E\left[\log p(t_n \mid x_n, A)\right] - \mathrm{KL}.$$
 #
@@ -139,21 +145,23 @@ show(
 # which on average over batches and draws is $B/N$ times the ELBO. All $N/B$ batches of a pass over the data
 # together pay for the KL once.
 #
-# Each term of the sum holds *one* row. So its average depends on the distribution of that row's output alone, and
-# not on how rows go together. This is why row-by-row draws may be used here, though they are no draws of a function.
+# Each term of the sum holds *one* row. So its average depends on the distribution of that row's output alone,
+# and not on how rows go together. This is why row-by-row draws may be used here, though they are no draws of a
+# function.
 
 # %% [markdown]
 # ## Your turn: write the distribution
 #
 # The constructor is given: it only remembers its arguments. It also tells `Distribution`, PyTorch's base class,
-# that there is one distribution per row (`batch_shape`) over the units of that row (`event_shape`). You write the
-# other three methods.
+# that there is one distribution per row (`batch_shape`) over the units of that row (`event_shape`). You write
+# the other three methods.
 #
 # You may build on what the earlier lessons wrote, imported above, or write the formulas yourself:
 #
-# - `sample_preactivation(X, A_mean, A_scale, sample_shape)` draws $Z$ row by row, in the shape `sample_shape` × B × H;
-# - `gaussian_kl(mean, log_std, prior_std)` is the closed form, summed. It takes the *logarithm* of the
-#   standard deviation.
+# - `sample_preactivation(X, A_mean, A_scale, sample_shape)` draws $Z$ row by row, in the shape `sample_shape` ×
+#   B × H;
+# - `gaussian_kl(mean, log_std, prior_std)` is the closed form, summed. It takes the *logarithm* of the standard
+#   deviation.
 #
 # If you write the square root yourself, mind an input row that is all zeros: its variance is 0, and there the
 # slope of the square root is infinite. Keep the variance a little above 0, with `.clamp_min(1e-12)`.
@@ -191,7 +199,7 @@ class HiddenLayer(Distribution):
         units = A_mean.shape[1] + (1 if include_hidden_bias else 0)
         super().__init__(batch_shape=X.shape[:-1], event_shape=torch.Size([units]))
 
-    def rsample(self, sample_shape=torch.Size()):
+    def rsample(self, sample_shape=()):
         """Draw the activations.   Returns: sample_shape × B × H, or sample_shape × B × (H + 1) with the bias unit."""
         # 1. The pre-activations X·A.
         #    - In weight space: draw A from a standard normal epsilon, A_mean and A_scale, then multiply X by it.
@@ -233,21 +241,26 @@ class HiddenLayer(Distribution):
 # <details><summary>Hint 1: which tools?</summary>
 #
 # - `self.weight_space_sampling` decides which of the two drawings is done; after that, both go the same way.
-# - `sample_shape` is a tuple. `torch.randn(*sample_shape, D, H)` gives noise of the shape `sample_shape` × D × H, also when
-#   `sample_shape` is empty. `@` multiplies the last two dimensions, and treats all dimensions before them as a batch.
-# - `torch.cat([left, right], dim=-1)` joins along the last dimension, whatever the number of dimensions before it.
+# - `sample_shape` is a tuple. `torch.randn(*sample_shape, D, H)` gives noise of the shape `sample_shape` × D ×
+#   H, also when `sample_shape` is empty. `@` multiplies the last two dimensions, and treats all dimensions
+#   before them as a batch.
+# - `torch.cat([left, right], dim=-1)` joins along the last dimension, whatever the number of dimensions before
+#   it.
 # - `KL` is a property: use it as `self.KL`, without parentheses.
 #
 # </details>
 #
 # <details><summary>Hint 2: the steps, one by one</summary>
 #
-# - `rsample`, in weight space: `A = A_mean + A_scale * epsilon`, with `epsilon` of the shape `sample_shape` × D × H; then `X @ A`.
+# - `rsample`, in weight space: `A = A_mean + A_scale * epsilon`, with `epsilon` of the shape `sample_shape` × D
+#   × H; then `X @ A`.
 # - `rsample`, row by row: one call of `sample_preactivation`. Or by hand: the mean is `X @ A_mean`, the
-#   variance is `X**2 @ A_scale**2` (square both *before* the product), and the noise has the shape `sample_shape` × B × H.
-# - Then `self.non_linearity(...)`. The ones come *after* it: otherwise a tanh would turn them into something else.
-#   `torch.ones_like(activation[..., :1])` is a column of ones that fits.
-# - `KL`: `gaussian_kl` wants a log standard deviation, so give it `self.A_scale.log()`, and the prior's scale as its third argument.
+#   variance is `X**2 @ A_scale**2` (square both *before* the product), and the noise has the shape
+#   `sample_shape` × B × H.
+# - Then `self.non_linearity(...)`. The ones come *after* it: otherwise a tanh would turn them into something
+#   else. `torch.ones_like(activation[..., :1])` is a column of ones that fits.
+# - `KL`: `gaussian_kl` wants a log standard deviation, so give it `self.A_scale.log()`, and the prior's scale
+#   as its third argument.
 # - `log_prob`: the ELBO is log-likelihood *minus* KL.
 #
 # </details>
@@ -287,8 +300,8 @@ check(HiddenLayer)
 # %% [markdown]
 # ## A first look at your distribution
 #
-# Ask it the two things that an inference library will ask, and compare its KL with the one that PyTorch computes
-# for a whole matrix of Gaussians.
+# Ask it the two things that an inference library will ask, and compare its KL with the one that PyTorch
+# computes for a whole matrix of Gaussians.
 
 # %% tags=["experiment"]
 X = torch.randn(4, 3)
@@ -300,7 +313,8 @@ print("one draw:          ", tuple(one_draw.shape), " its last column:", one_dra
 print("seven draws:       ", tuple(layer.rsample((7,)).shape))
 print(f"KL:                 {layer.KL.item():.4f}")
 print(f"PyTorch's KL:       {kl_divergence(Normal(A_mean, A_scale), Normal(0.0, 2.0)).sum().item():.4f}")
-print(f"log_prob of a draw: {layer.log_prob(one_draw).item():.4f}, and of another: {layer.log_prob(layer.rsample()).item():.4f}")
+print(f"log_prob of a draw: {layer.log_prob(one_draw).item():.4f}")
+print(f"and of another:     {layer.log_prob(layer.rsample()).item():.4f}")
 
 # %% [markdown]
 # The two log_probs agree, and they should: nobody asks this distribution how likely an activation is.
@@ -308,12 +322,13 @@ print(f"log_prob of a draw: {layer.log_prob(one_draw).item():.4f}, and of anothe
 # %% [markdown]
 # ## A network made of two of them
 #
-# The problem is that of lesson 03: predict a car's fuel economy, in miles per gallon, from the power of its engine.
-# We train on 40 cars of at most 110 horsepower. The network never sees the other weak cars, nor any strong one.
+# The problem is that of lesson 03: predict a car's fuel economy, in miles per gallon, from the power of its
+# engine. We train on 40 cars of at most 110 horsepower. The network never sees the other weak cars, nor any
+# strong one.
 #
-# The bias unit of a layer gives a bias to the *next* layer. Nobody gives one to the first layer, so its inputs bring
-# a column of ones themselves. All cars of the same power get the same input, so how much they differ among
-# themselves is noise; we measure it, and take it as known.
+# The bias unit of a layer gives a bias to the *next* layer. Nobody gives one to the first layer, so its inputs
+# bring a column of ones themselves. All cars of the same power get the same input, so how much they differ
+# among themselves is noise; we measure it, and take it as known.
 
 # %% tags=["experiment"]
 LIMIT = 110  # horsepower
@@ -334,7 +349,7 @@ def inputs(horsepower):
 
 x_train = inputs(train_cars.column("horsepower"))
 y_train = scale_y(train_cars.y)[:, None]
-grid = torch.linspace(42, 233, 96)  # horsepower at which functions are drawn
+grid = torch.linspace(42, 232, 96)  # horsepower at which functions are drawn
 
 same_power = [cars.y[cars.column("horsepower") == power] for power in cars.column("horsepower").unique()]
 deviations = torch.cat([economy - economy.mean() for economy in same_power])
@@ -345,9 +360,9 @@ print(f"{len(train_cars)} cars to train on, {len(test_cars)} weak and {len(stron
 print(f"Cars of equal horsepower scatter by {noise_mpg:.1f} miles per gallon, {noise_std:.2f} in standardised units.")
 
 # %% [markdown]
-# A distribution isn't a module: it is made anew for every batch, from the batch and the parameters. So the network
-# holds the parameters, and makes its two layers when it is asked. It stores the *logarithm* of each scale: the optimiser
-# may move it anywhere, and `exp` keeps the scale above 0.
+# A distribution isn't a module: it is made anew for every batch, from the batch and the parameters. So the
+# network holds the parameters, and makes its two layers when it is asked. It stores the *logarithm* of each
+# scale: the optimiser may move it anywhere, and `exp` keeps the scale above 0.
 
 # %% tags=["experiment"]
 HIDDEN = 20
@@ -391,9 +406,9 @@ def total_kl(network):
 
 
 # %% [markdown]
-# **Training by hand.** Each step draws 10 of the 40 cars, draws the hidden units and the predictions, and adds up three
-# numbers: the log-likelihood of the batch and the log_probs of the two layers. `KL_factor` is batch size over data-set
-# size. The loss is minus the sum.
+# **Training by hand.** Each step draws 10 of the 40 cars, draws the hidden units and the predictions, and adds
+# up three numbers: the log-likelihood of the batch and the log_probs of the two layers. `KL_factor` is batch
+# size over data-set size. The loss is minus the sum.
 
 # %% tags=["experiment"]
 STEPS, BATCH = 1500, 10
@@ -429,25 +444,25 @@ by_hand = train_by_hand("by hand")
 # %% [markdown]
 # ## The same model in Pyro
 #
-# Pyro [3] is a library for probabilistic programming on PyTorch. Its *stochastic variational inference*, `SVI`, takes
-# two functions. The **model** says how data come about; each `pyro.sample(name, distribution)` in it is a random
-# choice, or an observation. The **guide** says from what distribution the unobserved choices are drawn in its place.
-# In each step SVI runs both and takes
+# Pyro [3] is a library for probabilistic programming on PyTorch. Its *stochastic variational inference*, `SVI`,
+# takes two functions. The **model** says how data come about; each `pyro.sample(name, distribution)` in it is a
+# random choice, or an observation. The **guide** says from what distribution the unobserved choices are drawn
+# in its place. In each step SVI runs both and takes
 #
 # $$\text{loss} = -\sum_{\text{model}} \texttt{log\_prob} + \sum_{\text{guide}} \texttt{log\_prob}$$
 #
-# Usually the model holds the prior, the guide holds the learned distribution, and the difference of the two sums is an
-# estimate of the KL. But `HiddenLayer` has the *whole* KL in its own log_prob, with the minus sign that the model's sum needs. So **it
-# belongs in the model, and the guide is empty**.
+# Usually the model holds the prior, the guide holds the learned distribution, and the difference of the two
+# sums is an estimate of the KL. But `HiddenLayer` has the *whole* KL in its own log_prob, with the minus sign
+# that the model's sum needs. So **it belongs in the model, and the guide is empty**.
 #
-# A `pyro.plate` says that rows are independent. Asked for `subsample_size=10` of 40 cars, it draws the batch itself,
-# and multiplies every log_prob inside by $N/B = 4$. With $\kappa = B/N$ this leaves exactly one KL:
+# A `pyro.plate` says that rows are independent. Asked for `subsample_size=10` of 40 cars, it draws the batch
+# itself, and multiplies every log_prob inside by $N/B = 4$. With $\kappa = B/N$ this leaves exactly one KL:
 #
 # $$\frac{N}{B} \left[\, \sum_{n \in \text{batch}} \log p(t_n \mid x_n, A) - \frac{B}{N}\,\mathrm{KL} \,\right]
 # = \frac{N}{B} \sum_{n \in \text{batch}} \log p(t_n \mid x_n, A) - \mathrm{KL}.$$
 #
-# A plate wants one log_prob per row, and your layer has one for all of them. The wrapper below, ready-made, gives each
-# row an equal share. Nothing else is needed; the drawing and the KL are yours.
+# A plate wants one log_prob per row, and your layer has one for all of them. The wrapper below, ready-made,
+# gives each row an equal share. Nothing else is needed; the drawing and the KL are yours.
 
 # %% tags=["experiment"]
 class InPlate(pyro.distributions.TorchDistribution):
@@ -460,7 +475,7 @@ class InPlate(pyro.distributions.TorchDistribution):
         self.layer = layer
         super().__init__(batch_shape=torch.Size([rows]), event_shape=torch.Size([units]))
 
-    def rsample(self, sample_shape=torch.Size()):
+    def rsample(self, sample_shape=()):
         return self.layer.rsample(sample_shape)
 
     def log_prob(self, value):
@@ -519,9 +534,9 @@ print("Pyro warns:", *messages)
 # %% [markdown]
 # It is the same number: SVI computes what you computed by hand.
 #
-# But Pyro warns that the model holds variables which the guide doesn't. For nearly every other model that would be a
-# mistake. For this one it is what we want, so we switch off this one warning. (Doing what it seems to ask for is the
-# trap of the next section.)
+# But Pyro warns that the model holds variables which the guide doesn't. For nearly every other model that would
+# be a mistake. For this one it is what we want, so we switch off this one warning. (Doing what it seems to ask
+# for is the trap of the next section.)
 
 # %% tags=["experiment"]
 warnings.filterwarnings("ignore", message="Found vars in model but not guide")
@@ -543,8 +558,9 @@ def train_in_pyro(label, model, guide, steps=STEPS):
 in_pyro, history_model = train_in_pyro("in Pyro", model, empty_guide)
 
 # %% [markdown]
-# Do the two reach the same fit? They start from the same values, then go their own ways, with other batches and other
-# noise. So they can't agree in the last digit; as a yardstick we train once more by hand, with another seed.
+# Do the two reach the same fit? They start from the same values, then go their own ways, with other batches and
+# other noise. So they can't agree in the last digit; as a yardstick we train once more by hand, with another
+# seed.
 #
 # To see the learned *function*, we draw in weight space: one draw of the weights, read at all horsepowers.
 
@@ -580,32 +596,35 @@ show(
 )
 
 columns = [(grid - power).abs().argmin() for power in (60, 90, 110, 200)]
-print("mean ± standard deviation of the function [mpg]  " + "".join(f"{grid[c]:>11.0f} hp" for c in columns) + "      KL")
+print("The function, mean ± standard deviation [mpg], and the KL")
+print(" " * 16 + "".join(f"{grid[column]:>11.0f} hp" for column in columns) + "      KL")
 for name, draws in functions.items():
-    cells = "".join(f"{draws[:, c].mean():8.1f} ± {draws[:, c].std():.1f}" for c in columns)
-    print(f"  {name:47}{cells}{total_kl(networks[name]):8.1f}")
+    cells = "".join(f"{draws[:, column].mean():8.1f} ± {draws[:, column].std():.1f}" for column in columns)
+    print(f"{name:16}{cells}{total_kl(networks[name]):8.1f}")
+print(f"The log scales of all {len(log_scales(by_hand))} weights")
 for name in ("in Pyro", "by hand, again"):
     correlation = torch.corrcoef(torch.stack([log_scales(by_hand), log_scales(networks[name])]))[0, 1]
-    print(f"log scales of all {len(log_scales(by_hand))} weights, 'by hand' against '{name}': correlation {correlation:.3f}")
+    print(f"  'by hand' against '{name}': correlation {correlation:.3f}")
 
 # %% [markdown]
-# They do. The run in Pyro differs from the run by hand about as much as two runs by hand differ from each other. This
-# holds for the function, for its spread, for the KL, and even for the single weights.
+# They do. The run in Pyro differs from the run by hand about as much as two runs by hand differ from each
+# other. This holds for the function, for its spread, for the KL, and even for the single weights.
 
 # %% [markdown]
 # ## The trap: the layer in the guide as well
 #
-# Pyro's warning suggests to put the layers into the guide, too: the prior's layers in the model, the learned ones in the guide,
-# as one does with every other distribution. Public examples of Bayesian networks in Pyro do just this: in their models
-# the layers have mean 0 and scale 1.
+# Pyro's warning suggests to put the layers into the guide, too: the prior's layers in the model, the learned
+# ones in the guide, as one does with every other distribution. Public examples of Bayesian networks in Pyro do
+# just this: in their models the layers have mean 0 and scale 1.
 #
-# What becomes of the KL? We don't have to argue, we can measure. The loss is $-\text{log-likelihood} + c\,\mathrm{KL}$, with some
-# number $c$. We compute it twice with the same random numbers, at `KL_factor` 0 and at $B/N$. The log-likelihoods are the same, so the
-# difference is $c\,\mathrm{KL}$.
+# What becomes of the KL? We don't have to argue, we can measure. The loss is
+# $-\text{log-likelihood} + c\,\mathrm{KL}$, with some number $c$. We compute it twice with the same random
+# numbers, at `KL_factor` 0 and at $B/N$. The log-likelihoods are the same, so the difference is
+# $c\,\mathrm{KL}$.
 
 # %% tags=["experiment"]
 prior_network = Network().requires_grad_(False)
-for name, parameter in prior_network.named_parameters():
+for parameter in prior_network.parameters():
     nn.init.zeros_(parameter)  # mean 0, and scale exp(0) = 1: the prior itself
 
 
@@ -636,9 +655,10 @@ for place, (its_model, its_guide) in places.items():
     print(f"{place:52}the loss holds {share:+.3f} × KL;  warnings: {', '.join(messages) or 'none'}")
 
 # %% [markdown]
-# The prior's layers have a KL of 0: that is what being the prior means. The learned layers stand in the guide, whose sum
-# counts the other way round, and so **the KL enters the loss with the wrong sign**. With the learned layers in both, the two cancel and
-# no KL is left at all. Only the first arrangement is right, and it is the only one that Pyro warns of.
+# The prior's layers have a KL of 0: that is what being the prior means. The learned layers stand in the guide,
+# whose sum counts the other way round, and so **the KL enters the loss with the wrong sign**. With the learned
+# layers in both, the two cancel and no KL is left at all. Only the first arrangement is right, and it is the
+# only one that Pyro warns of.
 #
 # A loss that *rewards* the KL asks the network to get as far away from its prior as it can. Watch it do so.
 
@@ -656,30 +676,29 @@ show(
         {name: history[:, 1] for name, history in smoothed.items()},
         every=EVERY,
     ),
-    alt="Two panels over 600 training steps. With the layers in the model alone, the loss falls and levels off above zero,"
-    " and the average log scale rises from −3 and settles. With the layers in model and guide, the loss falls below zero"
-    " without end, and the average log scale falls in a straight line.",
+    alt="Two panels over 600 training steps. With the layers in the model alone, the loss falls and levels off above"
+    " zero, and the average log scale rises from −3 and levels off. With the layers in model and guide, the loss falls"
+    " below zero without end, and the average log scale falls in a straight line.",
     caption="Each point is the average over 20 steps.",
 )
 
 for name, history in histories.items():
-    network = {"layers in the model alone": in_pyro}.get(name, trapped)
     last, before = history[-100:, 0].mean(), history[-300:-200, 0].mean()
-    print(f"{name}, after {TRAP_STEPS} steps: average loss {last:.0f} (200 steps earlier: {before:.0f}),"
-          f" average log scale {history[-1, 1]:.2f}")
+    print(f"{name}: average loss {last:.0f} (200 steps earlier {before:.0f}), log scale {history[-1, 1]:.2f}")
 spread = draw_functions(trapped, torch.tensor([200.0])).std().item()
 print(f"In the trap the KL has grown to {total_kl(trapped):.0f}, and functions at 200 hp spread by {spread:.3f} mpg.")
 
 # %% [markdown]
-# The trapped run looks like a great success: its loss falls and falls. It is a lower bound of nothing. The
-# weights become certain without end, because certainty is now paid for; what is left is an ordinary network that
-# believes it knows. An ELBO can't exceed the log probability of the data, so **a loss that goes to minus infinity is always a mistake**.
+# The trapped run looks like a great success: its loss falls and falls. But it no longer bounds anything. The
+# weights become certain without end, because certainty is now paid for; what is left is an ordinary network
+# that believes it knows. With the noise fixed, the probability density of the data is bounded, and a true ELBO
+# can't exceed its logarithm. So **a loss that goes to minus infinity is a mistake**, never a success.
 
 # %% [markdown]
 # ## A draw for each row, or a draw of a function
 #
-# Back to the two ways to draw, now with the trained network. One and the same network, the same 96 inputs, the same parameters;
-# only `weight_space_sampling` differs.
+# Back to the two ways to draw, now with the trained network. One and the same network, the same 96 inputs, the
+# same parameters; only `weight_space_sampling` differs.
 
 # %% tags=["experiment"]
 torch.manual_seed(7)
@@ -689,39 +708,41 @@ ways = {
 }
 show(
     figures.sampling_modes(train_cars, LIMIT, grid, ways),
-    alt="Top: drawn row by row, four draws over horsepower are jagged noise within the band, and the picture of"
-    " correlations is blank but for its diagonal. Bottom: drawn in weight space, the four draws are smooth functions in a"
-    " band of the same width, and the correlations are high over wide areas, fading with distance.",
-    caption="Left: four draws, the mean in black, and the band of ±2 standard deviations. Right: how draws at two horsepowers go together.",
+    alt="Top: drawn row by row, three draws over horsepower are jagged noise within the band, and the picture of"
+    " correlations is blank but for its diagonal. Bottom: drawn in weight space, three draws are smooth functions in a"
+    " band of the same width. Their correlations are near 1 among all strong cars, and among cars of similar power.",
+    caption="Left: three draws, the mean in black, and the band of ±2 standard deviations. Right: how the draws at two"
+    " horsepowers go together.",
 )
 
 local, shared = ways.values()
 ratio = local.std(dim=0) / shared.std(dim=0)
-error = (local.var(dim=0) / len(local) + shared.var(dim=0) / len(shared)).sqrt()
-apart = (local.mean(dim=0) - shared.mean(dim=0)).abs() / error
+chance = (local.var(dim=0) / len(local) + shared.var(dim=0) / len(shared)).sqrt()
+apart = (local.mean(dim=0) - shared.mean(dim=0)).abs()
 near, far = [(grid - power).abs().argmin() for power in (80, 90)]
-print(f"means: at most {apart.max():.1f} standard errors apart, over {len(grid)} horsepowers")
+expected = 0.8 * chance.mean()  # the average size of a Gaussian number is 0.8 standard deviations
+print(f"means: {apart.mean():.2f} mpg apart on average; {expected:.2f} is what chance alone gives")
 print(f"standard deviations, row by row over weight space: {ratio.min():.2f} to {ratio.max():.2f}")
 for name, draws in ways.items():
     correlation = torch.corrcoef(draws[:, [near, far]].T)[0, 1]
     print(f"correlation between {grid[near]:.0f} and {grid[far]:.0f} hp, {name}: {correlation:.2f}")
 
 # %% [markdown]
-# Every single row has the same distribution in both: the same mean, the same spread. What differs is how rows go
-# together. In weight space, cars of nearly the same power get nearly the same prediction, because one function made
-# both. Row by row they have nothing to do with each other.
+# Every single row has the same distribution in both: the same mean, the same spread. What differs is how rows
+# go together. In weight space, cars of nearly the same power get nearly the same prediction, because one
+# function made both. Row by row they have nothing to do with each other.
 #
-# - **To train**, and to predict single rows with their uncertainty, draw row by row: the ELBO needs no more, and its gradients are
-#   steadier (lesson 05).
-# - **To draw functions**, or for any question about several rows *together* (is this car thriftier than that one?),
-#   draw in weight space.
+# - **To train**, and to predict single rows with their uncertainty, draw row by row: the ELBO needs no more,
+#   and its gradients are steadier (lesson 05).
+# - **To draw functions**, or for any question about several rows *together* (is this car thriftier than that
+#   one?), draw in weight space.
 
 # %% [markdown]
 # ## How strong the KL should be
 #
 # `KL_factor` looks like a knob to be tuned. It isn't: the mathematics says $B/N$. Here is what happens when it
-# is left at 0, and when it is ten times too large. (That is easily done: leave it at its default of 1 with batches
-# of a tenth of the data.)
+# is left at 0, and when it is ten times too large. (That is easily done: leave it at its default of 1 with
+# batches of a tenth of the data.)
 
 # %% tags=["experiment"]
 no_kl = train_by_hand("KL_factor 0", KL_factor=0.0)
@@ -737,11 +758,11 @@ show(
         {f"KL_factor {factor}": draw_functions(network, grid) for factor, network in factors.items()},
         noise_mpg,
     ),
-    alt="Three panels of fuel economy against horsepower with drawn functions, their mean and a band. With the right factor"
-    " the functions differ and the band holds most cars. With 0 they lie on each other, and most strong cars lie outside the"
-    " band. With ten times too much they fan out far wider than the cars, and the mean is nearly flat.",
-    caption="Black: the 40 training cars. Grey: cars never seen. Thin blue: drawn functions. Red: their mean. Darker band:"
-    " ±2 standard deviations of the function. Pale band: the same with the cars' own noise.",
+    alt="Three panels of fuel economy against horsepower with drawn functions, their mean and a band. With the right"
+    " factor the functions differ and the band holds most cars. With 0 they lie on each other, and most strong cars lie"
+    " outside the band. With ten times too much they fan out far wider than the cars, and the mean is nearly flat.",
+    caption="Black: the 40 training cars. Grey: cars never seen. Thin blue: drawn functions. Red: their mean. Darker"
+    " band: ±2 standard deviations of the function. Pale band: the same with the cars' own noise.",
 )
 
 
@@ -762,24 +783,24 @@ for name, unseen in [("weak", test_cars), ("strong", strong_cars)]:
         print(f"  KL_factor {factor:12}{error:10.1f}{inside:16.0%}{likelihood:28.2f}{spread:15.1f}")
 
 # %% [markdown]
-# - **Factor 0:** the functions lie almost on one another. The network is as sure about strong cars, of which it saw none, as about
-#   weak ones; many strong cars fall outside its band.
-# - **$B/N$:** the band is about as wide as the errors are large, and the log-likelihood is the best on both kinds of cars.
-# - **Ten times too much:** the weights stay near the prior. The band holds everything, because it is so wide; the error
-#   grows as well. A model that says "anything is possible" is never wrong, and never of use.
+# - **$B/N$:** the band is about as wide as the errors are large, and the log-likelihood is the best on both
+#   kinds of cars.
+# - **Factor 0:** the functions lie almost on one another. The network is sure about strong cars, of which it saw
+#   none, and most of them fall outside its band.
+# - **Ten times too much:** the weights stay near the prior. The band holds everything, because it is so wide;
+#   the error grows as well. A model that says "anything is possible" is never wrong, and never of use.
 
 # %% [markdown]
 # ## What goes wrong in practice
 #
-# **1. The KL in the wrong place or with the wrong sign.** The trap above. Before you train for hours, measure $c$ in two lines, as we did.
+# **1. The KL in the wrong place or with the wrong sign.** The trap above. Before you train for hours, measure
+# $c$ in two lines, as we did.
 #
-# **2. A row of zeros.** Images have black pixels, and a ReLU can switch off a whole row. The variance of such a row is 0, and the
-# derivative of the square root at 0 is infinite; times 0 it is NaN, and one NaN in a gradient spoils all weights for good.
-# Pyro comes with a `HiddenLayer` of its own. Let us ask both.
+# **2. A row of zeros.** Images have black pixels, and a ReLU can switch off a whole row. The variance of such a
+# row is 0, and the derivative of the square root at 0 is infinite; times 0 it is NaN, and one NaN in a gradient
+# spoils all weights for good. Pyro comes with a `HiddenLayer` of its own. Let us ask both.
 
 # %% tags=["experiment"]
-from pyro.contrib.bnn import HiddenLayer as PyrosHiddenLayer
-
 for owner, layer_class in [("Pyro's", PyrosHiddenLayer), ("your", HiddenLayer)]:
     A_scale = torch.full((3, 5), 0.3, requires_grad=True)
     X = torch.tensor([[0.5, -1.0, 2.0], [0.0, 0.0, 0.0]])
@@ -788,64 +809,72 @@ for owner, layer_class in [("Pyro's", PyrosHiddenLayer), ("your", HiddenLayer)]:
     print(f"{owner + ' layer,':14} Pyro {pyro.__version__}: {broken} of {A_scale.numel()} gradients of A_scale are NaN")
 
 # %% [markdown]
-# **3. A first layer without a bias.** `include_hidden_bias` gives a bias to the next layer. The first layer's inputs need a column of
-# ones of their own, or all hidden units are 0 at $x = 0$, whatever the weights.
+# **3. A first layer without a bias.** `include_hidden_bias` gives a bias to the next layer. The first layer's
+# inputs need a column of ones of their own, or all hidden units are 0 at $x = 0$, whatever the weights.
 #
-# **4. Training `A_scale` itself.** A gradient step may carry it below 0. Drawing doesn't mind, because the scale is squared; but the
-# KL takes its logarithm and turns into NaN. Train the logarithm, or, in Pyro, declare the parameter with a positive constraint.
+# **4. Training `A_scale` itself.** A gradient step may carry it below 0. Drawing doesn't mind, because the
+# scale is squared; but the KL takes its logarithm and turns into NaN. Train the logarithm, or, in Pyro, declare
+# the parameter with a positive constraint.
 #
-# **5. An average in one part of the loss.** `KL_factor = B/N` fits a log-likelihood that is *summed* over the batch. With the average in its
-# place, the KL is $B$ times too strong.
+# **5. An average in one part of the loss.** `KL_factor = B/N` fits a log-likelihood that is *summed* over the
+# batch. With the average in its place, the KL is $B$ times too strong.
 #
-# **6. Reading a plot of local draws as functions.** The jagged lines above aren't what the network believes about functions.
+# **6. Reading a plot of local draws as functions.** The jagged lines above aren't what the network believes
+# about functions.
 
 # %% [markdown]
 # ## Questions to think about
 #
-# **1.** The second layer gets the *drawn* output of the first as its `X`, and draws row by row as well. Is the distribution of
-# a single row's prediction still exactly the one that drawn weights would give?
+# **1.** The second layer gets the *drawn* output of the first as its `X`, and draws row by row as well. Is the
+# distribution of a single row's prediction still exactly the one that drawn weights would give?
 #
 # <details><summary>Answer</summary>
 #
-# Yes. For one row, the first layer's activations have exactly the distribution that drawn weights give: every unit has weights of its own,
-# so a row's units are independent in both. Given these activations, the same argument holds for the second layer.
-# The experiment above measured it. For two rows together it is wrong in every layer.
+# Yes. For one row, the first layer's activations have exactly the distribution that drawn weights give: every
+# unit has weights of its own, so a row's units are independent in both. Given these activations, the same
+# argument holds for the second layer. The experiment above measured it. For two rows together it is wrong in
+# every layer.
 #
 # </details>
 #
-# **2.** Somebody divides the *whole* loss by the batch size: log-likelihood and KL. Somebody else divides only the
-# log-likelihood. Who has changed what is learned?
+# **2.** Somebody divides the *whole* loss by the batch size: log-likelihood and KL. Somebody else divides only
+# the log-likelihood. Who has changed what is learned?
 #
 # <details><summary>Answer</summary>
 #
-# Only the second. A factor on the whole loss moves no optimum; it changes the size of gradients, to which Adam hardly
-# reacts. A factor on one part changes the balance: the KL is then $B$ times too strong, as in the last panel above.
+# Only the second. A factor on the whole loss moves no optimum; it changes the size of gradients, to which Adam
+# hardly reacts. A factor on one part changes the balance: the KL is then $B$ times too strong, as in the last
+# panel above.
 #
 # </details>
 #
-# **3.** You put `HiddenLayer` into the model alone, and give it `KL_factor=1`, inside a plate with `subsample_size`. How many times does the KL count?
-# What if you pass batches to the model yourself, and the plate has the size of the batch?
+# **3.** You put `HiddenLayer` into the model alone, and give it `KL_factor=1`, inside a plate with
+# `subsample_size`. How many times does the KL count? What if you pass batches to the model yourself, and the
+# plate has the size of the batch?
 #
 # <details><summary>Answer</summary>
 #
-# With `subsample_size` the plate multiplies everything by $N/B$, the layer's log_prob too: the KL counts $N/B$ times, while the log-likelihood is scaled
-# up to the whole data set. That is $N/B$ times too much; $\kappa = B/N$ mends it. With a plate as large as the batch nothing is scaled: the
-# loss then holds $B$ log-likelihoods and $\kappa$ KLs. The balance is right for the same $\kappa = B/N$, and the loss is smaller by $B/N$.
+# With `subsample_size` the plate multiplies everything by $N/B$, the layer's log_prob too: the KL counts $N/B$
+# times, while the log-likelihood is scaled up to the whole data set. That is $N/B$ times too much;
+# $\kappa = B/N$ mends it. With a plate as large as the batch nothing is scaled: the loss then holds $B$
+# log-likelihoods and $\kappa$ KLs. The balance is right for the same $\kappa = B/N$, and the loss is smaller by
+# $B/N$.
 #
 # </details>
 
 # %% [markdown]
 # ## Where this comes from
 #
-# 1. D. P. Kingma, T. Salimans, M. Welling: *Variational Dropout and the Local Reparameterization Trick*, NeurIPS 2015.
-#    Section 2, equations 1 and 2: the ELBO. Section 2.1, equation 3: its estimate from a mini-batch. Section 2.3, equation 6:
-#    the Gaussian from which pre-activations are drawn, row by row.
-# 2. C. Blundell, J. Cornebise, K. Kavukcuoglu, D. Wierstra: *Weight Uncertainty in Neural Networks*, ICML 2015. Section 3.4:
-#    mini-batches, and how much of the KL each of them pays for.
-# 3. E. Bingham, J. P. Chen, M. Jankowiak, F. Obermeyer, N. Pradhan, T. Karaletsos, R. Singh, P. Szerlip, P. Horsfall,
-#    N. D. Goodman: *Pyro: Deep Universal Probabilistic Programming*, Journal of Machine Learning Research 20(28), 2019, pages 1 to 6.
-#    The layer itself is `pyro.contrib.bnn.HiddenLayer`.
-# 4. J. R. Quinlan: *Combining Instance-Based and Model-Based Learning*, ICML 1993. The cars: Auto MPG, UCI Machine
-#    Learning Repository, CC BY 4.0, as it ships in mlxtend.
+# 1. D. P. Kingma, T. Salimans, M. Welling: *Variational Dropout and the Local Reparameterization Trick*,
+#    NeurIPS 2015. Section 2, equations 1 and 2: the ELBO. Section 2.1, equation 3: its estimate from a
+#    mini-batch. Section 2.3, equation 6: the Gaussian from which pre-activations are drawn, row by row.
+# 2. C. Blundell, J. Cornebise, K. Kavukcuoglu, D. Wierstra: *Weight Uncertainty in Neural Networks*, ICML 2015.
+#    Section 3.4: mini-batches, and how much of the KL each of them pays for.
+# 3. E. Bingham, J. P. Chen, M. Jankowiak, F. Obermeyer, N. Pradhan, T. Karaletsos, R. Singh, P. Szerlip, P.
+#    Horsfall, N. D. Goodman: *Pyro: Deep Universal Probabilistic Programming*, Journal of Machine Learning
+#    Research 20(28), 2019, pages 1 to 6. The layer itself is `pyro.contrib.bnn.HiddenLayer`.
+# 4. J. R. Quinlan: *Combining Instance-Based and Model-Based Learning*, ICML 1993. The cars: Auto MPG, UCI
+#    Machine Learning Repository, CC BY 4.0, as it ships in mlxtend.
 #
-# **Next:** lesson 07 gives a trained network digits that it has never seen the like of, and asks whether it notices.
+# **Next:** lesson 07 gives a trained network digits that it has never seen the like of, and asks whether it
+# notices.

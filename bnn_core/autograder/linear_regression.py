@@ -21,25 +21,25 @@ class LinearRegression:
     """
 
     examples = 24
-    targets = 8
     noise_std = 0.5
     # Σx²/noise² of the columns: weights that the data pin down, and one that they hardly touch.
     information = (200.0, 20.0, 1.0)
 
-    def __init__(self, generator: torch.Generator, inputs: int) -> None:
+    def __init__(self, generator: torch.Generator, inputs: int, targets: int) -> None:
         def normal(*size: int) -> Tensor:
             return torch.randn(size, generator=generator, dtype=torch.float64)
 
+        self.targets = targets
         ones = torch.ones(self.examples, 1, dtype=torch.float64)
         orthogonal = torch.linalg.qr(torch.cat([ones, normal(self.examples, inputs)], dim=1)).Q[:, 1:]
         squares = self.noise_std**2 * torch.tensor(self.information, dtype=torch.float64)
         columns = orthogonal * squares.repeat(inputs)[:inputs].sqrt()
         design = torch.cat([ones, columns], dim=1)
         self.x = columns.float()
-        self.target = design @ normal(1 + inputs, self.targets) + self.noise_std * normal(self.examples, self.targets)
+        self.target = design @ normal(1 + inputs, targets) + self.noise_std * normal(self.examples, targets)
         self.precision = 1 + (design**2).sum(dim=0) / self.noise_std**2
         self.mean = self.target.T @ design / self.noise_std**2 / self.precision
-        self.log_std = -0.5 * self.precision.log().expand(self.targets, -1)
+        self.log_std = -0.5 * self.precision.log().expand(targets, -1)
 
     def output_gradient(self, output: Tensor) -> Tensor:
         """The gradient of −log likelihood, summed over examples and targets, for the outputs (examples × targets)."""

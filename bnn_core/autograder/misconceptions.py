@@ -243,6 +243,10 @@ STANDARD_DEVIATION = [
 
 GRADIENTS = [
     Misconception(
+        "gradient-stopped-in-part",
+        "Only a part of the gradient reaches X: none comes through {what}, as if X were detached there.",
+    ),
+    Misconception(
         "gradient-stopped",
         "No gradient reaches {what}: something on the way cuts it off (sample() for rsample(),"
         " torch.normal, .data,"
@@ -457,6 +461,10 @@ LOCAL_REPARAMETERIZATION = [
         ("pyro.contrib.bnn.HiddenLayer 1.9.2",),
     ),
     Misconception(
+        "variance-floor-too-high",
+        "What keeps the variance above zero is so large that it shows in the draws: 1e-12 is enough.",
+    ),
+    Misconception(
         "arguments-modified", "Your code changes {what} in place: it belongs to the caller. Work on a new tensor."
     ),
 ]
@@ -466,11 +474,15 @@ HIDDEN_LAYER = [
         "signature-changed",
         "HiddenLayer takes X, A_mean and A_scale, and five options that may be left out: non_linearity,"
         " KL_factor,"
-        " A_prior_scale, include_hidden_bias and weight_space_sampling.",
+        " A_prior_scale, include_hidden_bias and weight_space_sampling, in this order.",
     ),
     Misconception("default-wrong", "When {what} is left out it is {right}."),
     Misconception(
         "sample-shape-ignored", "rsample ignores sample_shape: it draws that many times, in dimensions of their own."
+    ),
+    Misconception(
+        "sample-shape-incomplete",
+        "rsample uses only a part of sample_shape, or flattens it: each of its dimensions is a dimension of the draws.",
     ),
     Misconception("sample-shape-misplaced", "The dimensions of sample_shape come first, before the rows."),
     Misconception(
@@ -540,6 +552,19 @@ HIDDEN_LAYER = [
     Misconception(
         "kl-factor-in-kl",
         "KL is multiplied by KL_factor: KL is the bare divergence; the factor comes in with log_prob.",
+    ),
+    Misconception(
+        "layer-changed-by-drawing",
+        "rsample changes the layer it draws from: don't assign what you draw, or anything else, to self.",
+    ),
+    Misconception(
+        "prior-in-draws",
+        "A_prior_scale changes the draws; it belongs to the KL alone: the weights are drawn from N(A_mean, A_scale²).",
+    ),
+    Misconception(
+        "kl-by-rows",
+        "Your KL depends on the number of rows of X. The weights are the same for any batch; what weighs their KL for a"
+        " mini-batch is KL_factor, in log_prob.",
     ),
     Misconception(
         "kl-cached",

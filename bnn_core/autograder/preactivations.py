@@ -121,7 +121,18 @@ def require_centred(draws: Tensor, mean: Tensor, what: str, suspects: Sequence[t
     message = expected_and_came(f"Over {len(draws)} draws, the average of {what}", mean, average)
     if not within_chance:
         message += f"\nOn average it is off by {number(offset)} standard deviations."
-    raise Failed(message, known_mistake(average, suspects, lambda _: tolerance))
+    known = known_mistake(average, suspects, lambda _: tolerance)
+    if known is None and not within_chance and is_shifted_noise(draws, mean):
+        known = "noise-not-normal"
+    raise Failed(message, known)
+
+
+def is_shifted_noise(draws: Tensor, mean: Tensor) -> bool:
+    """Whether the draws are off by the same multiple of their standard deviation in every element."""
+    offsets = (draws.mean(dim=0) - mean) / (draws.std(dim=0) + 1e-6)
+    # Dividing by a spread that was measured, too, adds half the square of an offset to its variance.
+    chance = statistics.mean_tolerance(1.0, len(draws)) * (1 + 0.5 * offsets.mean() ** 2).sqrt()
+    return diagnosis.matches(offsets, offsets.mean().expand_as(offsets), chance)
 
 
 def require_spread(draws: Tensor, mean: Tensor, std: Tensor, what: str, suspects: Sequence[tuple[str, Tensor]]) -> None:
@@ -241,11 +252,17 @@ class Loss:
         return (self.pull + self.stiffness * (draws - self.problem.mean)) / len(draws)
 
     @property
+    def parts_for_X(self) -> dict[str, Tensor]:
+        """The two parts of the exact gradient for X, by what they come through."""
+        X, A_mean, A_scale = (value.detach().double() for value in self.problem.tensors)
+        return {"the mean X·A_mean": self.pull @ A_mean.T, "the spread": X * (self.stiffness @ (A_scale**2).T)}
+
+    @property
     def gradients(self) -> dict[str, Tensor]:
         """The exact gradients of the loss's expectation."""
-        X, A_mean, A_scale = (value.detach().double() for value in self.problem.tensors)
+        X, _, A_scale = (value.detach().double() for value in self.problem.tensors)
         return {
-            "X": self.pull @ A_mean.T + X * (self.stiffness @ (A_scale**2).T),
+            "X": sum(self.parts_for_X.values(), torch.zeros_like(X)),
             "A_mean": X.T @ self.pull,
             "A_scale": (X**2).T @ self.stiffness * A_scale,
         }
@@ -274,9 +291,17 @@ class Loss:
             assert value is not None
             tolerance = statistics.SIGMAS * errors[name] + 1e-3 * right.abs() + 1e-5
             if not diagnosis.matches(value.double(), right, tolerance):
-                raise Failed(
-                    expected_and_came(f"Averaged over {count} draws, the gradient for {name}", right, value.double())
-                )
+                message = expected_and_came(f"Averaged over {count} draws, the gradient for {name}", right, value.double())
+                missing = self.part_missing(value.double(), tolerance) if name == "X" else None
+                if missing is None:
+                    raise Failed(message)
+                raise Failed(message, "gradient-stopped-in-part", what=missing)
+
+    def part_missing(self, came: Tensor, tolerance: Tensor) -> str | None:
+        """What the gradient for X doesn't come through, if it is otherwise right."""
+        whole = self.gradients["X"]
+        found = (name for name, part in self.parts_for_X.items() if diagnosis.matches(came, whole - part, tolerance))
+        return next(found, None)
 
 
 def require_arrival(gradients: Mapping[str, Tensor | None]) -> None:
@@ -285,6 +310,11 @@ def require_arrival(gradients: Mapping[str, Tensor | None]) -> None:
     if missing:
         name = "log-std-gradient-missing" if missing == ["A_scale"] else "gradient-stopped"
         raise Failed(f"The gradient should reach {' and '.join(gradients)}.", name, what=" and ".join(missing))
+
+
+def nearly_certain(problem: Problem) -> Problem:
+    """The problem with a hundredth of its standard deviations: the average of a few draws is then sharp."""
+    return Problem(problem.X, problem.A_mean, 0.01 * problem.A_scale)
 
 
 def with_zero_row(problem: Problem) -> Problem:
@@ -300,7 +330,8 @@ def require_zero_row(draws: Tensor, gradients: Mapping[str, Tensor | None]) -> N
     gradients: those of the draws' sum over this row.
     """
     if not diagnosis.matches(draws, torch.zeros_like(draws), ZERO_ROW_TOLERANCE):
-        raise Failed(f"For an all-zero row of X every draw is 0; yours are {numbers(draws)}.")
+        message = f"For an all-zero row of X every draw is 0; yours are {numbers(draws)}."
+        raise Failed(message, "variance-floor-too-high")
     for name, value in gradients.items():
         if value is not None and not bool(value.isfinite().all()):
             raise Failed(f"The gradient for {name} holds {numbers(value)}.", "zero-row-gradient")

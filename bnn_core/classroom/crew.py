@@ -1,5 +1,5 @@
-"""Grading many submissions side by side: worker processes that share one warm sandbox, and a coordinator that hands out work and
-takes in results, whatever becomes of a worker. It may not look into a submission.
+"""Grading many submissions side by side: worker processes that share one warm sandbox, and a coordinator that hands
+out work and takes in results, whatever becomes of a worker. It may not look into a submission.
 """
 
 from __future__ import annotations
@@ -29,6 +29,9 @@ from bnn_core.classroom.submissions import Submission
 SLACK = 15.0
 """Seconds that a worker gets beside the submission's own time."""
 
+OWN_MEMORY = 1 << 30
+"""Bytes that the sandbox may use beside what its submissions may."""
+
 MOST_RESTARTS = 3
 LOST = b"lost"
 
@@ -56,12 +59,14 @@ def grade_all(
 ) -> Iterator[tuple[int, Graded]]:
     """Grade all submissions, `jobs` at a time; give each one's position and result as they come.
 
-    sandbox: one that is ready; a new one takes its place where it is lost. Raises SandboxLost where that happens too often.
+    sandbox: one that is ready; a new one takes its place where it is lost. Raises SandboxLost where that happens too
+    often.
     """
     waiting = deque(range(len(submissions)))
     for restart in range(MOST_RESTARTS + 1):
         if restart:
             sandbox = ready_sandbox(WarmSandbox(assignment.hidden), assignment.hidden, assignment.unsafe)
+        sandbox.bound_memory(OWN_MEMORY + jobs * assignment.limits.memory)
         with sandbox, Crew(submissions, assignment, min(jobs, len(waiting)), sandbox, waiting) as crew:
             yield from crew.results()
         if not waiting:
@@ -189,5 +194,3 @@ def _die_with_coordinator() -> None:
         from bnn_core.classroom.isolation import die_with_parent
 
         die_with_parent()
-
-

@@ -1,5 +1,5 @@
-"""`bnn-course grade`: what an instructor types and reads. It may not know how a submission is graded; it puts the parts together and
-turns what can go wrong into one line each.
+"""`bnn-course grade`: what an instructor types and reads. It may not know how a submission is graded; it puts the
+parts together and turns what can go wrong into one line each.
 """
 
 from __future__ import annotations
@@ -51,10 +51,18 @@ class Request:
 @click.command()
 @click.argument("submissions", type=click.Path(path_type=Path))
 @click.option("--output", required=True, type=click.Path(path_type=Path), help="The folder to write the report to.")
-@click.option("--lesson", help="Grade this lesson alone: its name, its number or its topic.  [default: all that are found]")
-@click.option("--jobs", type=click.IntRange(1), help="How many submissions to grade side by side.  [default: a core each]")
-@click.option("--timeout", type=click.FloatRange(0.1), default=30.0, show_default=True, help="Seconds for a submission.")
-@click.option("--call-timeout", type=click.FloatRange(0.1), default=10.0, show_default=True, help="Seconds for one call.")
+@click.option(
+    "--lesson", help="Grade this lesson alone: its name, its number or its topic.  [default: all that are found]"
+)
+@click.option(
+    "--jobs", type=click.IntRange(1), help="How many submissions to grade side by side.  [default: a core each]"
+)
+@click.option(
+    "--timeout", type=click.FloatRange(0.1), default=30.0, show_default=True, help="Seconds for a submission."
+)
+@click.option(
+    "--call-timeout", type=click.FloatRange(0.1), default=10.0, show_default=True, help="Seconds for one call."
+)
 @click.option("--memory", type=click.FloatRange(0.1), default=2.0, show_default=True, help="GiB for a submission.")
 @click.option("--seed", type=click.IntRange(0), help="Repeat a grading: the seed that its report names.")
 @click.option("--fresh", is_flag=True, help="Grade again what this report holds already.")
@@ -96,7 +104,9 @@ def _grade(request: Request) -> None:
             try:
                 results, seed = _results(request, sandbox, journal, hidden)
             except NoSandbox as error:
-                raise CannotGrade(f"nothing here can shut submitted code in: {error}. --unsafe runs it all the same") from None
+                raise CannotGrade(
+                    f"nothing here can shut submitted code in: {error}. --unsafe runs it all the same"
+                ) from None
             except SandboxLost as error:
                 raise click.ClickException(f"{error}; start it again to go on from here") from None
     _write(request.output, results, seed)

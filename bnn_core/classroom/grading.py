@@ -1,5 +1,5 @@
-"""Grading one submission: reads the notebook, runs each exercise's checks on the code in the sandbox, and makes a row of what came
-of it. Every comparison happens here, in the checks; the code itself runs elsewhere.
+"""Grading one submission: reads the notebook, runs each exercise's checks on the code in the sandbox, and makes a row
+of what came of it. Every comparison happens here, in the checks; the code itself runs elsewhere.
 """
 
 from __future__ import annotations

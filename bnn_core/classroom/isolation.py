@@ -188,7 +188,9 @@ def drop_privileges() -> None:
 
 
 def limit_resources(limits: dict[str, int]) -> None:
-    """Limit this process and all that it starts, by the names that `resource` has for the limits; and keep no core file."""
+    """Limit this process and all that it starts, by the names that `resource` has for the limits; and keep no core
+    file.
+    """
     for name, value in ({"CORE": 0, "MEMLOCK": 0, "MSGQUEUE": 0} | limits).items():
         kind = getattr(resource, f"RLIMIT_{name}", None)
         if kind is None:
@@ -206,8 +208,8 @@ def address_space() -> int:
         return 1 << 40  # where nobody can tell, memory stays unlimited
 
 
-# The filter on system calls: what no solution needs and the kernel need not be asked by a learner's code. Numbers differ
-# by processor. Refused calls fail with EPERM, as if the user weren't allowed to.
+# The filter on system calls: what no solution needs and the kernel need not be asked by a learner's code. Numbers
+# differ by processor. Refused calls fail with EPERM, as if the user weren't allowed to.
 _SYSTEM_CALLS = {
     "x86_64": {
         "audit": 0xC000003E, "clone": 56, "clone3": 435, "pivot_root": 155, "unshare": 272, "setns": 308,

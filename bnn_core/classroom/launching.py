@@ -1,5 +1,5 @@
-"""The grader's side of the sandbox: starts the warm parent with copies of the few modules it needs, asks it for a process per
-submission, and hangs up on that process. It may not run anything of a submission itself.
+"""The grader's side of the sandbox: starts the warm parent with copies of the few modules it needs, asks it for a
+process per submission, and hangs up on that process. It may not run anything of a submission itself.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol
 
+from bnn_core.classroom.control_group import MemoryGroup, is_allowed
 from bnn_core.classroom.isolation import INSIDE_ID, SYSTEM_LIBRARIES
 from bnn_core.classroom.zygote import READY, receive_json, send_json
 
@@ -38,6 +39,7 @@ LATER_MODULES = (
 )
 PACKAGES = ("bnn_core", "bnn_core.autograder", "bnn_core.classroom")
 WARM_IMPORTS = (
+    "numpy.random",
     "torch.distributions",
     "torch.func",
     "torch.fx.experimental.symbolic_shapes",  # the first gradient imports it, which takes half a second
@@ -121,7 +123,9 @@ class Limits:
 
 @dataclass(frozen=True)
 class Ending:
-    """How a submission's processes ended: "exit" or "signal" with its code, "memory", "stopped" by the grader, or "broken"."""
+    """How a submission's processes ended: "exit" or "signal" with its code, "memory", "stopped" by the grader, or
+    "broken".
+    """
 
     how: str
     code: int = 0
@@ -181,6 +185,8 @@ class Sandbox(Protocol):
     def wait_until_ready(self) -> None:
         """Raises NoSandbox where the system doesn't offer it."""
 
+    def bound_memory(self, memory: int) -> None: ...
+
     def start(self, limits: Limits, seconds: float, files: dict[str, str]) -> Sandboxed:
         """The processes for one exercise of one submission, which live `seconds` at most.
 
@@ -201,6 +207,7 @@ class WarmSandbox:
         """hidden: what no submission may read, wherever it lies. protection: as `zygote.fork_on_demand` has it."""
         self.protection = protection
         self._ready = False
+        self._group: MemoryGroup | None = None
         self._requests, far_end = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         settings = _settings(hidden, protection)
         python = [sys.executable]
@@ -235,6 +242,11 @@ class WarmSandbox:
         self._requests.settimeout(None)
         self._ready = True
 
+    def bound_memory(self, memory: int) -> None:
+        """Let the sandbox as a whole use no more than these bytes, where this process may say so."""
+        if self._group is None and is_allowed():
+            self._group = MemoryGroup.around(self._process.pid, memory)
+
     def start(self, limits: Limits, seconds: float, files: dict[str, str]) -> Sandboxed:
         return Sandboxed(*self.request(limits, seconds, files))
 
@@ -255,6 +267,8 @@ class WarmSandbox:
         self._requests.close()
         self._process.kill()
         self._process.wait()
+        if self._group is not None:
+            self._group.remove()
 
     def __enter__(self) -> WarmSandbox:
         return self
@@ -264,7 +278,9 @@ class WarmSandbox:
 
 
 class BubblewrapSandbox:
-    """A bubblewrap for each submission, for systems that allow namespaces to that program alone. Slow: each loads torch."""
+    """A bubblewrap for each submission, for systems that allow namespaces to that program alone. Slow: each loads
+    torch.
+    """
 
     protection = "bubblewrap"
 
@@ -274,6 +290,9 @@ class BubblewrapSandbox:
     def wait_until_ready(self) -> None:
         with WarmSandbox(self._hidden, self.protection) as one:
             one.wait_until_ready()
+
+    def bound_memory(self, memory: int) -> None:
+        """Each bubblewrap has its own limits."""
 
     def start(self, limits: Limits, seconds: float, files: dict[str, str]) -> Sandboxed:
         one = WarmSandbox(self._hidden, self.protection)
@@ -294,7 +313,8 @@ class BubblewrapSandbox:
 
 
 def ready_sandbox(first: Sandbox, hidden: Iterable[Path], unsafe: bool) -> Sandbox:
-    """The first sandbox when it gets ready, else the next best that this system offers; raises NoSandbox where it offers none.
+    """The first sandbox when it gets ready, else the next best that this system offers; raises NoSandbox where it
+    offers none.
 
     unsafe: then go on without any.
     """

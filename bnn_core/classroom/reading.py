@@ -1,5 +1,5 @@
-"""Reading a notebook that may have been made to do harm: in a process of its own, with little time and memory, so that whatever
-the file does to its reader, the grader goes on. It may not run anything of the notebook.
+"""Reading a notebook that may have been made to do harm: in a process of its own, with little time and memory, so
+that whatever the file does to its reader, the grader goes on. It may not run anything of the notebook.
 """
 
 from __future__ import annotations
@@ -32,7 +32,9 @@ MAX_RESULT = 1 << 25
 
 @dataclass(frozen=True)
 class Answer:
-    """What a notebook answers: the program, and its lines to read, for each cell its label and (number, text) of its lines."""
+    """What a notebook answers: the program, and its lines to read, for each cell its label and (number, text) of its
+    lines.
+    """
 
     program: Program
     code: list[tuple[str, list[tuple[int, str]]]]

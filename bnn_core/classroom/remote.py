@@ -1,5 +1,5 @@
-"""The learner's side of the checks' interface, reached over a socket: sends each request, and believes nothing of the answer
-before it has looked at it. It may not know what is checked.
+"""The learner's side of the checks' interface, reached over a socket: sends each request, and believes nothing of the
+answer before it has looked at it. It may not know what is checked.
 """
 
 from __future__ import annotations
@@ -61,7 +61,9 @@ class RemoteLearnerSide:
         self.gone: LearnerGone | None = None
 
     def load(self, program: Program) -> tuple[list[str], bool]:
-        """Run the program. Gives a sentence for each statement that raised, and whether the exercise's name is defined."""
+        """Run the program. Gives a sentence for each statement that raised, and whether the exercise's name is
+        defined.
+        """
         order = {"program": program.to_json(), "exercise": self._exercise}
         answer = self._exchange(order, "Running your cells")
         match answer:
@@ -70,7 +72,9 @@ class RemoteLearnerSide:
         raise self._give_up("Running your cells", "gave an answer that isn't one")
 
     def perform(self, request: dict[str, Any]) -> dict[str, Any]:
-        """Perform one request. Raises LearnerError where the learner's code raised, LearnerGone where it can't be asked."""
+        """Perform one request. Raises LearnerError where the learner's code raised, LearnerGone where it can't be
+        asked.
+        """
         if request["op"] in SILENT and self.gone is None:
             self._silent.append(_snapshot(request))
             return {}
@@ -234,5 +238,3 @@ def is_error(content: dict[str, Any]) -> bool:
             texts = [value for value in content.values() if isinstance(value, str)]
             return len(content) == 5 and all(len(text) <= MAX_TEXT for text in texts)
     return False
-
-

@@ -1,5 +1,6 @@
-"""The pages of a grading: one of the class, and one per student and lesson. It turns rows into HTML that holds nothing alive: all
-text is escaped, there is no script, and the page forbids itself to load anything. It may not grade.
+"""The pages of a grading: one of the class, and one per student and lesson. It turns rows into HTML that holds
+nothing alive: all text is escaped, there is no script, and the page forbids itself to load anything. It may not
+grade.
 """
 
 from __future__ import annotations
@@ -32,7 +33,9 @@ STATUS_WORDS = {
     "unreadable": "no notebook in the file",
 }
 _SAFE_NAME = re.compile(r"[\w][\w .,@+=()-]{0,79}")
-_RESERVED = re.compile(r"index\.html|report\.json|grades\.csv|results\.jsonl|(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
+_RESERVED = re.compile(
+    r"index\.html|report\.json|grades\.csv|results\.jsonl|(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE
+)
 
 
 @dataclass(frozen=True)
@@ -67,7 +70,9 @@ def write_pages(report: Path, results: Sequence[tuple[Submission, Graded]], seed
         link = page_of(submission.student, submission.lesson)
         write_atomically(report / link, page.render(submission=submission, graded=graded, words=STATUS_WORDS))
     rows = [row for _, graded in results for row in graded.rows]
-    write_atomically(report / "index.html", environment.get_template("class.html").render(**class_summary(rows), seed=seed))
+    write_atomically(
+        report / "index.html", environment.get_template("class.html").render(**class_summary(rows), seed=seed)
+    )
 
 
 def page_of(student: str, lesson: str) -> str:
@@ -100,10 +105,15 @@ def class_summary(rows: Sequence[Row]) -> dict[str, Any]:
 
 def _environment() -> Environment:
     environment = Environment(
-        loader=PackageLoader("bnn_core.classroom"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=PackageLoader("bnn_core.classroom"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
     environment.filters["mark"] = lambda value: f"{round(value, 2):g}"
     environment.filters["url"] = quote
+    environment.tests["skipped"] = lambda check: not check["passed"] and check["message"].startswith("Not run")
     return environment
 
 
@@ -145,7 +155,9 @@ def _heat_map(rows: Sequence[Row]) -> list[tuple[str, str, list[CheckColumn]]]:
         attempted = [row for row in members if row["status"] not in ("not_attempted", "unreadable")]
         passed = Counter(check["name"] for row in attempted for check in row["checks"] if check["passed"])
         checks = EXERCISES[exercise].checks
-        result.append((lesson, exercise, [CheckColumn(check.name, passed[check.name], len(attempted)) for check in checks]))
+        result.append(
+            (lesson, exercise, [CheckColumn(check.name, passed[check.name], len(attempted)) for check in checks])
+        )
     return result
 
 

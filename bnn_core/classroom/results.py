@@ -1,5 +1,5 @@
-"""What is kept of a grading: a line per submission as soon as it is graded, by which an interrupted grading goes on, and at the end
-report.json and grades.csv. It may not know how a submission is graded or shown.
+"""What is kept of a grading: a line per submission as soon as it is graded, by which an interrupted grading goes on,
+and at the end report.json and grades.csv. It may not know how a submission is graded or shown.
 """
 
 from __future__ import annotations
@@ -114,7 +114,8 @@ def write_report(path: Path, rows: Iterable[Row]) -> None:
 def write_grades(path: Path, rows: Iterable[Row]) -> None:
     """A line per student and lesson: the score of every exercise, their total, and what could be had at most.
 
-    An exercise that belongs to another lesson stays empty. Names that a spreadsheet would calculate get a quote before them.
+    An exercise that belongs to another lesson stays empty. Names that a spreadsheet would calculate get a quote
+    before them.
     """
     by_submission: dict[tuple[str, str], dict[str, Row]] = {}
     for row in rows:

@@ -1,5 +1,5 @@
-"""Which parts of the course a lesson's answers may import while they are graded: what earlier lessons built, the data, and
-stand-ins for what only the notebook needs. It gives texts of modules and may not load any of them.
+"""Which parts of the course a lesson's answers may import while they are graded: what earlier lessons built, the
+data, and stand-ins for what only the notebook needs. It gives texts of modules and may not load any of them.
 """
 
 from __future__ import annotations
@@ -55,16 +55,19 @@ def __getattr__(name):
     return lambda *_, **__: None
 '''
 
-OUT_OF_BOUNDS = '''raise ImportError("{module} can't be imported while an answer is graded")
-'''
+OUT_OF_BOUNDS = """raise ImportError("{module} can't be imported while an answer is graded")
+"""
 
-WITHHELD = '''
+WITHHELD = """
+
+_WITHHELD = {reasons!r}
+
 
 def __getattr__(name):
-    if name in {withheld!r}:
-        raise ImportError(f"{{name}} can't be imported from bnn_core here: {{({because!r})[name]}}")
+    if name in _WITHHELD:
+        raise ImportError(f"{{name}} can't be imported from bnn_core here: {{_WITHHELD[name]}}")
     raise AttributeError(f"module {{__name__!r}} has no attribute {{name!r}}")
-'''
+"""
 
 
 @lru_cache
@@ -76,7 +79,10 @@ def importable_files(lesson: str) -> dict[str, str]:
     files |= {module: _reference(module, allowed, lesson) for module in REFERENCE}
     files["autograder/__init__"] = AUTOGRADER
     imports = [
-        f"from bnn_core.{module} import {name}" for module, names in REFERENCE.items() for name in names if name in allowed
+        f"from bnn_core.{module} import {name}"
+        for module, names in REFERENCE.items()
+        for name in names
+        if name in allowed
     ]
     files["__init__"] = "\n".join(imports) + _refusal(set(BUILT_IN) - allowed, lesson)
     return {f"bnn_core/{name}.py": text for name, text in files.items()}
@@ -109,4 +115,4 @@ def _refusal(withheld: set[str], lesson: str) -> str:
         name: "it is what this lesson asks for" if BUILT_IN[name] == lesson else "a later lesson builds it"
         for name in sorted(withheld)
     }
-    return WITHHELD.format(withheld=tuple(reasons), because=reasons) if withheld else "\n"
+    return WITHHELD.format(reasons=reasons) if withheld else "\n"

@@ -1,5 +1,5 @@
-"""Which notebooks lie in a folder of submissions, whose they are, and of which lesson. It looks at names and kinds of files; of
-a file whose name says nothing it asks what is in it. It may not run anything.
+"""Which notebooks lie in a folder of submissions, whose they are, and of which lesson. It looks at names and kinds of
+files; of a file whose name says nothing it asks what is in it. It may not run anything.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ NO_NOTEBOOK = "No notebook was handed in."
 class Submission:
     """What a student handed in for a lesson.
 
-    path: the notebook; None where there is none. home: the student's folder, which it must really lie in. set_aside: other
-    notebooks for the lesson, which are not graded.
+    path: the notebook; None where there is none. home: the student's folder, which it must really lie in. set_aside:
+    other notebooks for the lesson, which are not graded.
     """
 
     student: str
@@ -49,8 +49,8 @@ def find_submissions(
 ) -> list[Submission]:
     """All submissions in the folder, sorted by student and lesson.
 
-    only: the lesson to grade; then a student without a notebook has a submission without a path. identify: tells the lesson
-    of a notebook in a student's folder from its content, None where that can't be told.
+    only: the lesson to grade; then a student without a notebook has a submission without a path. identify: tells the
+    lesson of a notebook in a student's folder from its content, None where that can't be told.
     """
     found: list[Submission] = []
     unknown: list[tuple[str, Path, Path]] = []

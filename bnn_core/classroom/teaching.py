@@ -1,5 +1,5 @@
-"""Where in a lesson a misconception is treated: the section whose words are nearest to the mistake's. It reads the lessons' text and
-may not know who made the mistake.
+"""Where in a lesson a misconception is treated: the section whose words are nearest to the mistake's. It reads the
+lessons' text and may not know who made the mistake.
 """
 
 from __future__ import annotations
@@ -17,7 +17,9 @@ _WORD = re.compile(r"[a-z_]{3,}")
 
 
 def section_for(lesson: str, words: str) -> str:
-    """The lesson's name and, where its notebook is there, the section that shares the most and the rarest words with `words`."""
+    """The lesson's name and, where its notebook is there, the section that shares the most and the rarest words with
+    `words`.
+    """
     sections = _sections(lesson)
     if not sections:
         return lesson
@@ -26,7 +28,9 @@ def section_for(lesson: str, words: str) -> str:
 
     def nearness(item: tuple[str, Counter[str]]) -> float:
         _, counts = item
-        rarity = (math.log(len(sections) / spread[word]) * (1 + math.log(counts[word])) for word in wanted & set(counts))
+        rarity = (
+            math.log(len(sections) / spread[word]) * (1 + math.log(counts[word])) for word in wanted & set(counts)
+        )
         return sum(rarity) / math.sqrt(1 + math.log(1 + counts.total()))
 
     heading, _ = max(sections, key=nearness)

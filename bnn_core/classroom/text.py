@@ -1,5 +1,5 @@
-"""What learners and their code wrote, made fit to be shown to others: no control character, nothing that turns the direction of the
-text around it, no half of a character, and not too much.
+"""What learners and their code wrote, made fit to be shown to others: no control character, nothing that turns the
+direction of the text around it, no half of a character, and not too much.
 """
 
 from __future__ import annotations
@@ -11,7 +11,9 @@ _KEPT = "\n\t"
 
 
 def clean(text: str, most: int = MOST_CHARACTERS) -> str:
-    """The text with invisible characters written as Python writes them, such as \\u202e, and cut where it is too long."""
+    """The text with invisible characters written as Python writes them, such as \\u202e, and cut where it is too
+    long.
+    """
     shortened = text if len(text) <= most else text[:most] + " …"
     return "".join(_visible(character) for character in shortened)
 

@@ -1,4 +1,5 @@
-"""Requests and answers as bytes: a prefix with two lengths, a header in JSON, and the tensors' elements one after the other.
+"""Requests and answers as bytes: a prefix with two lengths, a header in JSON, and the tensors' elements one after the
+other.
 
 Both ends of the pipe use it, and both read as if an enemy had written: sizes, types and shapes are bounded before
 anything is allocated, and nothing of what comes is ever executed or unpickled. It may not know what the values mean.
@@ -46,7 +47,9 @@ class CannotSend(TypeError):
 
 
 def encode(value: Any) -> bytes:
-    """A message. Takes None, bool, int, float, str, Tensor, Argument, TorchFunction, and lists, tuples and dicts of these."""
+    """A message. Takes None, bool, int, float, str, Tensor, Argument, TorchFunction, and lists, tuples and dicts of
+    these.
+    """
     buffers: list[bytes] = []
     header = json.dumps(_plain(value, buffers)).encode()
     body = b"".join(buffers)

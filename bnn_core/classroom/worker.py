@@ -1,7 +1,7 @@
 """Inside the sandbox: runs the learner's program, then performs the grader's requests on what the program defined.
 
-It holds no check and no expected value, and it may not matter what the learner's code does to it: whatever it answers, the
-grader compares.
+It holds no check and no expected value, and it may not matter what the learner's code does to it: whatever it
+answers, the grader compares.
 """
 
 from __future__ import annotations
@@ -18,7 +18,9 @@ MAX_ERRORS = 5
 
 
 def serve(descriptor: int) -> None:
-    """Answer the messages that come in on the socket until it closes. The first one is the program, the others requests."""
+    """Answer the messages that come in on the socket until it closes. The first one is the program, the others
+    requests.
+    """
     stream = _Stream(descriptor)
     order = stream.receive()
     if order is None:

@@ -1,11 +1,11 @@
 """Inside the sandbox: the warm parent, which has torch loaded and forks a process of its own for every submission.
 
-It may not hold anything that a submission mustn't see: no check, no reference, no other submission. What a submission's
-process is to run and may import it is told only after the fork, over a socket that no other process has.
+It may not hold anything that a submission mustn't see: no check, no reference, no other submission. What a
+submission's process is to run and may import it is told only after the fork, over a socket that no other process has.
 
-Of each submission there are three processes: a watcher outside its namespaces, which ends it when the grader hangs up, when it
-uses too much memory or too much time; the first process of its pid namespace, with whose end the kernel ends all the others;
-and the one that runs the learner's code.
+Of each submission there are three processes: a watcher outside its namespaces, which ends it when the grader hangs
+up, when it uses too much memory or too much time; the first process of its pid namespace, with whose end the kernel
+ends all the others; and the one that runs the learner's code.
 """
 
 from __future__ import annotations
@@ -71,9 +71,11 @@ def isolate(settings: dict[str, Any]) -> None:
 
 
 def fork_on_demand(requests: socket.socket, serve: Serve, protection: str) -> None:
-    """For each request, which brings two sockets with it, start a submission's processes. Returns when nobody can ask any more.
+    """For each request, which brings two sockets with it, start a submission's processes. Returns when nobody can ask
+    any more.
 
-    protection: what shuts a submission in: "namespaces" of its own, the "bubblewrap" that this whole process is in, or "none".
+    protection: what shuts a submission in: "namespaces" of its own, the "bubblewrap" that this whole process is in,
+    or "none".
     """
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel buries the watchers
     gc.collect()
@@ -138,7 +140,9 @@ def _watch_one(control_descriptor: int, wire: int, serve: Serve, protection: str
 
 
 def _first_process(orders: dict[str, Any], wire: int, output_end: int, serve: Serve) -> int:
-    """The first process of the submission's pid namespace: prepares its file system, starts the learner's process, waits."""
+    """The first process of the submission's pid namespace: prepares its file system, starts the learner's process,
+    waits.
+    """
     isolation.die_with_parent()
     isolation.keep_mounts_to_oneself()
     isolation.mount_processes()
@@ -205,12 +209,14 @@ def arrange_descriptors(wire: int, output_end: int) -> int:
         os.dup2(source, target)
     os.closerange(4, 1024)
     for name in ("stdout", "stderr"):
-        setattr(sys, name, open(1, "w", buffering=1, encoding="utf-8", errors="replace", closefd=False))
+        setattr(sys, name, os.fdopen(1, "w", 1, encoding="utf-8", errors="replace", closefd=False))
     return 3
 
 
 def forget_course(folder: str) -> None:
-    """From now on `bnn_core` is what lies in the folder; the modules that this process is made of can't be imported any more."""
+    """From now on `bnn_core` is what lies in the folder; the modules that this process is made of can't be imported
+    any more.
+    """
     for name in [name for name in sys.modules if name.partition(".")[0] == "bnn_core"]:
         del sys.modules[name]
     sys.path.append(folder)
@@ -232,8 +238,8 @@ def forbid_user_namespaces() -> None:
 def watch(first: int, control: socket.socket, output: int, seconds: float, memory: int | None) -> dict[str, Any]:
     """Wait until the process ends, or end it when the grader hangs up, at the limit of time, or of memory (bytes).
 
-    Returns how it ended: "ending" is exit, signal, memory or stopped; "code" the exit status or the signal; "output" the
-    beginning of what was printed, "printed" the number of its bytes.
+    Returns how it ended: "ending" is exit, signal, memory or stopped; "code" the exit status or the signal; "output"
+    the beginning of what was printed, "printed" the number of its bytes.
     """
     deadline = time.monotonic() + seconds
     poller = select.poll()

@@ -67,7 +67,7 @@ def draw_rows(settings: Sequence[tuple[float, float]]) -> Figure:
         width_ratios=(4, 3, 3),
         gridspec_kw=margins | {"wspace": 0.24, "hspace": 0.24},
     )
-    noise = torch.randn(4, DRAWS, generator=torch.Generator().manual_seed(0))
+    noise = _noise()
     for row, (second, scale) in zip(panels, settings, strict=True):
         slope, bias = scale * noise[0], BIAS_STD * noise[1]
         first_std, second_std = ((x**2 * scale**2 + BIAS_STD**2) ** 0.5 for x in (FIRST, second))
@@ -79,6 +79,16 @@ def draw_rows(settings: Sequence[tuple[float, float]]) -> Figure:
     for axes, label in zip(panels[-1], ("input x", "y in the first row", "y in the first row"), strict=True):
         axes.set_xlabel(label)
     return figure
+
+
+def _noise() -> Tensor:
+    """Standard normal noise, (4, DRAWS), of mean 0, standard deviation 1 and correlation 0 to the last digit.
+
+    So the numbers in the panels are those of the distribution, and not of these draws.
+    """
+    noise = torch.randn(DRAWS, 4, generator=torch.Generator().manual_seed(0))
+    directions: Tensor = torch.linalg.qr(noise - noise.mean(dim=0)).Q
+    return directions.T * (DRAWS - 1) ** 0.5
 
 
 def _draw_lines(axes: Axes, slope: Tensor, bias: Tensor, second: float) -> None:
@@ -122,7 +132,7 @@ def same_fit(
 
     functions: for each of the two, draws over the G points of grid: (S, G).   log_scales: for each, (W,).
     """
-    figure, (left, right) = subplots(1, 2, size=(10.0, 4.4), width_ratios=(3, 2))
+    figure, (left, right) = subplots(1, 2, size=(10.0, 4.2), width_ratios=(3, 2), gridspec_kw={"wspace": 0.06})
     _draw_cars(left, train, limit)
     looks: list[dict[str, Any]] = [
         {"color": BLUE, "linewidth": 4.5, "alpha": 0.45},
@@ -138,7 +148,7 @@ def same_fit(
     ends = torch.stack([torch.cat([x, y]).min() - 0.15, torch.cat([x, y]).max() + 0.15])
     right.plot(ends, ends, color=GREY, linewidth=1)
     right.scatter(x, y, s=22, color=PURPLE, edgecolor="white", linewidth=0.4, zorder=3)
-    right.set(xlabel=f"log A_scale, {first}", ylabel=f"log A_scale, {second}", aspect="equal")
+    right.set(xlabel=f"log A_scale, {first}", ylabel=f"log A_scale, {second}")
     right.set_title("every weight")
     return figure
 
@@ -149,7 +159,7 @@ def trap(losses: Mapping[str, Tensor], log_scales: Mapping[str, Tensor], every: 
 
     losses, log_scales: for each line (T,), one value per `every` steps.
     """
-    figure, panels = subplots(1, 2, size=(10.0, 4.2))
+    figure, panels = subplots(1, 2, size=(10.0, 4.0), gridspec_kw={"wspace": 0.06})
     for axes, curves, label in zip(panels, (losses, log_scales), ("loss", "average log A_scale"), strict=True):
         for (name, values), colour in zip(curves.items(), (BLUE, VERMILLION, GREEN), strict=False):
             axes.plot(torch.arange(1, len(values) + 1) * every, values, color=colour, label=name)
@@ -162,7 +172,7 @@ def trap(losses: Mapping[str, Tensor], log_scales: Mapping[str, Tensor], every: 
 
 
 @style()
-def sampling_modes(train: Dataset, limit: float, grid: Tensor, draws: Mapping[str, Tensor], lines: int = 4) -> Figure:
+def sampling_modes(train: Dataset, limit: float, grid: Tensor, draws: Mapping[str, Tensor], lines: int = 3) -> Figure:
     """One network, drawn in several ways, a row for each: draws over the grid, and the correlation of its points.
 
     draws: a title for each way, and its draws over the G points of grid: (S, G).
@@ -174,17 +184,23 @@ def sampling_modes(train: Dataset, limit: float, grid: Tensor, draws: Mapping[st
         _draw_cars(function, train, limit)
         mean, std = values.mean(dim=0), values.std(dim=0)
         function.fill_between(grid, mean - 2 * std, mean + 2 * std, color=colour, alpha=0.2, linewidth=0)
-        function.plot(grid, values[:lines].T, color=colour, linewidth=1.1)
+        function.plot(grid, values[:lines].T, color=colour, linewidth=1)
         function.plot(grid, mean, color="black", linewidth=2)
         function.set_title(title)
         ends = (float(grid[0]), float(grid[-1]))
         picture = correlation.imshow(
-            torch.corrcoef(values.T), origin="lower", extent=(*ends, *ends), cmap="PuOr_r", vmin=-1, vmax=1
+            torch.corrcoef(values.T).numpy(),
+            origin="lower",
+            extent=(*ends, *ends),
+            cmap="PuOr_r",
+            vmin=-1,
+            vmax=1,
+            aspect="auto",
         )
         correlation.grid(False)
         correlation.set(xlabel="horsepower [hp]", ylabel="horsepower [hp]")
-        correlation.set_title("correlation between rows")
-        figure.colorbar(picture, ax=correlation, shrink=0.8)
+        correlation.set_title("correlation of two horsepowers")
+        figure.colorbar(picture, ax=correlation, ticks=(-1, -0.5, 0, 0.5, 1))
     for axes in rows[:-1].flat:
         axes.set_xlabel("")
     return figure

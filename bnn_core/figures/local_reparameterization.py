@@ -87,8 +87,8 @@ def draw_gradients(settings: Sequence[tuple[int, float]]) -> Figure:
 
 def _examples(batch_size: int) -> tuple[Tensor, Tensor]:
     """Inputs and targets, (B,) each; a smaller batch is the beginning of a larger one."""
-    noise = torch.randn(BATCH_SIZES[-1], 2, generator=torch.Generator().manual_seed(5))[:batch_size]
-    x = 1 + 0.25 * noise[:, 0]
+    noise = torch.randn(BATCH_SIZES[-1], 2, generator=torch.Generator().manual_seed(3))[:batch_size]
+    x = 1 + 0.15 * noise[:, 0]
     return x, TRUE_WEIGHT * x + 0.3 * noise[:, 1]
 
 
@@ -119,7 +119,7 @@ def _draw_spread(axes: Axes, batch_size: int, std: float) -> None:
     for curve, colour in ((shared, VERMILLION), (own, BLUE)):
         axes.loglog(sizes, curve, color=colour)
         axes.plot(batch_size, curve[here], "o", color=colour, markersize=8)
-    label_line(axes, "one for all", 2.6, float(shared[-1]) * 1.2, VERMILLION, va="bottom", fontsize=10)
+    label_line(axes, "one for all", 11, float(shared[-1]) * 1.5, VERMILLION, va="bottom", fontsize=10)
     label_line(axes, "one for each", 1.1, float(own[-1]) * 1.3, BLUE, va="bottom", fontsize=10)
     axes.set(ylim=(6e-4, 4))
     _batch_ticks(axes, (1, 8, 64, 512))

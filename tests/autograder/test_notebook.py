@@ -14,7 +14,8 @@ from bnn_core.notebook_checks import check_notebook, lesson_in
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     course = Course()
-    given = metafunc.config.option.notebook or [course.solved_notebook(lesson) for lesson in course.names()]
+    solved = [path for path in map(course.solved_notebook, course.sources()) if path.exists()]
+    given = metafunc.config.option.notebook or solved
     cases = [
         (path, name, check.name)
         for path in given

@@ -1,8 +1,10 @@
 """Submissions that are hostile, broken, or merely odd, each with the row that grading must give it.
 
-A hostile one carries a wrong layer, so that any point beyond what the layer earns would be stolen; where its code gets at
-something that it must not reach, it raises an error that says FOUND.
+A hostile one carries a wrong layer, so that any point beyond what the layer earns would be stolen; where its code
+gets at something that it must not reach, it raises an error that says FOUND.
 """
+
+# ruff: noqa: E501  (each case stays together)
 
 from __future__ import annotations
 

@@ -14,8 +14,8 @@ IS_ROOT = os.geteuid() == 0
 IDENTITIES = [ROOT, ORDINARY] if IS_ROOT and shutil.which("setpriv") else [ROOT if IS_ROOT else ORDINARY]
 SOME_USER = "12345"
 
-# Shows the folders named by the arguments before "--" under an empty folder in place of one that others may not enter, in a
-# mount namespace that ends with the command; then gives up the superuser's rights.
+# Shows the folders named by the arguments before "--" under an empty folder in place of one that others may not
+# enter, in a mount namespace that ends with the command; then gives up the superuser's rights.
 BECOME_ORDINARY = f"""
 set -e
 closed=$1; shift

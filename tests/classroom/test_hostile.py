@@ -1,4 +1,6 @@
-"""Every hostile, broken or odd notebook gets the row that it should, as root and as an ordinary user, and leaves no trace."""
+"""Every hostile, broken or odd notebook gets the row that it should, as root and as an ordinary user, and leaves no
+trace.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +8,8 @@ import ctypes
 import json
 import os
 import sys
+import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,12 +27,13 @@ MOST_SECONDS = 500
 
 # The ordinary user's sandbox differs from root's in how it is made; how notebooks are read doesn't.
 READ_ALIKE = {"byte-order-mark", "format-3", "utf-16", "sources-as-lists", "other-order", "windows-line-ends", "magics"}
-RUNS = [
-    pytest.param(identity, case, id=f"{identity}: {case.name}")
+PAIRS = [
+    (identity, case)
     for identity in IDENTITIES
     for case in CASES
     if identity == IDENTITIES[0] or case in HOSTILE or case.name not in READ_ALIKE
 ]
+RUNS = [pytest.param(identity, case, id=f"{identity}: {case.name}") for identity, case in PAIRS]
 
 
 @dataclass
@@ -43,25 +48,31 @@ class Grading:
 
 
 @pytest.fixture(scope="module")
-def gradings(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Grading]:
+def open_folder() -> Iterator[Path]:
+    """A folder that other users may enter, unlike pytest's own."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)
+
+
+@pytest.fixture(scope="module")
+def gradings() -> dict[str, Grading]:
     return {}
 
 
 @pytest.fixture
-def grading(request: pytest.FixtureRequest, gradings: dict[str, Grading], tmp_path_factory: pytest.TempPathFactory) -> Grading:
+def grading(request: pytest.FixtureRequest, gradings: dict[str, Grading], open_folder: Path) -> Grading:
     """The grading by the identity that the test names, done once."""
     identity = request.param
     if identity not in gradings:
-        cases = [run.values[1] for run in RUNS if run.values[0] == identity]
-        gradings[identity] = grade_as(identity, cases, tmp_path_factory.mktemp("class"))  # type: ignore[arg-type]
+        cases = [case for other, case in PAIRS if other == identity]
+        gradings[identity] = grade_as(identity, cases, open_folder / identity.replace(" ", "-"))
     return gradings[identity]
 
 
 def grade_as(identity: str, cases: list[Case], folder: Path) -> Grading:
-    for path in (folder, *folder.parents[:2]):
-        path.chmod(0o755)
     report = folder / "report"
-    report.mkdir()
+    report.mkdir(parents=True)
     report.chmod(0o777)
     write_class(folder / "class", cases)
     before = snapshot(folder / "class")
@@ -78,7 +89,11 @@ def grade_as(identity: str, cases: list[Case], folder: Path) -> Grading:
     rows = json.loads((report / "report.json").read_text())["results"]
     changed = set(before.items()) ^ set(snapshot(folder / "class").items())
     return Grading(
-        {row["student"]: row for row in rows}, report, result.stderr, {name for name, _ in changed}, list(map(str, alive))
+        {row["student"]: row for row in rows},
+        report,
+        result.stderr,
+        {name for name, _ in changed},
+        list(map(str, alive)),
     )
 
 
@@ -142,3 +157,23 @@ def test_roots_submissions_run_as_nobody(tmp_path: Path) -> None:
     assert owners == {NOBODY}
     assert os.geteuid() == 0
     assert ROOT in IDENTITIES
+
+
+@pytest.mark.skipif(not IS_ROOT, reason="only root can make a control group")
+def test_roots_sandbox_is_bounded_as_a_whole() -> None:
+    from bnn_core.classroom.launching import WarmSandbox
+
+    with WarmSandbox() as sandbox:
+        sandbox.wait_until_ready()
+        sandbox.bound_memory(3 << 30)
+        if sandbox._group is None:
+            pytest.skip("no control group can be made here")
+        folder = sandbox._group.folder
+        members = (folder / "cgroup.procs").read_text().split()
+        assert len(members) == 2
+        assert any(
+            str(3 << 30) in (folder / name).read_text()
+            for name in ("memory.limit_in_bytes", "memory.max")
+            if (folder / name).exists()
+        )
+    assert not folder.exists()

@@ -1,15 +1,24 @@
-"""The grader's end of the wire: every kind of request has a form for its answer, and an answer of another form is refused."""
+"""The grader's end of the wire: every kind of request has a form for its answer, and an answer of another form is
+refused.
+"""
 
 from __future__ import annotations
 
 import inspect
+import pkgutil
 import re
+from importlib import import_module
 from typing import Any
 
 import pytest
 import torch
+import zoo as zoo_package
+from zoo import define
 
 from bnn_core.autograder import subject
+from bnn_core.autograder.checking import run
+from bnn_core.autograder.exercises import EXERCISES
+from bnn_core.autograder.in_process import InProcess
 from bnn_core.classroom import zygote
 from bnn_core.classroom.launching import Sandboxed
 from bnn_core.classroom.remote import SILENT, is_answer_to, is_error
@@ -29,7 +38,7 @@ FITTING: list[tuple[dict[str, Any], dict[str, Any]]] = [
     ({"op": "sample", "count": 2}, {"tensor": ONE}),
     ({"op": "present_value"}, {"tensor": ONE}),
     ({"op": "parameter"}, {"kind": None}),
-    ({"op": "parameter"}, {"kind": "parameter", "tensor": ONE, "requires_grad": True}),
+    ({"op": "parameter"}, {"kind": "buffer", "tensor": ONE, "requires_grad": False, "has_gradient": False}),
     ({"op": "trainable_names"}, {"names": ["weight_mean"]}),
     ({"op": "gradients", "wrt": ["a", 0]}, {"gradients": [ONE, None]}),
 ]
@@ -73,6 +82,30 @@ def test_every_request_of_the_interface_has_a_form_for_its_answer() -> None:
     assert asked.issuperset(SILENT)
 
 
+@pytest.mark.parametrize("name", sorted(EXERCISES))
+def test_all_that_an_honest_answer_says_is_taken(name: str) -> None:
+    """What the learner's side answers to the checks of each exercise has the form that the grader expects."""
+    zoo = next((module for module in modules_of_the_zoo() if name == module.EXERCISE), None)
+    if zoo is None:
+        pytest.skip("no solution of it in the zoo")
+    source = next(iter(zoo.RIGHT.values()))
+    learner_side = InProcess(name, define(source, name))
+
+    class Looking:
+        def perform(self, request: dict[str, Any]) -> dict[str, Any]:
+            answer = learner_side.perform(request)
+            assert is_answer_to(request, answer), request["op"]
+            return answer
+
+    exercise = EXERCISES[name]
+    assert run(exercise, subject.Subject(name, Looking()), seed=1).passed
+
+
+def modules_of_the_zoo() -> list[Any]:
+    names = [module.name for module in pkgutil.iter_modules(zoo_package.__path__)]
+    return [module for module in map(import_module, [f"zoo.{name}" for name in names]) if hasattr(module, "EXERCISE")]
+
+
 @pytest.mark.parametrize("change", [{"line": "7"}, {"message": None}, {"source": "x" * 10_000}, {"more": 1}])
 def test_odd_errors_are_refused(change: dict[str, Any]) -> None:
     error = {"action": "Your forward", "type_name": "ValueError", "message": "", "line": None, "source": ""}
@@ -92,8 +125,6 @@ def test_a_watcher_that_vanishes_is_no_ending_of_the_learners() -> None:
 
 def test_the_copied_modules_need_nothing_of_the_course_but_each_other() -> None:
     """What runs in the sandbox imports no check: each module is one of those that are sent there."""
-    from importlib import import_module
-
     from bnn_core.classroom.launching import FIRST_MODULES, LATER_MODULES
 
     sent: set[str] = set()

@@ -26,7 +26,12 @@ CHECKS = EXERCISES["BayesianLinear"].checks
 
 def row(student: str, passed: int = len(CHECKS), misconception: str | None = None, **fields: Any) -> Row:
     checks = [
-        {"name": check.name, "passed": n < passed, "message": "" if n < passed else "A mistake.\n1 < 2", "misconception": None}
+        {
+            "name": check.name,
+            "passed": n < passed,
+            "message": "" if n < passed else "A mistake.\n1 < 2",
+            "misconception": None,
+        }
         for n, check in enumerate(CHECKS)
     ]
     if misconception:
@@ -39,7 +44,10 @@ def row(student: str, passed: int = len(CHECKS), misconception: str | None = Non
 
 def graded(*rows: Row) -> list[tuple[Submission, Graded]]:
     code = [("cell 1", [(1, "</pre><script>alert(1)</script>"), (2, "x = 1 < 2")])]
-    return [(Submission(item["student"], item["lesson"], None, Path()), Graded([item], code, ["<b>note</b>"])) for item in rows]
+    return [
+        (Submission(item["student"], item["lesson"], None, Path()), Graded([item], code, ["<b>note</b>"]))
+        for item in rows
+    ]
 
 
 class Tags(HTMLParser):
@@ -135,7 +143,11 @@ def test_pages_lie_in_the_report_and_show_hostile_text_as_text(tmp_path: Path) -
             assert not any(name.startswith("on") or name == "src" for name in attributes), tag
             if "href" in attributes:
                 assert (path.parent / unquoted(attributes["href"])).exists()
-        policies = [attributes["content"] for tag, attributes in page.tags if attributes.get("http-equiv") == "Content-Security-Policy"]
+        policies = [
+            attributes["content"]
+            for tag, attributes in page.tags
+            if attributes.get("http-equiv") == "Content-Security-Policy"
+        ]
         assert policies
         assert "default-src 'none'" in str(policies[0])
 
@@ -160,7 +172,10 @@ def test_the_class_page_counts_each_student_once_and_the_most_frequent_first() -
     rows = [row("ada", 3, "weight-unused"), row("bo", 3, "no-sampling"), row("cy", 3, "no-sampling"), row("di")]
     rows[1]["checks"][5]["misconception"] = "no-sampling"
     summary = class_summary(rows)
-    assert [(item.name, len(item.students)) for item in summary["misunderstood"]] == [("no-sampling", 2), ("weight-unused", 1)]
+    assert [(item.name, len(item.students)) for item in summary["misunderstood"]] == [
+        ("no-sampling", 2),
+        ("weight-unused", 1),
+    ]
     assert all(LESSON in item.sections[0] for item in summary["misunderstood"])
     assert summary["misunderstood"][0].sentence == "A mistake."
     assert sum(count for _, count in summary["distribution"]["bins"]) == 4

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 from pathlib import Path
 
 import pytest
 
+from bnn_core.autograder.submission import Unreadable
 from bnn_core.classroom.reading import identify, read_answer
 from bnn_core.classroom.submissions import digest_of, find_submissions, stray_files
-from bnn_core.autograder.submission import Unreadable
 
 LESSONS = ["03_bayesian_linear", "06_hidden_layer"]
 LINEAR, HIDDEN = LESSONS
@@ -111,7 +112,7 @@ def test_a_file_that_crashes_its_reader_is_unreadable(tmp_path: Path, monkeypatc
     from bnn_core.classroom import reading
 
     path = put(tmp_path / "ada" / f"{LINEAR}.ipynb")
-    monkeypatch.setattr(reading, "answer_cells", lambda *_: os.abort())
+    monkeypatch.setattr(reading, "answer_cells", lambda *_: os.kill(os.getpid(), signal.SIGKILL))
     with pytest.raises(Unreadable, match="crashed"):
         read_answer(path, path.parent, LINEAR)
 

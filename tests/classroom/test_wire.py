@@ -10,7 +10,7 @@ from typing import Any
 import hypothesis.strategies as st
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import assume, given
 
 from bnn_core.autograder.subject import Argument, TorchFunction
 from bnn_core.classroom import wire
@@ -35,7 +35,9 @@ def tensors(draw: st.DrawFn) -> torch.Tensor:
 
 VALUES = st.recursive(
     PLAIN | tensors(),
-    lambda inner: st.lists(inner, max_size=3) | st.lists(inner, max_size=3).map(tuple) | st.dictionaries(NAMES, inner, max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.lists(inner, max_size=3).map(tuple) | st.dictionaries(NAMES, inner, max_size=3)
+    ),
     max_leaves=6,
 )
 
@@ -45,6 +47,11 @@ def split(message: bytes) -> tuple[bytes, bytes]:
     content = message[wire.PREFIX.size :]
     assert len(content) == header + body
     return content[:header], content[header:]
+
+
+def depth(value: Any) -> int:
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else ()
+    return 1 + max(map(depth, inner), default=0)
 
 
 def same(one: Any, other: Any) -> bool:
@@ -61,13 +68,8 @@ def same(one: Any, other: Any) -> bool:
 
 @given(VALUES)
 def test_values_come_back_the_same(value: Any) -> None:
-    try:
-        message = wire.encode(value)
-        came = wire.decode(*split(message))
-    except wire.Malformed as error:
-        assert "nested" in str(error)
-        return
-    assert same(value, came)
+    assume(depth(value) < wire.MAX_DEPTH)
+    assert same(value, wire.decode(*split(wire.encode(value))))
 
 
 def test_arguments_and_functions_come_back() -> None:
@@ -80,14 +82,21 @@ def test_arguments_and_functions_come_back() -> None:
 
 @pytest.mark.parametrize(
     "tensor",
-    [torch.arange(6.0).reshape(2, 3).T, torch.ones(3).to_sparse(), torch.tensor([1 + 2j]).conj(), torch.ones(2, 3)[:, 1:]],
+    [
+        torch.arange(6.0).reshape(2, 3).T,
+        torch.ones(3).to_sparse(),
+        torch.tensor([1 + 2j]).conj(),
+        torch.ones(2, 3)[:, 1:],
+    ],
     ids=["transposed", "sparse", "conjugate", "slice"],
 )
 def test_unusual_layouts_arrive_as_plain_tensors(tensor: torch.Tensor) -> None:
     assert torch.equal(wire.decode(*split(wire.encode(tensor))), tensor.to_dense().resolve_conj())
 
 
-@pytest.mark.parametrize("value", [object(), {1, 2}, torch.ones(1).expand(1 << 40), "x" * (wire.MAX_HEADER + 1)], ids=type)
+@pytest.mark.parametrize(
+    "value", [object(), {1, 2}, torch.ones(1).expand(1 << 40), "x" * (wire.MAX_HEADER + 1)], ids=type
+)
 def test_what_has_no_form_is_not_sent(value: Any) -> None:
     with pytest.raises(wire.CannotSend):
         wire.encode(value)
@@ -100,8 +109,14 @@ def test_any_bytes_are_a_value_or_malformed(header: bytes, body: bytes) -> None:
 
 JSON = st.recursive(
     PLAIN | st.sampled_from(["tensor", "float32", "tuple", "argument", "function", 2**70]),
-    lambda inner: st.lists(inner, max_size=4)
-    | st.dictionaries(st.sampled_from(["$", "dtype", "shape", "items", "key", "tensor", "requires_grad", "name", "x"]), inner, max_size=4),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(
+            st.sampled_from(["$", "dtype", "shape", "items", "key", "tensor", "requires_grad", "name", "x"]),
+            inner,
+            max_size=4,
+        )
+    ),
     max_leaves=12,
 )
 

@@ -18,6 +18,7 @@ SOURCE = '''\
 # %% tags=["setup"]
 import math
 
+from IPython.display import HTML
 from ipywidgets import IntSlider
 
 
@@ -59,6 +60,9 @@ check(double)
 # %% tags=["experiment"]
 print(double(math.pi))
 IntSlider()
+
+# %% tags=["figure", "picture"]
+HTML("<img src='data:image/png;base64,QUJD'>")
 '''
 
 

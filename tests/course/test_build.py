@@ -16,7 +16,7 @@ from bnn_core.notebook_checks import check_notebook
 
 from .conftest import EXERCISES, LESSON, SOURCE
 
-REAL_LESSONS = Course().names()
+REAL_LESSONS = Course().sources()
 
 
 def cell_named(notebook: NotebookNode, grade_id: str) -> NotebookNode:
@@ -65,7 +65,7 @@ def test_the_solved_notebook_is_executed(course: Course) -> None:
     notebook = read_notebook(course.solved_notebook(LESSON))
     solved = cell_named(notebook, "double").source
     assert solved == 'def double(x):\n    """Twice x."""\n    # 1. Multiply.\n    return 2 * x'
-    printed, slider = notebook.cells[-1].outputs
+    printed, slider = notebook.cells[-2].outputs
     assert printed.text == "6.283185307179586\n"
     assert slider.data == {"text/plain": build.WIDGET_STAND_IN}
 
@@ -100,6 +100,10 @@ def test_one_source_gives_one_text(course: Course) -> None:
     assert first == second
 
 
+def test_the_picture_is_the_one_in_the_solved_notebook(course: Course) -> None:
+    assert course.picture(LESSON).read_bytes() == b"ABC"
+
+
 # When it executes, and what it writes
 
 
@@ -112,14 +116,14 @@ def test_an_unchanged_source_changes_nothing(course: Course) -> None:
 def test_changed_prose_keeps_the_outputs(course: Course) -> None:
     rewrite(course, "Twice as much", "Two times as much")
     assert build_and_listen(course) == [f"wrote solutions/{LESSON}.ipynb", f"wrote lessons/{LESSON}.ipynb"]
-    assert read_notebook(course.solved_notebook(LESSON)).cells[-1].outputs[0].text == "6.283185307179586\n"
+    assert read_notebook(course.solved_notebook(LESSON)).cells[-2].outputs[0].text == "6.283185307179586\n"
 
 
 @pytest.mark.usefixtures("never_execute")
 @pytest.mark.parametrize("force", [False, True])
 def test_changed_code_or_force_executes(course: Course, force: bool) -> None:
     if not force:
-        rewrite(course, "math.pi", "math.e")
+        rewrite(course, "double(math.pi)", "double(math.e)")
     with pytest.raises(AssertionError, match="executed"):
         build_and_listen(course, force=force)
 
@@ -281,6 +285,10 @@ def lose_an_output(course: Course) -> None:
     course.solved_notebook(LESSON).write_text(notebook_text(notebook), encoding="utf-8")
 
 
+def change_the_picture(course: Course) -> None:
+    course.picture(LESSON).write_bytes(b"another")
+
+
 def change_the_source(course: Course) -> None:
     rewrite(course, "Twice", "Two times")
 
@@ -298,6 +306,7 @@ def break_the_source(course: Course) -> None:
         (change_the_solved, ["solutions/01_doubling.ipynb differs"]),
         (lose_an_output, ["solutions/01_doubling.ipynb the cell that begins 'import math' has not been run"]),
         (change_the_source, ["lessons/01_doubling.ipynb differs", "solutions/01_doubling.ipynb differs"]),
+        (change_the_picture, ["solutions/images/01_doubling.png is not the picture"]),
         (break_the_source, ["solutions/01_doubling.py double needs the line"]),
     ],
 )

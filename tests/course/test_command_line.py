@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -163,6 +164,16 @@ def test_a_lesson_has_many_names(layer_course: Course, wanted: str) -> None:
     assert layer_course.find(wanted) == LAYER
 
 
+def test_a_course_handed_out_without_its_sources_works(layer_course: Course) -> None:
+    write(layer_course, CODE["right"])
+    shutil.copy(layer_course.learner_notebook(LAYER), layer_course.lessons / f"{LAYER}-Copy1.ipynb")
+    shutil.rmtree(layer_course.solutions)
+    assert layer_course.names() == [LAYER]
+    assert run(layer_course, "check", "3").exit_code == 0
+    assert "1 of 1 exercises solved" in run(layer_course, "progress").output
+    assert_one_line_and_exit_2(run(layer_course, "build", "3"))
+
+
 # progress
 
 
@@ -226,6 +237,12 @@ def test_a_browser_opens_where_there_is_a_screen(
     monkeypatch.setenv("DISPLAY", display)
     monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
     assert lab.has_screen() is expected
+
+
+def test_the_first_visit_opens_the_first_lesson_and_later_ones_what_was_open(course: Course) -> None:
+    assert lab.first_to_open(course) == LESSON
+    (course.root / lab.WORKSPACES).mkdir(parents=True)
+    assert lab.first_to_open(course) is None
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Ctrl-C can't be sent to one process there")

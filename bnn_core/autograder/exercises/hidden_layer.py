@@ -7,6 +7,7 @@ weights so certain that nothing else moves.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Any
@@ -30,6 +31,9 @@ LOCAL, WEIGHT_SPACE = False, True
 # torch.positive gives its argument back.
 IDENTITY = TorchFunction("positive")
 PLAIN = {"non_linearity": IDENTITY, "include_hidden_bias": False}
+# No draw may depend on these two.
+PRIOR = 1.6
+KL_OPTIONS = {"KL_factor": 0.3, "A_prior_scale": PRIOR}
 OPTIONS: dict[str, Any] = {
     "non_linearity": TorchFunction("tanh"),
     "KL_factor": 0.5,
@@ -114,7 +118,7 @@ class Evidence:
 
     def plain_layer(self, problem: Problem, mode: bool) -> Layer:
         """A layer whose draws are X·A, and nothing more."""
-        return self.layer(problem, weight_space_sampling=mode, **PLAIN)
+        return self.layer(problem, weight_space_sampling=mode, **PLAIN, **KL_OPTIONS)
 
     @cached_property
     def local_problem(self) -> Problem:
@@ -152,7 +156,7 @@ class Evidence:
 
 def probe(subject: Subject) -> None:
     """Use whatever is written. Raises LearnerError where nothing is."""
-    layer = Layer(subject, Problem(torch.ones(ROWS, IN), torch.zeros(IN, UNITS), torch.ones(IN, UNITS)))
+    layer = Layer(subject, Problem(torch.ones(ROWS, IN), torch.zeros(IN, UNITS), torch.full((IN, UNITS), 0.7)))
     uses: list[Callable[[], Any]] = [lambda: layer.instance.call("rsample"), layer.kl_reply, layer.log_prob_reply]
     stubs = []
     for use in uses:
@@ -211,6 +215,9 @@ def require_shape(layer: Layer, *sample_shape: int) -> None:
     if sample_shape:
         mistakes |= {(rows, columns): "sample-shape-ignored", (rows, columns, *sample_shape): "sample-shape-misplaced"}
         mistakes |= {(rows, *sample_shape, columns): "sample-shape-misplaced"}
+    if len(sample_shape) > 1:
+        parts = (sample_shape[:1], sample_shape[-1:], (math.prod(sample_shape),))
+        mistakes |= {(*part, rows, columns): "sample-shape-incomplete" for part in parts}
     if came != right:
         raise Failed(message, mistakes.get(came))
     tensor_from(reply, "rsample", right)
@@ -249,6 +256,40 @@ def use_what_is_written(use: Callable[[], object]) -> None:
         use()
     except LearnerError:
         return
+
+
+@exercise.check("drawing leaves the layer as it was", needs=[draws_have_their_sample_shape])
+def layer_is_left_alone(evidence: Evidence) -> None:
+    name = "layer-changed-by-drawing"
+    for mode in (LOCAL, WEIGHT_SPACE):
+        layer = evidence.layer(weight_space_sampling=mode, **KL_OPTIONS)
+        before = costs(layer)
+        layer.draw()
+        layer.draw(7)
+        try:
+            came = layer.instance.call("rsample").tensor
+        except LearnerError as error:
+            raise Failed(f"After two draws, {error.sentence}", name) from None
+        if came is not None and tuple(came.shape) != layer.size:
+            raise Failed(f"rsample() after rsample((7,)) has shape {shape(came.shape)}, not {shape(layer.size)}.", name)
+        after = costs(layer)
+        for what in before.keys() & after.keys():
+            if not close(after[what], before[what].double()):
+                message = f"Before a draw, {what} is {number(before[what].item())}; after, {number(after[what].item())}."
+                raise Failed(message, name)
+
+
+def costs(layer: Layer) -> dict[str, Tensor]:
+    """KL and log_prob, where they are written, and the same when they are asked for twice."""
+    found = {}
+    for name, reply in (("KL", layer.kl_reply), ("log_prob", layer.log_prob_reply)):
+        try:
+            first, second = reply().tensor, reply().tensor
+        except LearnerError:
+            continue
+        if first is not None and second is not None and first.numel() == 1 and torch.equal(first, second):
+            found[name] = first
+    return found
 
 
 @exercise.check("every call of rsample draws anew", needs=[draws_are_finite])
@@ -327,7 +368,8 @@ def draws_are_centred(evidence: Evidence) -> None:
 @exercise.check("the variance of X·A is Σ X²·A_scale²", needs=[draws_are_centred])
 def draws_spread(evidence: Evidence) -> None:
     problem, draws = evidence.local_problem, evidence.local_draws.flatten(0, 1)
-    preactivations.require_spread(draws, problem.mean, problem.std, "a pre-activation", problem.wrong_stds)
+    suspects = [*problem.wrong_stds, ("prior-in-draws", PRIOR * problem.std)]
+    preactivations.require_spread(draws, problem.mean, problem.std, "a pre-activation", suspects)
 
 
 @exercise.check("the noise is standard normal, and independent in rows, units and samples", needs=[draws_spread])
@@ -347,12 +389,13 @@ def gradients_are_right(evidence: Evidence) -> None:
 
 def require_gradients(evidence: Evidence, mode: bool) -> None:
     """Raise Failed unless gradients are right on average, also when there was another draw in between."""
-    problem = evidence.problem().with_gradients()
-    layer, loss = evidence.plain_layer(problem, mode), Loss(problem, evidence.generator)
-    reply, draws = layer.draw(GRADIENT_SAMPLES)
-    layer.draw()
-    came = gradients(reply, problem, loss.cotangent(draws))
-    loss.require(came, GRADIENT_SAMPLES, rows_share_draws=mode == WEIGHT_SPACE)
+    for random in (evidence.problem(), preactivations.nearly_certain(evidence.problem())):
+        problem = random.with_gradients()
+        layer, loss = evidence.plain_layer(problem, mode), Loss(problem, evidence.generator)
+        reply, draws = layer.draw(GRADIENT_SAMPLES)
+        layer.draw()
+        came = gradients(reply, problem, loss.cotangent(draws))
+        loss.require(came, GRADIENT_SAMPLES, rows_share_draws=mode == WEIGHT_SPACE)
 
 
 @exercise.check("an all-zero row of X gives zeros and finite gradients", needs=[gradients_are_right])
@@ -399,6 +442,8 @@ def weights_are_right(evidence: Evidence) -> None:
     )
     suspects = [
         ("weight-noise-unscaled", torch.ones_like(scale)),
+        ("prior-in-draws", torch.full_like(scale, PRIOR)),
+        ("prior-in-draws", PRIOR * scale),
         ("scale-squared-twice", scale**2),
         ("scale-as-variance", scale.sqrt()),
         ("scale-as-log-std", scale.exp()),
@@ -594,16 +639,28 @@ def diagnose_kl(evidence: Evidence, message: str) -> None:
     came = torch.stack([evidence.layer(problem, KL_factor=KL_TEST_FACTOR).kl() for problem in problems])
     if not came.any():
         raise Failed(message, "kl-dropped")
+    if torch.equal(came, came[0].expand_as(came)):
+        raise Failed(message, "kl-cached")
     for name, form in KL_FORMS.items():
         predicted = torch.stack([form(problem.A_mean.double(), problem.A_scale.double()).sum() for problem in problems])
         factor = (came / predicted).median()
         if diagnosis.matches(came, factor * predicted, 1e-3 * (factor * predicted).abs()):
-            raise Failed(message, name or scaled_kl(factor.item()), factor=number(factor.item()))
+            if not name and abs(factor - 1) < 1e-3:
+                raise Failed(f"{message}\nFor others, of {IN} × {UNITS} weights, it is right.")
+            name = name or ("kl-by-rows" if kl_depends_on_rows(evidence) else scaled_kl(factor.item()))
+            raise Failed(message, name, factor=number(factor.item()))
     points = [[(problem.A_mean.double(), problem.A_scale.double().log())] for problem in problems]
     mistake = diagnosis.kl_term_mistake(came, points)
     if mistake is None:
         raise Failed(message)
     raise Failed(message, mistake.misconception, **in_terms_of_scale(mistake.about))
+
+
+def kl_depends_on_rows(evidence: Evidence) -> bool:
+    """Whether KL is another for the same weights when X has more rows."""
+    problem = evidence.kl_problem()
+    longer = problem.with_inputs(problem.X.repeat(2, 1))
+    return not close(evidence.layer(longer).kl(), evidence.layer(problem).kl().double())
 
 
 def scaled_kl(factor: float) -> str:
@@ -729,13 +786,17 @@ def require_kl_gradients(reply: Reply, problem: Problem, factor: float, what: st
 
 @exercise.check("log_prob(value) is a scalar tensor", needs=[kl_is_right])
 def log_prob_is_scalar(evidence: Evidence) -> None:
-    reply = evidence.layer().log_prob_reply()
-    if reply.type_name == "NoneType":
-        raise Failed("It should return a scalar tensor; yours gives None.", "missing-return", what="log_prob")
-    if reply.tensor is None or reply.tensor.ndim:
-        came = reply.type_name if reply.tensor is None else f"tensor of shape {shape(reply.tensor.shape)}"
-        raise Failed(f"It should return a tensor of shape (); yours returns a {came}.", "log-prob-not-scalar")
-    tensor_from(reply, "log_prob", ())
+    layer = evidence.layer()
+    for sample_shape in [(), (6,)]:
+        size = (*sample_shape, *layer.size)
+        reply = layer.log_prob_reply(torch.ones(size))
+        if reply.type_name == "NoneType":
+            raise Failed("It should return a scalar tensor; yours gives None.", "missing-return", what="log_prob")
+        if reply.tensor is None or reply.tensor.ndim:
+            came = reply.type_name if reply.tensor is None else f"tensor of shape {shape(reply.tensor.shape)}"
+            message = f"For a value of shape {shape(size)} it should return a tensor of shape (); yours returns a {came}."
+            raise Failed(message, "log-prob-not-scalar")
+        tensor_from(reply, "log_prob", ())
 
 
 @exercise.check("log_prob doesn't depend on the value", needs=[log_prob_is_scalar])
@@ -749,15 +810,19 @@ def log_prob_ignores_the_value(evidence: Evidence) -> None:
 @exercise.check("log_prob is −KL_factor·KL", needs=[log_prob_is_scalar])
 def log_prob_is_right(evidence: Evidence) -> None:
     for factor in (0.25, 3.0, 0.0):
-        for rows in (2, 7):
+        for rows, mode in ((2, LOCAL), (7, LOCAL), (4, WEIGHT_SPACE)):
             problem = evidence.kl_problem(rows=rows)
             kl = right_kl(problem, 2.0)
-            came = evidence.layer(problem, KL_factor=factor, A_prior_scale=2.0).log_prob()
-            if not close(came, -factor * kl):
-                message = expected_and_came(
-                    f"With KL_factor={number(factor)} and a KL of {number(kl.item())} it", -factor * kl, came
-                )
-                raise Failed(message, mistaken_log_prob(came, kl, factor, rows))
+            options = {"KL_factor": factor, "A_prior_scale": 2.0, "weight_space_sampling": mode}
+            came = evidence.layer(problem, **options).log_prob()
+            if close(came, -factor * kl):
+                continue
+            given = f"KL_factor={number(factor)}" + (", weight_space_sampling=True" if mode == WEIGHT_SPACE else "")
+            message = expected_and_came(f"With {given} and a KL of {number(kl.item())} it", -factor * kl, came)
+            name = mistaken_log_prob(came, kl, factor, rows)
+            if name is None and close(evidence.layer(evidence.kl_problem(rows), **options).log_prob(), came.double()):
+                name = "kl-cached"
+            raise Failed(message, name)
 
 
 def mistaken_log_prob(came: Tensor, kl: Tensor, factor: float, rows: int) -> str | None:
@@ -838,6 +903,24 @@ def refuse_default(name: str, right: str, message: str) -> None:
     raise Failed(message, "default-wrong", what=name, right=right)
 
 
+@exercise.check("its arguments may be given by position, in their order", needs=[defaults_are_right])
+def positions_are_right(evidence: Evidence) -> None:
+    problem = evidence.certain_problem()
+    options = {"non_linearity": TorchFunction("arctan"), "KL_factor": 0.25, "A_prior_scale": 2.0}
+    options |= {"include_hidden_bias": False, "weight_space_sampling": False}
+    layer = evidence.layer(problem, **options)
+    try:
+        layer.instance = evidence.subject.construct(*problem.tensors, *options.values())
+        draws, log_prob = layer.draw()[1], layer.log_prob()
+    except LearnerError as error:
+        raise Failed(error.sentence, "signature-changed") from None
+    if not diagnosis.matches(draws, problem.mean.arctan(), CERTAIN_TOLERANCE):
+        raise Failed(expected_and_came("An activation", problem.mean.arctan(), draws), "signature-changed")
+    right = -0.25 * right_kl(problem, 2.0)
+    if not close(log_prob, right):
+        raise Failed(expected_and_came("log_prob", right, log_prob), "signature-changed")
+
+
 @exercise.check("it works in float64", needs=[draws_have_their_shape])
 def follows_the_dtype(evidence: Evidence) -> None:
     for mode in (LOCAL, WEIGHT_SPACE):
@@ -849,6 +932,26 @@ def follows_the_dtype(evidence: Evidence) -> None:
         if value is not None and value.dtype != torch.float64:
             message = f"With float64 tensors the draws should be float64; yours are {value.dtype}."
             raise Failed(message, "wrong-dtype")
+    problem = evidence.problem()
+    in_double, in_float = evidence.layer(problem.mapped(Tensor.double)), evidence.layer(problem)
+    for name, reply in (("KL", Layer.kl_reply), ("log_prob", Layer.log_prob_reply)):
+        try:
+            value = reply(in_double).tensor
+        except LearnerError as error:
+            if raises(lambda: reply(in_float)):
+                continue
+            raise Failed(error.sentence, "wrong-dtype") from None
+        if value is not None and value.dtype != torch.float64:
+            raise Failed(f"With float64 tensors {name} should be float64; yours is {value.dtype}.", "wrong-dtype")
+
+
+def raises(use: Callable[[], object]) -> bool:
+    """Whether it raises in float32, too: then another check says so."""
+    try:
+        use()
+    except LearnerError:
+        return True
+    return False
 
 
 @exercise.check("it leaves the global random seed alone", needs=[draws_have_their_shape])

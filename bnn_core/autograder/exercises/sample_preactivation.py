@@ -11,7 +11,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from bnn_core.autograder import diagnosis, preactivations
+from bnn_core.autograder import diagnosis, preactivations, statistics
 from bnn_core.autograder.checking import Exercise, Failed
 from bnn_core.autograder.preactivations import NAMES, Axis, Loss, Problem
 from bnn_core.autograder.subject import LearnerError, Reply, Subject
@@ -139,7 +139,17 @@ def units_have_their_own_noise(evidence: Evidence) -> None:
 @exercise.check("the draws are centred on X·A_mean", needs=[rows_have_their_own_noise, units_have_their_own_noise])
 def draws_are_centred(evidence: Evidence) -> None:
     problem = evidence.drawn_problem
+    require_rows_to_average_out(evidence.draws)
     preactivations.require_centred(evidence.draws.flatten(0, 1), problem.mean, ELEMENT, problem.wrong_means)
+
+
+def require_rows_to_average_out(draws: Tensor) -> None:
+    """Raise Failed where the averages over repeated rows differ from call to call: the rows share some noise."""
+    first, second = draws.mean(dim=0)
+    tolerance = 2**0.5 * statistics.mean_tolerance(draws.std(dim=0).amax(dim=0), REPEATS) + 1e-4
+    if not diagnosis.matches(second, first, tolerance):
+        averages = f"{numbers(first)} in one call, and {numbers(second)} in another"
+        raise Failed(f"Over {REPEATS} equal rows, the draws average {averages}.", "noise-shared-by-rows")
 
 
 @exercise.check("each element's variance is Σ X²·A_scale²", needs=[draws_are_centred])
@@ -162,14 +172,14 @@ def noise_is_independent(evidence: Evidence) -> None:
 
 @exercise.check("gradients reach X, A_mean and A_scale, and are right on average", needs=[noise_is_independent])
 def gradients_are_right(evidence: Evidence) -> None:
-    problem = evidence.problem()
-    loss, many = Loss(problem, evidence.generator), repeated(problem).with_gradients()
-    reply, draws = evidence.draw(many)
-    cotangent = loss.cotangent(draws.reshape(REPEATS, ROWS, UNITS)).reshape(-1, UNITS)
-    came = gradients(reply, many, cotangent)
-    if came["X"] is not None:
-        came["X"] = came["X"].reshape(REPEATS, ROWS, IN).sum(dim=0)
-    loss.require(came, REPEATS)
+    for problem in (evidence.problem(), preactivations.nearly_certain(evidence.problem())):
+        loss, many = Loss(problem, evidence.generator), repeated(problem).with_gradients()
+        reply, draws = evidence.draw(many)
+        cotangent = loss.cotangent(draws.reshape(REPEATS, ROWS, UNITS)).reshape(-1, UNITS)
+        came = gradients(reply, many, cotangent)
+        if came["X"] is not None:
+            came["X"] = came["X"].reshape(REPEATS, ROWS, IN).sum(dim=0)
+        loss.require(came, REPEATS)
 
 
 def gradients(reply: Reply, problem: Problem, cotangent: Tensor) -> dict[str, Tensor | None]:

@@ -1,0 +1,182 @@
+"""`bnn-course grade` as it is typed: what it refuses, how it goes on after an interruption, and that sharing out
+changes nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from classroom.notebooks import CASES, LESSON, WRONG, cells, write_class
+from click.testing import CliRunner
+from zoo.bayesian_linear import BASE as RIGHT
+
+from bnn_core.classroom import launching
+from bnn_core.command_line import main
+
+linux = pytest.mark.skipif(sys.platform != "linux", reason="submissions are shut in on Linux alone")
+
+QUICK = [case for case in CASES if case.name in ("plain", "wrong", "stub", "exits-quietly", "not-json")]
+
+
+def grade(*arguments: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "bnn_core", "grade", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+
+
+def rows(report: Path) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads((report / "report.json").read_text(encoding="utf-8"))["results"]
+    return found
+
+
+@pytest.fixture
+def submissions(tmp_path: Path) -> Path:
+    write_class(tmp_path / "class", QUICK)
+    return tmp_path / "class"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["nowhere", "--output", "report"], "no folder"),
+        (["."], "--output"),
+        ([".", "--output", "report", "--lesson", "99"], "there is no lesson '99'"),
+        ([".", "--output", "report", "--jobs", "0"], "--jobs"),
+        ([".", "--output", "report", "--timeout", "-1"], "--timeout"),
+        ([".", "--output", "report", "--memory", "much"], "--memory"),
+        ([".", "--output", "report"], "holds no notebook"),
+        ([".", "--output", "file/report"], "can't be written"),
+    ],
+)
+def test_bad_arguments_are_a_line_and_exit_status_2(
+    arguments: list[str], says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.chdir(tmp_path)
+    result = CliRunner().invoke(main, ["grade", *arguments])
+    assert result.exit_code == 2
+    assert says in result.output.splitlines()[-1]
+    assert "Traceback" not in result.output
+
+
+@linux
+def test_one_job_and_three_give_the_same_report(submissions: Path, tmp_path: Path) -> None:
+    for name, jobs in (("one", 1), ("three", 3)):
+        result = grade(submissions, "--output", tmp_path / name, "--jobs", jobs, "--seed", 5)
+        assert result.returncode == 0, result.stderr
+    assert rows(tmp_path / "one") == rows(tmp_path / "three")
+    for file in ("grades.csv", "index.html", f"plain/{LESSON}.html"):
+        assert (tmp_path / "one" / file).read_bytes() == (tmp_path / "three" / file).read_bytes()
+    statuses = {row["student"]: row["status"] for row in rows(tmp_path / "one")}
+    assert statuses == {
+        "plain": "passed",
+        "wrong": "failed",
+        "stub": "not_attempted",
+        "exits-quietly": "error",
+        "not-json": "unreadable",
+    }
+
+
+@linux
+@pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGKILL])
+def test_an_interrupted_grading_goes_on_where_it_was(sign: signal.Signals, tmp_path: Path) -> None:
+    for number in range(6):
+        home = tmp_path / "class" / f"s{number}"
+        home.mkdir(parents=True)
+        cells(RIGHT if number % 2 else WRONG)(home)
+    report = tmp_path / "report"
+    arguments = [tmp_path / "class", "--output", report, "--jobs", 1]
+    command = [sys.executable, "-m", "bnn_core", "grade", *map(str, arguments)]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        journal = report / "results.jsonl"
+        while process.poll() is None and not (journal.exists() and journal.read_text().count('"key"') >= 2):
+            time.sleep(0.02)
+        os.kill(process.pid, sign)
+        _, errors = process.communicate(timeout=60)
+    assert process.returncode != 0
+    assert "Traceback" not in errors
+    assert not (report / "report.json").exists()
+    before = journal.read_text().count('"key"')
+    assert 2 <= before < 6
+    result = grade(*arguments)
+    assert result.returncode == 0, result.stderr
+    assert journal.read_text().count('"key"') == 6, "what was graded was graded again"
+    assert [row["status"] for row in rows(report)] == ["failed", "passed"] * 3
+
+
+@linux
+def test_only_what_has_changed_is_graded_again(submissions: Path, tmp_path: Path) -> None:
+    report = tmp_path / "report"
+    assert grade(submissions, "--output", report).returncode == 0
+    lines = (report / "results.jsonl").read_text().count('"key"')
+    cells(RIGHT)(submissions / "wrong")
+    assert grade(submissions, "--output", report).returncode == 0
+    assert (report / "results.jsonl").read_text().count('"key"') == lines + 1
+    assert {row["student"]: row["status"] for row in rows(report)}["wrong"] == "passed"
+
+
+@linux
+def test_who_handed_in_nothing_has_a_row(submissions: Path, tmp_path: Path) -> None:
+    (submissions / "absent").mkdir()
+    assert grade(submissions, "--output", tmp_path / "report", "--lesson", "bayesian_linear").returncode == 0
+    (row,) = [row for row in rows(tmp_path / "report") if row["student"] == "absent"]
+    assert row["status"] == "not_attempted"
+    assert row["message"] == "No notebook was handed in."
+    assert row["max_score"] > 0
+
+
+def test_without_isolation_it_says_what_is_missing(
+    submissions: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def missing(_: object) -> None:
+        raise launching.NoSandbox("namespaces (Operation not permitted)")
+
+    monkeypatch.setattr(launching.WarmSandbox, "wait_until_ready", missing)
+    monkeypatch.setattr(launching.shutil, "which", lambda _: None)
+    result = CliRunner().invoke(main, ["grade", str(submissions), "--output", str(tmp_path / "report")])
+    assert result.exit_code == 2
+    (line,) = result.output.splitlines()
+    assert "namespaces (Operation not permitted)" in line
+    assert "--unsafe" in line
+
+
+def test_unsafe_goes_on_without(submissions: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ready = launching.WarmSandbox.wait_until_ready
+
+    def missing(sandbox: launching.WarmSandbox) -> None:
+        if sandbox.protection != "none":
+            raise launching.NoSandbox("namespaces")
+        ready(sandbox)
+
+    monkeypatch.setattr(launching.WarmSandbox, "wait_until_ready", missing)
+    monkeypatch.setattr(launching.shutil, "which", lambda _: None)
+    result = CliRunner().invoke(main, ["grade", str(submissions), "--output", str(tmp_path / "report"), "--unsafe"])
+    assert result.exit_code == 0, result.output
+    assert "without any protection" in result.output
+    assert {row["student"]: row["status"] for row in rows(tmp_path / "report")}["plain"] == "passed"
+
+
+@linux
+def test_bubblewrap_takes_the_place_of_namespaces(
+    submissions: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if launching.shutil.which("bwrap") is None:
+        pytest.skip("bubblewrap is not installed")
+    ready = launching.WarmSandbox.wait_until_ready
+
+    def missing(sandbox: launching.WarmSandbox) -> None:
+        if sandbox.protection == "namespaces":
+            raise launching.NoSandbox("namespaces")
+        ready(sandbox)
+
+    monkeypatch.setattr(launching.WarmSandbox, "wait_until_ready", missing)
+    result = CliRunner().invoke(main, ["grade", str(submissions), "--output", str(tmp_path / "report")])
+    assert result.exit_code == 0, result.output
+    assert {row["student"]: row["status"] for row in rows(tmp_path / "report")}["plain"] == "passed"

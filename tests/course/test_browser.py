@@ -1,0 +1,121 @@
+"""A learner's first minutes with lesson 03, in a real browser: JupyterLab as `bnn-course lab` starts it."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from zoo import bayesian_linear as zoo
+from zoo import define
+
+from bnn_core.autograder.exercises import EXERCISES
+from bnn_core.autograder.notebook import report_on
+from bnn_core.lesson_files import Course, notebook_text
+from bnn_core.lesson_source import build_notebooks
+
+LESSON = "03_bayesian_linear"
+WRONG = next(wrong for wrong in zoo.WRONG if wrong.misconception == "kl-std-for-variance")
+PATIENCE = 60_000  # milliseconds; only a failure waits that long
+OPTIONS = [
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync",
+]  # fmt: skip
+
+
+def skip(reason: str) -> None:
+    """Skips the test, but where the browser must be there, as in CI, fails it."""
+    if os.environ.get("BNN_REQUIRE_BROWSER"):
+        pytest.fail(reason, pytrace=False)
+    pytest.skip(reason)
+
+
+@pytest.fixture
+def page(tmp_path: Path) -> Iterator[Any]:
+    """An empty page of a headless browser; a picture of what it last showed stays in tmp_path."""
+    try:
+        from playwright.sync_api import sync_playwright
+    except ImportError:
+        skip("Playwright isn't installed: pip install --editable '.[ci]'")
+    browser = next(filter(None, map(shutil.which, ["chromium", "chromium-browser", "google-chrome"])), None)
+    if browser is None:
+        skip("there is no Chromium on this machine")
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=browser, args=OPTIONS)
+        page = chromium.new_page(viewport={"width": 1300, "height": 1000})
+        page.set_default_timeout(PATIENCE)
+        yield page
+        page.screenshot(path=tmp_path / "last.png")
+        chromium.close()
+
+
+@pytest.fixture
+def address(tmp_path: Path) -> Iterator[str]:
+    """Where JupyterLab shows the lesson, as a learner finds it, in a course of this test's own."""
+    course = Course(tmp_path / "course")
+    learner, _ = build_notebooks(Course().source(LESSON), EXERCISES)
+    course.lessons.mkdir(parents=True)
+    course.learner_notebook(LESSON).write_text(notebook_text(learner), encoding="utf-8")
+    command = [sys.executable, "-m", "bnn_core", "--course", str(course.root), "lab", "3", "--no-browser"]
+    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout is not None
+        line = server.stdout.readline()
+        match = re.search(r"http\S+", line)
+        assert match, line
+        yield match[0]
+        server.terminate()
+        server.wait(timeout=30)
+
+
+def write_and_run(page: Any, exercise: Any, code: str) -> None:
+    """Types over what stands in the exercise's cell and runs it; the cell is left by Escape."""
+    exercise.locator(".cm-content").click()
+    page.keyboard.press("Control+A")
+    page.keyboard.insert_text(code.strip())
+    page.keyboard.press("Control+Enter")
+    page.keyboard.press("Escape")
+
+
+def check_again(page: Any, check: Any) -> None:
+    check.locator(".cm-content").click()
+    page.keyboard.press("Control+Enter")
+
+
+def test_a_learner_is_told_what_is_wrong_until_it_is_right(address: str, page: Any, tmp_path: Path) -> None:
+    from playwright.sync_api import expect
+
+    expect.set_options(timeout=PATIENCE)
+    right = SimpleNamespace(code=zoo.BASE, report=report_on(define(zoo.BASE, "BayesianLinear")))
+    wrong = SimpleNamespace(code=WRONG.source, report=report_on(define(WRONG.source, "BayesianLinear")))
+    diagnosis = next(outcome.message for outcome in wrong.report.outcomes if outcome.misconception).splitlines()[0]
+
+    page.goto(address)
+    cells = page.locator(".jp-Notebook .jp-CodeCell")
+    exercise = cells.filter(has=page.locator(".cm-content", has_text="class BayesianLinear"))
+    check = cells.filter(has=page.locator(".cm-content", has_text=re.compile(r"^check\(BayesianLinear\)$")))
+    report = check.locator(".bnn-report")
+
+    expect(page.locator(".jp-Notebook h1").first).to_be_visible()
+    page.get_by_role("menuitem", name="Run", exact=True).click()
+    page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+    expect(report).to_contain_text("BayesianLinear: not attempted")
+    check.scroll_into_view_if_needed()
+    page.screenshot(path=tmp_path / "1_not_attempted.png")
+    expect(page.locator(".Toastify__toast")).to_have_count(0)  # no news, no updates
+
+    write_and_run(page, exercise, wrong.code)
+    check_again(page, check)
+    expect(report).to_contain_text(diagnosis)
+    check.scroll_into_view_if_needed()
+    page.screenshot(path=tmp_path / "2_wrong.png")
+
+    write_and_run(page, exercise, right.code)
+    check_again(page, check)
+    expect(report).to_contain_text(right.report.message)
+    check.scroll_into_view_if_needed()
+    page.screenshot(path=tmp_path / "3_right.png")
