@@ -16,7 +16,6 @@ from bnn_core.lesson_files import Course
 SETTINGS = Path(__file__).with_name("lab_settings")
 """Defaults for JupyterLab's settings: no news and no updates, which need a network and ask in a pop-up."""
 
-
 WORKSPACES = Path(".jupyter", "workspaces")
 """Which notebooks are open: the course's own memory, apart from that of the user's other projects."""
 
@@ -32,7 +31,8 @@ def serve(
 ) -> None:
     """Serves JupyterLab until Ctrl-C, on the first free port from `port` on, and says its address.
 
-    lesson: the full name of the one to open; None opens what was open last. open_browser: None opens one where there is a screen.
+    lesson: the full name of the one to open; None opens what was open last. open_browser: None opens one where
+    there is a screen.
     """
     from jupyterlab.labapp import LabApp
 

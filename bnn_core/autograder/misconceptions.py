@@ -474,7 +474,7 @@ HIDDEN_LAYER = [
         "signature-changed",
         "HiddenLayer takes X, A_mean and A_scale, and five options that may be left out: non_linearity,"
         " KL_factor,"
-        " A_prior_scale, include_hidden_bias and weight_space_sampling, in this order.",
+        " A_prior_scale, include_hidden_bias and weight_space_sampling.",
     ),
     Misconception("default-wrong", "When {what} is left out it is {right}."),
     Misconception(
@@ -561,6 +561,7 @@ HIDDEN_LAYER = [
         "prior-in-draws",
         "A_prior_scale changes the draws; it belongs to the KL alone: the weights are drawn from N(A_mean, A_scale²).",
     ),
+    Misconception("kl-factor-in-draws", "KL_factor changes the draws; it belongs to log_prob alone."),
     Misconception(
         "kl-by-rows",
         "Your KL depends on the number of rows of X. The weights are the same for any batch; what weighs their KL for a"

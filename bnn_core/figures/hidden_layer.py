@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -88,7 +89,7 @@ def _noise() -> Tensor:
     """
     noise = torch.randn(DRAWS, 4, generator=torch.Generator().manual_seed(0))
     directions: Tensor = torch.linalg.qr(noise - noise.mean(dim=0)).Q
-    return directions.T * (DRAWS - 1) ** 0.5
+    return directions.T * math.sqrt(DRAWS - 1)
 
 
 def _draw_lines(axes: Axes, slope: Tensor, bias: Tensor, second: float) -> None:
@@ -98,8 +99,9 @@ def _draw_lines(axes: Axes, slope: Tensor, bias: Tensor, second: float) -> None:
     axes.axvline(second, color=VERMILLION, linewidth=1.5, linestyle=(0, (5, 4)))
     axes.set(xlim=(-2.2, 2.2), ylim=(-LIMIT, LIMIT), ylabel="y = slope·x + bias")
     label_line(axes, "first row", FIRST + 0.07, -LIMIT + 0.3, "black", ha="left", va="bottom", fontsize=10)
-    label_line(axes, f"second row, x = {_minus(f'{second:.1f}')}", second - 0.07, LIMIT - 0.3, VERMILLION,
-               ha="right" if second > -0.4 else "left", va="top", fontsize=10)  # fmt: skip
+    side = "right" if second > -0.8 else "left"
+    x_label = second - 0.07 if side == "right" else second + 0.07
+    label_line(axes, "second row", x_label, LIMIT - 0.3, VERMILLION, ha=side, va="top", fontsize=10)
 
 
 def _draw_pairs(axes: Axes, first: Tensor, second: Tensor, colour: str) -> None:

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullLocator
 from torch import Tensor
 
-from bnn_core.figures import BLUE, GREEN, GREY, ORANGE, VERMILLION, label_line, live_figure, style, subplots
+from bnn_core.figures import BLUE, GREEN, GREY, VERMILLION, label_line, live_figure, style, subplots
 
 COLOURS = (VERMILLION, GREEN, BLUE)  # one draw for all rows, a draw for each row, local reparameterization
 MARKERS = ("o", "^", "s")
@@ -78,7 +78,7 @@ def draw_gradients(settings: Sequence[tuple[int, float]]) -> Figure:
             panel.set(ylim=(-0.4 - limit, -0.4 + limit))
         axes[0].set_ylabel(f"gradient, B = {batch_size}")
         axes[1].set_yticklabels([])
-    for axes, title in zip(rows[0], ("one weight for all", "a weight for each", "spread of the average"), strict=True):
+    for axes, title in zip(rows[0], ("one weight for all", "a weight for each", "std of the average"), strict=True):
         axes.set_title(title)
     for axes, label in zip(rows[-1], ("draw", "draw", "batch size B"), strict=True):
         axes.set_xlabel(label)
@@ -102,7 +102,8 @@ def _draw_steps(axes: Axes, batch_size: int, std: float, shared: bool) -> None:
     count = min(batch_size, SHOWN)
     beside = torch.linspace(-0.3, 0.3, count) if count > 1 else torch.zeros(1)
     for step in range(STEPS):
-        axes.plot(step + 1 + beside, gradients[:count, step], ".", color=colour, markersize=4, alpha=0.6, markeredgewidth=0)
+        dots = {"color": colour, "markersize": 6, "alpha": 0.6, "markeredgewidth": 0}
+        axes.plot(step + 1 + beside, gradients[:count, step], ".", **dots)
     averages = gradients.mean(dim=0)
     steps = torch.arange(1, STEPS + 1)
     axes.hlines(averages, steps - 0.42, steps + 0.42, color="black", linewidth=2.2, zorder=4)
@@ -188,7 +189,7 @@ def step_times(sizes: Sequence[int], measured: Mapping[str, Sequence[float]]) ->
 
     measured: for each way of drawing, the times at the smallest batch sizes.
     """
-    figure, axes = subplots(size=(7.4, 4.2))
+    figure, axes = subplots(size=(8.4, 4.4))
     for times, colour, marker in zip(measured.values(), COLOURS, MARKERS, strict=True):
         axes.loglog(sizes[: len(times)], times, color=colour, marker=marker, markersize=6)
     axes.set(xlabel="batch size [examples]", ylabel="time per step [ms]")
@@ -198,12 +199,16 @@ def step_times(sizes: Sequence[int], measured: Mapping[str, Sequence[float]]) ->
 
 
 @style()
-def training_curves(steps: Sequence[int], curves: Mapping[str, Sequence[float]]) -> Figure:
-    """Average −log probability of unseen digits [nats] over training; for each run a value at each of `steps`."""
-    figure, axes = subplots(size=(7.4, 4.0))
-    for (name, curve), colour, marker in zip(curves.items(), (VERMILLION, BLUE, ORANGE), MARKERS, strict=False):
-        axes.plot(steps, curve, color=colour, marker=marker, markersize=4, label=name)
-    axes.set(xlabel="training step", ylabel="−log probability of unseen digits [nats]", ylim=(0, None))
+def training_curves(steps: Sequence[int], losses: Mapping[str, Tensor]) -> Figure:
+    """Average −log probability of unseen digits [nats] over training, a thin line for each run and a thick one on average.
+
+    losses: for each way of drawing, (R, T): R runs, and the loss at each of T steps.
+    """
+    figure, axes = subplots(size=(8.4, 4.2))
+    for (name, runs), colour, marker in zip(losses.items(), (VERMILLION, BLUE), ("o", "s"), strict=True):
+        axes.plot(steps, runs.T, color=colour, linewidth=0.8, alpha=0.7)
+        axes.plot(steps, runs.mean(dim=0), color=colour, linewidth=2.5, marker=marker, label=name)
+    axes.set(xlabel="training step", ylabel="loss of unseen digits [nats]", ylim=(0, None))
     axes.legend()
     return figure
 

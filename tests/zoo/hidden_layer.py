@@ -360,6 +360,7 @@ SHAPE = "rsample() has shape (B, H + 1), or (B, H) without the bias unit"
 SAMPLE_SHAPE = "rsample(sample_shape) puts sample_shape before (B, H + 1)"
 FINITE = "the draws are numbers for negative inputs, too"
 UNCHANGED = "X, A_mean and A_scale stay as they were"
+ALONE = "drawing leaves the layer as it was"
 ANEW = "every call of rsample draws anew"
 GIVEN = "non_linearity is the one that is used"
 ACTIVATION = "an activation is non_linearity(X·A)"
@@ -449,7 +450,110 @@ WRONG: list[Wrong] = [
         "makes sample_shape one dimension",
         changed((RETURN, "        return activation.flatten(0, max(0, len(sample_shape) - 1))\n")),
         SAMPLE_SHAPE,
+        "sample-shape-incomplete",
+    ),
+    Wrong(
+        "takes the first number of sample_shape",
+        changed(
+            (NOISE, "noise = torch.randn(*sample_shape[:1], *mean.shape, dtype=X.dtype)"),
+        ),
+        SAMPLE_SHAPE,
+        "sample-shape-incomplete",
+    ),
+    Wrong(
+        "keeps the weights that it draws",
+        changed(
+            (WEIGHT, "self.A_mean = self.A_mean + self.A_scale * epsilon"),
+            (WEIGHT_DRAW, "activation = X @ self.A_mean"),
+        ),
+        ALONE,
+        "layer-changed-by-drawing",
+    ),
+    Wrong(
+        "keeps its output as the next input",
+        changed((RETURN, "        self.X = activation\n        return activation\n")),
+        ALONE,
+        "layer-changed-by-drawing",
+    ),
+    Wrong(
+        "forgets its factor when it draws",
+        changed((RETURN, "        self.KL_factor = 1.0\n        return activation\n")),
+        ALONE,
+        "layer-changed-by-drawing",
+    ),
+    Wrong(
+        "weighs the draws by KL_factor",
+        changed((RETURN, "        return self.KL_factor * activation\n")),
+        GIVEN,
+        "kl-factor-in-draws",
+    ),
+    Wrong(
+        "spreads the draws by the prior, too",
+        changed((VARIANCE, "variance = X**2 @ (self.A_scale * self.A_prior_scale) ** 2")),
+        SPREAD,
+        "prior-in-draws",
+    ),
+    Wrong(
+        "draws the weights with the prior's scale",
+        changed((WEIGHT, "A = self.A_mean + self.A_prior_scale * epsilon")),
+        WEIGHTS,
+        "prior-in-draws",
+    ),
+    Wrong(
+        "X is detached in the mean",
+        changed((MEAN, "mean = X.detach() @ self.A_mean\n")),
+        GRADIENT,
+        "gradient-stopped-in-part",
+    ),
+    Wrong(
+        "in weight space, X is detached in the mean",
+        changed((WEIGHT_DRAW, "activation = X.detach() @ self.A_mean + X @ (A - self.A_mean)")),
+        WEIGHT_GRADIENT,
         None,
+    ),
+    Wrong(
+        "KL computed once for all layers",
+        changed(
+            (KL_SUM, "HiddenLayer.kept = getattr(HiddenLayer, 'kept', terms.sum())\n        return HiddenLayer.kept"),
+        ),
+        KL_RIGHT,
+        "kl-cached",
+    ),
+    Wrong(
+        "KL is never below ten",
+        changed((KL_SUM, "return terms.sum().clamp_min(10.0)")),
+        KL_RIGHT,
+        None,
+    ),
+    Wrong(
+        "log_prob forgets the factor in weight space",
+        changed((LOG_PROB, "return -self.KL if self.weight_space_sampling else -self.KL_factor * self.KL")),
+        LOG_PROB_RIGHT,
+        "kl-factor-ignored",
+    ),
+    Wrong(
+        "log_prob computed once for all layers",
+        changed(
+            (
+                LOG_PROB,
+                "kept = getattr(HiddenLayer, 'kept', -self.KL_factor * self.KL)\n        HiddenLayer.kept = kept\n        return kept",
+            ),
+        ),
+        LOG_PROB_RIGHT,
+        "kl-cached",
+    ),
+    Wrong(
+        "log_prob has one value for each sample",
+        changed((LOG_PROB, "return (-self.KL_factor * self.KL).expand(value.shape[:-2])")),
+        LOG_PROB_SCALAR,
+        "log-prob-not-scalar",
+    ),
+    Wrong("KL in float32", changed((KL_SUM, "return terms.sum().float()")), DTYPE, "wrong-dtype"),
+    Wrong(
+        "a prior in float32",
+        changed((KL_SUM, "return terms.flatten() @ torch.ones(terms.numel())")),
+        DTYPE,
+        "wrong-dtype",
     ),
     Wrong(
         "doesn't square the input",
@@ -617,7 +721,7 @@ WRONG: list[Wrong] = [
         "noise from 0 to 1",
         changed((NOISE, "noise = torch.rand(*sample_shape, *mean.shape, dtype=X.dtype)")),
         CENTRED,
-        None,
+        "noise-not-normal",
     ),
     Wrong(
         "centres the noise on the scale",
@@ -756,7 +860,12 @@ WRONG: list[Wrong] = [
         ZERO_ROW,
         "zero-row-gradient",
     ),
-    Wrong("a great deal under the root", changed((STD, "std = torch.sqrt(variance + 1e-2)")), ZERO_ROW, None),
+    Wrong(
+        "a great deal under the root",
+        changed((STD, "std = torch.sqrt(variance + 1e-2)")),
+        ZERO_ROW,
+        "variance-floor-too-high",
+    ),
     Wrong("never samples weights", changed((MODE, "if False:")), SHARED_WEIGHTS, "weight-space-ignored"),
     Wrong(
         "draws weights for every row in weight space",
@@ -892,7 +1001,7 @@ WRONG: list[Wrong] = [
         "kl-factor-in-kl",
     ),
     Wrong(
-        "KL times the number of rows", changed((KL_SUM, "return terms.sum() * self.X.shape[0]")), KL_RIGHT, "kl-scaled"
+        "KL times the number of rows", changed((KL_SUM, "return terms.sum() * self.X.shape[0]")), KL_RIGHT, "kl-by-rows"
     ),
     Wrong(
         "KL doesn't square the scale",

@@ -237,7 +237,29 @@ def sample_preactivation(X, A_mean, A_scale):
         CENTRED,
         "mean-and-scale-swapped",
     ),
-    Wrong("noise from 0 to 1", changed((EPSILON, "epsilon = torch.rand_like(mean)")), CENTRED, None),
+    Wrong("noise from 0 to 1", changed((EPSILON, "epsilon = torch.rand_like(mean)")), CENTRED, "noise-not-normal"),
+    Wrong("noise above 0", changed((EPSILON, "epsilon = torch.randn_like(mean).abs()")), CENTRED, "noise-not-normal"),
+    Wrong(
+        "draws weights, and adds noise of its own to every row",
+        changed((MEAN, "mean = X @ (A_mean + A_scale * torch.randn_like(A_scale))")),
+        CENTRED,
+        "noise-shared-by-rows",
+    ),
+    Wrong(
+        "X is detached in the mean", changed((MEAN, "mean = X.detach() @ A_mean")), GRADIENT, "gradient-stopped-in-part"
+    ),
+    Wrong(
+        "X is detached in the variance",
+        changed((VARIANCE, "variance = X.detach() ** 2 @ A_scale**2")),
+        GRADIENT,
+        "gradient-stopped-in-part",
+    ),
+    Wrong(
+        "keeps the variance above 0.01",
+        changed((STD, "std = torch.sqrt(variance.clamp_min(1e-2))")),
+        ZERO_ROW,
+        "variance-floor-too-high",
+    ),
     Wrong("adds 0.2 to the mean", changed((MEAN, "mean = X @ A_mean + 0.2")), CENTRED, None),
     Wrong("doesn't square the scale", changed((VARIANCE, "variance = X**2 @ A_scale")), SPREAD, "scale-not-squared"),
     Wrong("forgets the root", changed((STD, "std = variance")), SPREAD, "root-missing"),

@@ -763,8 +763,8 @@ def trains_nothing_else(evidence: Evidence) -> None:
 def training_finds_the_posterior(evidence: Evidence) -> None:
     problem = LinearRegression(evidence.generator, inputs=IN, targets=len(STARTS) * TARGETS_PER_START)
     mean, log_std = train(problem, evidence.layer(IN, problem.targets))
-    for number, start in enumerate(STARTS):
-        rows = slice(TARGETS_PER_START * number, TARGETS_PER_START * (number + 1))
+    for index, start in enumerate(STARTS):
+        rows = slice(TARGETS_PER_START * index, TARGETS_PER_START * (index + 1))
         compare(problem, rows, mean[rows], log_std[rows], start)
 
 

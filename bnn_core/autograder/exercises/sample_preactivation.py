@@ -172,14 +172,14 @@ def noise_is_independent(evidence: Evidence) -> None:
 
 @exercise.check("gradients reach X, A_mean and A_scale, and are right on average", needs=[noise_is_independent])
 def gradients_are_right(evidence: Evidence) -> None:
-    for problem in (evidence.problem(), preactivations.nearly_certain(evidence.problem())):
+    for problem, names in preactivations.gradient_problems(evidence.problem(), evidence.problem()):
         loss, many = Loss(problem, evidence.generator), repeated(problem).with_gradients()
         reply, draws = evidence.draw(many)
         cotangent = loss.cotangent(draws.reshape(REPEATS, ROWS, UNITS)).reshape(-1, UNITS)
         came = gradients(reply, many, cotangent)
         if came["X"] is not None:
             came["X"] = came["X"].reshape(REPEATS, ROWS, IN).sum(dim=0)
-        loss.require(came, REPEATS)
+        loss.require({name: came[name] for name in names}, REPEATS)
 
 
 def gradients(reply: Reply, problem: Problem, cotangent: Tensor) -> dict[str, Tensor | None]:
