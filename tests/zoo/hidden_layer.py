@@ -509,7 +509,7 @@ WRONG: list[Wrong] = [
         "in weight space, X is detached in the mean",
         changed((WEIGHT_DRAW, "activation = X.detach() @ self.A_mean + X @ (A - self.A_mean)")),
         WEIGHT_GRADIENT,
-        None,
+        "gradient-stopped-in-part",
     ),
     Wrong(
         "KL computed once for all layers",
@@ -536,7 +536,8 @@ WRONG: list[Wrong] = [
         changed(
             (
                 LOG_PROB,
-                "kept = getattr(HiddenLayer, 'kept', -self.KL_factor * self.KL)\n        HiddenLayer.kept = kept\n        return kept",
+                "kept = getattr(HiddenLayer, 'kept', -self.KL_factor * self.KL)\n"
+                "        HiddenLayer.kept = kept\n        return kept",
             ),
         ),
         LOG_PROB_RIGHT,
@@ -550,7 +551,7 @@ WRONG: list[Wrong] = [
     ),
     Wrong("KL in float32", changed((KL_SUM, "return terms.sum().float()")), DTYPE, "wrong-dtype"),
     Wrong(
-        "a prior in float32",
+        "KL is summed with float32 ones",
         changed((KL_SUM, "return terms.flatten() @ torch.ones(terms.numel())")),
         DTYPE,
         "wrong-dtype",
