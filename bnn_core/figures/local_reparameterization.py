@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -51,7 +52,7 @@ def _draw_one_setting(batch_size: int, log_std: float) -> tuple[Figure, str]:
 
 @style()
 def draw_gradients(settings: Sequence[tuple[int, float]]) -> Figure:
-    """For each (batch size, log_std) a row: the examples' gradients under shared and own noise, and their averages' spread.
+    """For each (batch size, log_std) a row: gradients under shared and under own noise, and their average's std.
 
     One weight w, prediction w·x, loss ½(w·x − t)²: the gradient for the weight's mean is x·(w·x − t).
     """
@@ -102,8 +103,7 @@ def _draw_steps(axes: Axes, batch_size: int, std: float, shared: bool) -> None:
     count = min(batch_size, SHOWN)
     beside = torch.linspace(-0.3, 0.3, count) if count > 1 else torch.zeros(1)
     for step in range(STEPS):
-        dots = {"color": colour, "markersize": 6, "alpha": 0.6, "markeredgewidth": 0}
-        axes.plot(step + 1 + beside, gradients[:count, step], ".", **dots)
+        axes.scatter(step + 1 + beside, gradients[:count, step], s=9, color=colour, alpha=0.6, linewidth=0)
     averages = gradients.mean(dim=0)
     steps = torch.arange(1, STEPS + 1)
     axes.hlines(averages, steps - 0.42, steps + 0.42, color="black", linewidth=2.2, zorder=4)
@@ -144,10 +144,10 @@ def gradient_correlations(correlations: Mapping[str, Tensor], labels: Sequence[i
     figure, panels = subplots(1, len(correlations), size=(9.0, 4.3), squeeze=False)
     starts = [place for place in range(1, len(labels)) if labels[place] != labels[place - 1]]
     edges = [0, *starts, len(labels)]
-    centres = [(low + high - 1) / 2 for low, high in zip(edges, edges[1:], strict=False)]
+    centres = [(low + high - 1) / 2 for low, high in pairwise(edges)]
     names = [str(labels[low]) for low in edges[:-1]]
     for axes, (title, matrix) in zip(panels[0], correlations.items(), strict=True):
-        image = axes.imshow(matrix, cmap="PuOr_r", vmin=-1, vmax=1)
+        image = axes.imshow(matrix.numpy(), cmap="PuOr_r", vmin=-1, vmax=1)
         for start in starts:
             axes.axhline(start - 0.5, color=GREY, linewidth=0.8)
             axes.axvline(start - 0.5, color=GREY, linewidth=0.8)
@@ -200,7 +200,7 @@ def step_times(sizes: Sequence[int], measured: Mapping[str, Sequence[float]]) ->
 
 @style()
 def training_curves(steps: Sequence[int], losses: Mapping[str, Tensor]) -> Figure:
-    """Average −log probability of unseen digits [nats] over training, a thin line for each run and a thick one on average.
+    """Average −log probability of unseen digits [nats] over training: a thin line per run, a thick one on average.
 
     losses: for each way of drawing, (R, T): R runs, and the loss at each of T steps.
     """
