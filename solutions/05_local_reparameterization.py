@@ -378,8 +378,8 @@ for name, matrix in measured_correlations.items():
 
 # %% tags=["experiment"]
 BATCH_SIZES = [2**power for power in range(10)]
-UP_TO = {"one draw for the batch": 512, "a draw for each row": 32, "local reparameterization": 512}
-PAIRS = 12
+UP_TO = {"one draw for the batch": 512, "a draw for each row": 64, "local reparameterization": 512}
+PAIRS = 16
 
 
 def random_batch(size, generator):
@@ -436,7 +436,7 @@ for size, row in zip(BATCH_SIZES, within_a_row, strict=False):
 # %% [markdown]
 # Read the picture from left to right, and then compare the curves.
 #
-# - **One draw for the batch:** the variance falls at first, then bends, and hardly falls any more. This is the
+# - **One draw for the batch:** the variance falls at first, then bends, and falls ever more slowly, towards the
 #   $\rho\,v$ of the formula. **The other two** fall in straight lines, as $1/B$: their rows are independent.
 # - **Between rows: it grows with the batch.** A draw for each row and one for the batch start together. At
 #   batch size 1 they are the same thing. They part where $(B - 1)\,\rho$ gets near 1, and from there on a
@@ -481,8 +481,8 @@ for name, sample in WAYS.items():
 show(
     figures.step_times(TIMED_SIZES, times),
     alt="Time per step against the batch size, on log axes. From a batch of 8 on, a draw for each row costs many times"
-    " as much as the others, about in proportion to the batch. One draw for the batch and local reparameterization stay"
-    " close together.",
+    " as much as the others, about in proportion to the batch. Local reparameterization takes less time than one draw"
+    " for the batch at small batches, and more at large ones.",
 )
 print(f"{'milliseconds per step':28}" + "".join(f"{f'batch of {size}':>14}" for size in TIMED_SIZES))
 for name, row in times.items():
@@ -493,10 +493,10 @@ for name in (EACH_ROW, LOCAL):
 
 # %% [markdown]
 # A weight matrix for each row gives every digit its own noise, too, but the time grows with the batch, and so
-# does the memory: $B \cdot D \cdot H$ numbers in each layer. Local reparameterization stays close to one draw for
-# the batch. It needs two matrix products where a linear layer needs one, but only $B \cdot H$ random numbers in
-# place of $D \cdot H$. For small batches that makes it the *faster* of the two. For large ones the products take
-# nearly all the time, and it is the slower one.
+# does the memory: $B \cdot D \cdot H$ numbers in each layer. Local reparameterization stays within a small
+# factor of one draw for the batch. It needs two matrix products where a linear layer needs one, but only
+# $B \cdot H$ random numbers in place of $D \cdot H$. For small batches that makes it the *faster* of the two; for
+# large ones the second product weighs more.
 
 # %% [markdown]
 # ## Does it train better?
@@ -555,8 +555,8 @@ print_row("at the start", ratios[BATCH_SIZES.index(BATCH)])
 print_row("after training", after[ONE] / after[LOCAL])
 
 # %% [markdown]
-# The quieter gradient learns faster: at the same step, and at about the same time per step, the loss of unseen digits
-# is lower. But a variance that is hundreds of times smaller doesn't mean training that is hundreds of times
+# The quieter gradient learns faster: at the same step the loss of unseen digits is lower, for little more time
+# per step. But a variance that is hundreds of times smaller doesn't mean training that is hundreds of times
 # faster. The choice of the batch makes the gradient scatter as well, Adam's averages calm what is left, and both
 # ways head for the same optimum. After training the ratios are smaller than at the start, and still well above 1.
 
@@ -607,7 +607,7 @@ for name, wrong in {
 
 # %% [markdown]
 # The second mistake hides well here, because most pixels are near 0 or 1, and those are their own squares. With
-# inputs of both signs it would give NaN.
+# inputs of both signs the sum can be negative: then the root is NaN or, behind the guard, the noise is gone.
 #
 # **3. One epsilon for all rows.** Noise of shape $(1, H)$ broadcasts silently. The mean and the variance of
 # each row are right, and the gain between rows is lost: the rows move together again.
@@ -637,8 +637,9 @@ for name, wrong in {
 #
 # </details>
 #
-# **2.** With one draw for the batch, the gradient's variance at batch size 512 is hardly below that at 256.
-# Could you get a steadier gradient from the same 512 examples without the trick, at little cost?
+# **2.** With one draw for the batch, four times as many examples, 512 in place of 128, lower the variance by far
+# less than a factor of four.
+# Could you get a steadier gradient from the same examples without the trick, at little cost?
 #
 # <details><summary>Answer</summary>
 #

@@ -424,7 +424,7 @@ LOCAL_REPARAMETERIZATION = [
     Misconception("std-without-input", "The spread doesn't depend on X; its variance is Σ X²·A_scale²."),
     Misconception(
         "scale-as-log-std",
-        "You take exp(A_scale), but A_scale is the standard deviation itself, not its logarithm. (gaussian_kl wants A_scale.log().)",
+        "You take exp(A_scale), but A_scale is the standard deviation itself (and gaussian_kl wants its logarithm).",
     ),
     Misconception(
         "scale-as-log-variance",

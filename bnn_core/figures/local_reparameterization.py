@@ -58,7 +58,7 @@ def draw_gradients(settings: Sequence[tuple[int, float]]) -> Figure:
     """
     height = 0.7 + 2.5 * len(settings)
     # Fixed margins: to compute them takes as long as to draw, and a slider redraws often.
-    margins = {"left": 0.075, "right": 0.99, "bottom": 0.55 / height, "top": 1 - 0.35 / height}
+    margins = {"left": 0.095, "right": 0.99, "bottom": 0.55 / height, "top": 1 - 0.35 / height}
     figure, rows = subplots(
         len(settings),
         3,
