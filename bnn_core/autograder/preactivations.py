@@ -93,6 +93,7 @@ class Problem:
             ("scale-not-squared", (X**2 @ A_scale).sqrt()),
             ("input-not-squared", (X.abs() @ A_scale**2).sqrt()),
             ("input-not-squared", (X @ A_scale**2).abs().sqrt()),
+            ("input-not-squared", (X @ A_scale**2).clamp_min(0).sqrt()),
             ("stds-added", X.abs() @ A_scale),
             ("stds-added", (X @ A_scale).abs()),
             ("std-from-mean", (X**2 @ A_mean**2).sqrt()),

@@ -173,6 +173,12 @@ WRONG: list[Wrong] = [
         "input-not-squared",
     ),
     Wrong(
+        "doesn't square X, behind the floor",
+        changed((VARIANCE, "variance = X @ A_scale**2")),
+        SPREAD,
+        "input-not-squared",
+    ),
+    Wrong(
         "hides the sign of an input that isn't squared",
         changed((VARIANCE, "variance = (X @ A_scale**2).abs()")),
         SPREAD,
