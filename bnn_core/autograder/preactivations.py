@@ -147,7 +147,9 @@ def require_spread(draws: Tensor, mean: Tensor, std: Tensor, what: str, suspects
     message = expected_and_came(f"Over {count} draws, the standard deviation of {what}", std, came)
     if bool((came < 1e-6).all()):
         raise Failed(message, "no-sampling", what="the mean")
-    known = known_mistake(came, suspects, lambda predicted: tolerance * predicted + 1e-6)
+    known = known_mistake(
+        came, suspects, lambda predicted: tolerance * predicted + 1e-4
+    )  # a floor under the root is no mistake
     if known is None and off_by_a_factor and equal_but_for_chance(came / std, count):
         raise Failed(message, "noise-scaled", what=number(overall))
     raise Failed(message, known)
