@@ -144,7 +144,7 @@ show(
 # \quad\text{as } B \to \infty.$$
 #
 # With independent noise $\rho = 0$, and the variance falls as $1/B$. With shared noise it stops falling at
-# $\rho\, v$. Even a small $\rho$ hurts, once $B$ is well above $1/\rho$ [1, section 2.1].
+# $\rho\, v$. Even a small $\rho$ hurts, once $B$ is well above $1/\rho$ [1, section 2.2].
 #
 # **Why the noise within a row matters.** Let $\beta_{bh}$ be the gradient of example $b$'s loss for $Z_{bh}$, which
 # backpropagation brings. Let $\log S_{dh}$ be what we learn, and $E_{dh}$ the noise of a weight that row $b$ draws
@@ -665,8 +665,8 @@ for name, wrong in {
 # ## Where this comes from
 #
 # 1. D. P. Kingma, T. Salimans, M. Welling: *Variational Dropout and the Local Reparameterization Trick*,
-#    NeurIPS 2015. Section 2.1: the variance of the gradient and the covariances between examples (equations 4
-#    and 5); section 2.2: the trick (equation 6).
+#    NeurIPS 2015. Section 2.2: the variance of the gradient and the covariances between examples (equations 4
+#    and 5); section 2.3: the trick (equation 6).
 # 2. Y. Wen, P. Vicol, J. Ba, D. Tran, R. Grosse: *Flipout: Efficient Pseudo-Independent Weight Perturbations on
 #    Mini-Batches*, ICLR 2018: nearly independent noise for each example where the trick doesn't apply.
 # 3. C. Blundell, J. Cornebise, K. Kavukcuoglu, D. Wierstra: *Weight Uncertainty in Neural Networks*, ICML 2015.
