@@ -31,7 +31,7 @@ def sample_gaussian(mean: Tensor, log_std: Tensor, epsilon: Tensor | None = None
     """
     check_broadcastable(mean=mean, log_std=log_std, epsilon=epsilon)
     std = log_std.exp()
-    return draw(mean, std) if epsilon is None else mean + std * epsilon
+    return draw(mean, std) if epsilon is None else torch.addcmul(mean, std, epsilon)
 
 
 def draw(mean: Tensor, std: Tensor, sample_shape: tuple[int, ...] = ()) -> Tensor:
@@ -39,9 +39,12 @@ def draw(mean: Tensor, std: Tensor, sample_shape: tuple[int, ...] = ()) -> Tenso
 
     The noise comes in the dtype and on the device of mean; nothing keeps it but the graph of this one draw.
     """
-    shape = mean.shape if mean.shape == std.shape else torch.broadcast_shapes(mean.shape, std.shape)
-    epsilon = torch.randn((*sample_shape, *shape), dtype=mean.dtype, device=mean.device)
-    return mean + std * epsilon
+    if sample_shape or mean.shape != std.shape:
+        shape = (*sample_shape, *torch.broadcast_shapes(mean.shape, std.shape))
+        epsilon = torch.randn(shape, dtype=mean.dtype, device=mean.device)
+    else:
+        epsilon = torch.randn_like(mean)  # the usual case, and the faster
+    return torch.addcmul(mean, std, epsilon)
 
 
 def gaussian_kl(mean: Tensor, log_std: Tensor, prior_std: float | Tensor = 1.0) -> Tensor:
@@ -55,13 +58,18 @@ def gaussian_kl(mean: Tensor, log_std: Tensor, prior_std: float | Tensor = 1.0) 
     """
     check_broadcastable(mean=mean, log_std=log_std, prior_std=prior_std)
     check_positive("prior_std", prior_std)
+    return kl_to_prior(mean, log_std, prior_std)
+
+
+def kl_to_prior(mean: Tensor, log_std: Tensor, prior_std: float | Tensor, factor: float = 1.0) -> Tensor:
+    """`gaussian_kl` of arguments that have been checked, times a factor."""
     if isinstance(prior_std, Tensor) or prior_std != 1:
         # Both Gaussians may be measured in any unit: in the prior's own it is the standard normal.
         mean, log_std = mean / prior_std, log_std - _log(prior_std)
     log_variance = 2 * log_std
     # Near the prior, variance − 1 and log variance almost cancel; expm1 keeps the digits of what is left. It comes last
     # because the backward keeps it, and by then the square is gone from memory.
-    return 0.5 * (mean * mean - log_variance + torch.expm1(log_variance)).sum()
+    return (0.5 * factor) * (mean.square() - log_variance + torch.expm1(log_variance)).sum()
 
 
 def monte_carlo_kl(mean: Tensor, log_std: Tensor, num_samples: int) -> Tensor:

@@ -10,8 +10,8 @@ from torch import Tensor
 from torch.distributions import Distribution, constraints
 from torch.nn import functional as F
 
-from bnn_core.gaussian import draw, gaussian_kl
-from bnn_core.local_reparameterization import check_weight_shapes, sample_preactivation
+from bnn_core.gaussian import draw, kl_to_prior
+from bnn_core.local_reparameterization import check_weight_shapes, preactivation_moments
 from bnn_core.validation import as_size, check_expandable, check_positive, check_tensor
 
 
@@ -63,7 +63,7 @@ class HiddenLayer(Distribution):
         check_positive("A_scale", self.A_scale)
         if not callable(non_linearity):
             raise ValueError(f"non_linearity must be callable, not {non_linearity!r}")
-        if not isinstance(KL_factor, int | float) or not math.isfinite(KL_factor) or KL_factor < 0:
+        if not isinstance(KL_factor, (int, float)) or not math.isfinite(KL_factor) or KL_factor < 0:
             raise ValueError(f"KL_factor must be a finite number, not negative, and not {KL_factor!r}")
         check_positive("A_prior_scale", A_prior_scale)
         if isinstance(A_prior_scale, Tensor):
@@ -89,23 +89,23 @@ class HiddenLayer(Distribution):
             shared = (1,) * (self.X.dim() - 2)
             preactivation = self.X @ draw(self.A_mean, self.A_scale, (*sample_shape, *shared))
         else:
-            preactivation = sample_preactivation(self.X, self.A_mean, self.A_scale, sample_shape)
+            preactivation = draw(*preactivation_moments(self.X, self.A_mean, self.A_scale), sample_shape)
         activation = self.non_linearity(preactivation)
         if not self.include_hidden_bias:
             return activation
-        return torch.cat([activation, activation.new_ones(*activation.shape[:-1], 1)], dim=-1)
+        return F.pad(activation, (0, 1), value=1.0)
 
     @property
     def KL(self) -> Tensor:  # noqa: N802
         """KL(N(A_mean, A_scale²) ‖ N(0, A_prior_scale²)), summed over all weights: a scalar, always fresh."""
-        return gaussian_kl(self.A_mean, self.A_scale.log(), self.A_prior_scale)
+        return kl_to_prior(self.A_mean, self.A_scale.log(), self.A_prior_scale)
 
     def log_prob(self, value: Tensor) -> Tensor:
         """−KL_factor·KL, whatever the value: a scalar.
 
         After `expand`, one number per row: the rows of a copy share its scalar evenly, and so add up to it.
         """
-        log_prob = -self.KL_factor * self.KL
+        log_prob = kl_to_prior(self.A_mean, self.A_scale.log(), self.A_prior_scale, factor=-self.KL_factor)
         if not self._is_expanded:
             return log_prob
         rows = self.X.shape[:-1].numel()

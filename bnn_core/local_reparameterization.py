@@ -18,11 +18,16 @@ def sample_preactivation(X: Tensor, A_mean: Tensor, A_scale: Tensor, sample_shap
     NeurIPS 2015, equation 6.
     """
     check_weight_shapes(X, A_mean, A_scale)
+    return draw(*preactivation_moments(X, A_mean, A_scale), sample_shape)
+
+
+def preactivation_moments(X: Tensor, A_mean: Tensor, A_scale: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation of each element of X·A, … × B × H each. The shapes are not checked."""
     variance = X.square() @ A_scale.square()
     # A row of zeros has variance zero, where a square root's slope is infinite and the gradient would be NaN. The
     # smallest normal number changes no other variance, and gives this one a slope that is finite.
     std = (variance + torch.finfo(variance.dtype).tiny).sqrt()
-    return draw(X @ A_mean, std, sample_shape)
+    return X @ A_mean, std
 
 
 def check_weight_shapes(X: Tensor, A_mean: Tensor, A_scale: Tensor) -> None:

@@ -15,7 +15,7 @@ def check_positive_int(name: str, value: int) -> None:
 
 def check_positive_number(name: str, value: float) -> None:
     """`value` is a finite number above zero."""
-    if not isinstance(value, int | float) or not math.isfinite(value) or value <= 0:
+    if not isinstance(value, (int, float)) or not math.isfinite(value) or value <= 0:
         raise ValueError(f"{name} must be a finite number above zero, not {value!r}")
 
 
@@ -72,6 +72,6 @@ def as_size(name: str, value: int | Sequence[int]) -> torch.Size:
         size = torch.Size([value] if isinstance(value, int) else value)
     except TypeError:
         size = None
-    if size is None or any(length < 0 for length in size):
+    if size is None or min(size, default=0) < 0:
         raise ValueError(f"{name} must be a whole number or a sequence of them, none negative, not {value!r}")
     return size

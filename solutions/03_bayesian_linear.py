@@ -90,10 +90,10 @@ near_200 = (cars.column("horsepower") - 200).abs() <= 20
 print(f"Cars of 180 to 220 hp really manage {cars.y[near_200].mean():.1f} on average.")
 
 # %% [markdown]
-# Among the training cars, the three networks say nearly the same. Beyond the last training car they guess, and
-# they guess differently. Yet each of them states its guess as one exact number, in the same voice as before.
-# Strong cars really do far worse than all three say. **Nothing in a single ordinary network tells you which of
-# its answers are guesses.**
+# In the middle of the training cars, the three networks say nearly the same. Beyond the last training car they
+# guess, and they guess differently. Yet each of them states its guess as one exact number, in the same voice as
+# before. Strong cars really do far worse than all three say. **Nothing in a single ordinary network tells you
+# which of its answers are guesses.**
 #
 # The three differ because many different weights fit the 40 cars about equally well. Training picked one set of
 # weights and forgot the others. So let us try not to forget them.
@@ -143,9 +143,10 @@ show(
 #    can move it freely, and $\exp(\cdot)$ always gives back something positive.
 # 2. **Each forward pass draws fresh weights**, and uses them as an ordinary layer would. Two passes with the
 #    same input give two different outputs. The drawn weights are used once and thrown away.
-# 3. **It can say how far it has moved from what it believed before it saw data.** That belief is the *prior*:
+# 3. **It can say how far it is from what we believe before we see data.** That belief is the *prior*:
 #    each weight is Gaussian with mean 0 and standard deviation 1. The distance is the *KL divergence*, a single
-#    number that is 0 when the layer still believes exactly the prior, and grows as it commits itself.
+#    number that is 0 when the layer believes exactly the prior, and grows as it commits itself. (Your layer will
+#    start narrow, for a calm beginning, so it will be some way from the prior before it has learned anything.)
 #
 # Training changes the stored means and log standard deviations, not the drawn weights. It is a tug of war:
 #
@@ -154,7 +155,7 @@ show(
 # - the **KL divergence** charges for being more certain than the prior, so it pulls the standard deviations
 #   back *up* towards the prior's, and the means towards 0.
 #
-# A weight that the data need comes out narrow. A weight that the data say nothing about stays as wide as the
+# A weight that the data need comes out narrow. A weight that the data say nothing about ends up as wide as the
 # prior. Training with this sum is called **Bayes by Backprop** [1]. It is a kind of *variational inference*: we
 # don't compute the exact distribution of the weights given the data (the *posterior*), we look for the best one
 # among a simple kind, here independent Gaussians.
@@ -217,7 +218,9 @@ show(
 # + \underbrace{\mathrm{KL}}_{\text{once}}
 # $$
 #
-# The task loss is $-\log$ of the probability of the targets, without a constant. It is a **sum over the whole
+# The task loss is $-\log$ of the probability of the targets, without a constant: the logarithm of a Gaussian density
+# is $-(t - y)^2 / 2\tau^2$ plus a constant. Each $y_n$ comes from this pass's draw of the weights, so the task loss is
+# a noisy estimate of its average over draws, $\mathbb E[\text{task loss}]$. It is a **sum over the whole
 # training set**, and the KL is counted **once** for the whole training set. We look at the scaling again below,
 # because it is where most people slip.
 
@@ -227,12 +230,12 @@ show(
 # Fill in the three methods. The numbered comments are the steps.
 #
 # - Start the means small and random, as `nn.Linear` does, for example `torch.randn(...) * 0.1`.
-# - Start every log_std at $-3$. The standard deviation is then $\exp(-3) \approx 0.05$: visible, but too small
-#   to drown the means.
+# - Start every log_std at $-3$; write `-3.0`, since PyTorch makes no parameter from a whole number. The standard
+#   deviation is then $\exp(-3) \approx 0.05$: visible, but too small to drown the means.
 # - You need nothing but `torch` and `F.linear`. If you like, you may use what the earlier lessons built:
 #   `from bnn_core import sample_gaussian, gaussian_kl`.
 #
-# When you think a part is right, run the check below it. You can run it as often as you like.
+# Run the check below the hints after each method, as often as you like. It says which ones are still missing.
 
 
 # %% tags=["exercise"]
@@ -357,7 +360,7 @@ for when in ("one pass:      ", "the next pass: "):
     print(when, [round(value, 4) for value in layer(x)[0].tolist()], "for the first row")
 print(f"KL divergence:  {layer.kl_divergence().item():.2f}, a tensor of shape", tuple(layer.kl_divergence().shape))
 
-task_loss = 0.5 * ((target - layer(x)) ** 2).sum()
+task_loss = 0.5 * ((target - layer(x)) ** 2).sum()  # τ = 1
 total_loss = task_loss + layer.kl_divergence()
 total_loss.backward()
 print(f"total loss:     {total_loss.item():.2f}")
@@ -372,7 +375,8 @@ for name, parameter in layer.named_parameters():
 #
 # The task loss needs $\tau$, the noise: how far cars scatter about the curve. We can measure it, because many
 # cars share a horsepower. Such cars get the same input, so no function of horsepower can tell them apart, and
-# their spread about their own average is noise. We take $\tau$ as known here.
+# their spread about their own average is noise. We measure it on all cars, those for testing among them, and take
+# it as known from here on: $\tau$ is `noise_std` in the code.
 
 
 # %% tags=["experiment"]
@@ -502,12 +506,14 @@ for name, network in [("with the KL", with_kl), ("without the KL", without_kl)]:
 # Compare the two panels.
 #
 # - **With the KL** the drawn functions truly differ, and the band holds about as many unseen cars as it
-#   promises, the strong cars among them.
+#   promises.
 # - **Without the KL** the draws lie almost on one another. The network has talked itself into one curve: beyond
 #   110 horsepower it guesses, as the ordinary networks did, and doesn't say so.
 #
 # Be fair to both. With the KL, the spread grows beyond the data, but not by much, though there we know nothing.
-# And the average is wrong for strong cars: only the band is honest about it. Independent Gaussian weights are a
+# And the average is wrong for strong cars: they lie low in the band, which is wide enough to hold them. That is no
+# good prediction; it is an honest one. (How many strong cars the other network holds depends much on where we cut. We
+# cut at 110 horsepower because the contrast is plain there.) Independent Gaussian weights are a
 # simple kind of distribution, and can't express all the doubt that there should be [5]. Nor is a wide band a
 # merit in itself: it should be as wide as the errors are large.
 
@@ -519,9 +525,9 @@ for name, network in [("with the KL", with_kl), ("without the KL", without_kl)]:
 # %% tags=["experiment"]
 show(
     figures.log_std_histories({"task loss + KL": history_with_kl, "task loss only": history_without_kl}, every=EVERY),
-    alt="Three panels. With the KL, the log_stds rise from −3, spread out and settle below 0. Without it, all fall,"
-    " and are still falling at the end. The third panel shows the start, one line at −3, and the two groups at the end,"
-    " above and below it.",
+    alt="Three panels. With the KL, the log_stds rise from −3, spread out and settle below 0. Without it, their"
+    " average falls, and is still falling at the end. The third panel shows the start, one line at −3, and the two"
+    " groups at the end, above and below it.",
     caption="One thin line for each weight and bias; the thick black line is their average.",
 )
 
@@ -537,7 +543,7 @@ print(f"With the KL, {back} of {history_with_kl.shape[1]} weights and biases end
 
 # %% [markdown]
 # With the KL, the log_stds climb away from their start, then stop: between half-way and the end their average
-# moves little. Without the KL, they go down from the first step, and they are still going down at the end. More
+# moves little. Without the KL, their average goes down, and it is still going down at the end. More
 # steps would carry them further down: the data are fitted best without any noise, and nothing else is asked.
 #
 # With the KL, two groups appear. Many weights have gone back to the prior, log_std close to 0: the network doesn't
@@ -572,16 +578,15 @@ print(f"With the KL, {back} of {history_with_kl.shape[1]} weights and biases end
 #
 # - *KL averaged over the weights* (`.mean()` where `.sum()` belongs): the KL is then too weak, by a factor of
 #   the number of weights.
-# - *Task loss averaged over the examples* (`F.mse_loss` in its default setting) plus the full KL: the KL is
-#   then too strong, by a factor of the number of examples.
+# - *Task loss averaged over the examples* plus the full KL: the KL is then too strong, by a factor of the number
+#   of examples. (`F.mse_loss` in its default setting averages, and leaves out $1/2\tau^2$ as well.)
 # - *Mini-batches*: a batch of $B$ examples out of $N$ holds only a share of the task loss. Either multiply its
 #   sum by $N/B$ or, which comes to the same, the KL by $B/N$. If you don't, the KL counts once per batch, $N/B$
 #   times too often. Lesson 04 trains that way.
 #
 # **2. A start that is far off.** Start log_std at 0, and the first draws are mostly noise. Start it far below
-# −3, and the layer looks deterministic until the KL has pulled log_std up; the gradient that the *data* give
-# for log_std is proportional to $\exp(\rho)$, so it can't help. With plain gradient descent this can take
-# longer than you train.
+# −3, and the layer looks deterministic until the KL has pulled log_std up: only the KL lifts it, with a force of at
+# most 1 per weight. With plain gradient descent this can take longer than you train.
 #
 # Let us measure both. Each row is one training run of the same length. Averaging the task loss over 40 cars has
 # the same optimum as counting the KL 40 times, so `kl_weight` can stand for all these mistakes.
@@ -610,14 +615,21 @@ for name, network in runs.items():
     covered = inside_band(network, test_cars)
     print(f"{name:36}{spread:8.1f}{error:19.1f}{covered:12.0%}{average[half]:13.2f}{average[-1]:9.2f}")
 
+prior = fresh_network(log_std=0.0)
+for name, parameter in prior.named_parameters():
+    if name.endswith("mean"):
+        nn.init.zeros_(parameter)
+print(f"{'the prior itself, untrained':36}{draw_functions(prior, torch.tensor([90.0])).std().item():8.1f}")
+
 # %% [markdown]
-# Averaging the KL leaves hardly any spread: almost the same as no KL at all. Averaging the task loss does the
-# opposite: the KL wins, the functions are nearly the prior's, wide and useless, and the error grows. Neither
-# raises an exception, and neither makes the training loss look strange.
+# (Each number comes from fresh draws, so last digits differ from those above.)
 #
-# The two other starts come near the right answer, though later: see their averages half-way. Adam helps them,
-# since its steps are about equally long however small a gradient is. Don't count on it with another optimiser,
-# or with fewer steps.
+# Averaging the KL leaves hardly any spread. Averaging the task loss does the opposite: the KL wins, the functions
+# are on their way back to the prior's, wide and useless, and the error grows. Neither raises an exception.
+#
+# The start at −8 comes near the right answer, though later: see its average half-way. The start at 0 isn't there
+# yet: its functions are still clearly wider. Adam helps both, since its steps are about equally long
+# however small a gradient is. Don't count on it with another optimiser, or with fewer steps.
 #
 # **3. Predicting from one draw.** One forward pass is one opinion. Average the outputs of many passes. (For
 # class probabilities: average the probabilities, not the logits.)

@@ -41,6 +41,11 @@ def catalogue(entries: Iterable[Misconception]) -> dict[str, Misconception]:
 
 WRITING_A_MODULE = [
     Misconception(
+        "integer-parameters",
+        "A parameter is made from whole numbers, which can't be trained: write -3.0, not -3.",
+        error_signs=("Only Tensors of floating point and complex dtype can require gradients",),
+    ),
+    Misconception(
         "self-missing",
         "A method lacks its first parameter, self.",
         error_signs=("takes 0 positional arguments but",),

@@ -1,13 +1,15 @@
 """What a training step costs, in time and memory: the course's layers beside plain autograd code and other libraries.
 
 Run it as `python tests/benchmarks/layers.py`. All times are ratios to nn.Linear in the same process; the candidates
-take turns, so that a busy machine slows them all alike. A library that isn't installed is skipped with a line.
+take turns, in an order that changes, so that a busy machine slows them all alike. A library that isn't installed is
+skipped with a line.
 """
 
 import argparse
 import importlib
 import itertools
 import math
+import random
 import statistics
 import time
 import warnings
@@ -162,8 +164,10 @@ def installed(candidates: Candidates) -> Candidates:
 def times(steps: dict[str, Step], turns: int, steps_per_turn: int, progress: "tqdm[object]") -> dict[str, float]:
     """The median seconds of a step of each candidate."""
     seconds: dict[str, list[float]] = {name: [] for name in steps}
+    order = list(steps.items())
     for turn in range(turns + 2):
-        for name, step in steps.items():
+        random.Random(turn).shuffle(order)  # whoever comes next finds the memory that the last one left
+        for name, step in order:
             start = time.perf_counter()
             for _ in range(steps_per_turn):
                 step()

@@ -80,7 +80,8 @@ def test_draws_and_their_gradients_are_the_same_for_the_same_noise(shape, weight
     inputs = arguments(shape)
     rows, inputs_size, units = shape
     noise = torch.randn((inputs_size, units) if weight_space else (rows, units), dtype=torch.float64)
-    monkeypatch.setattr(torch, "randn", lambda *size, **options: noise)
+    for drawn_with in ("randn", "randn_like"):
+        monkeypatch.setattr(torch, drawn_with, lambda *arguments, **options: noise)
     results = []
     for layer_class in (HiddenLayer, PyroHiddenLayer):
         draw = layer_class(*inputs, torch.tanh, weight_space_sampling=weight_space).rsample()

@@ -337,6 +337,12 @@ WRONG: list[Wrong] = [
         BUILT,
         None,
     ),
+    Wrong(
+        "fills log_std with a whole number",
+        changed((END_OF_INIT, "self.bias_log_std = nn.Parameter(torch.full((out_features,), -3))")),
+        BUILT,
+        "integer-parameters",
+    ),
     # Parameters.
     Wrong(
         "calls them mu and rho",

@@ -279,7 +279,10 @@ def input_is_left_alone(evidence: Evidence) -> None:
         raise Failed(expected_and_came("The input", x, now), "input-modified")
 
 
-@exercise.check("forward and kl_divergence leave parameters and gradients as they were", needs=[has_its_parameters])
+@exercise.check(
+    "forward and kl_divergence leave parameters and gradients as they were",
+    needs=[has_its_parameters, output_has_its_shape],
+)
 def parameters_are_left_alone(evidence: Evidence) -> None:
     layer, parameters = evidence.layer(), evidence.parameters()
     layer.set(parameters)
