@@ -132,6 +132,9 @@ show(
 # One weight with a spread turns one line into a fan of lines. The fan is narrow near $x = 0$, and it widens as
 # $x$ moves away from 0 on either side. This is what the ordinary networks lacked: a way to give *several*
 # answers, more alike in some places than in others.
+#
+# At `weight_log_std` $= -3$ the weight hardly shows: at $x = 2$ the standard deviation of $y$ is
+# $\sqrt{0.3^2 + (2 \cdot 0.05)^2} \approx 0.32$, and the bias alone makes 0.3 of it.
 
 # %% [markdown]
 # ## The idea: store a distribution, draw a weight

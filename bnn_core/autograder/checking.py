@@ -173,4 +173,7 @@ def _headline(name: str, outcomes: Sequence[Outcome]) -> str:
     passed = sum(outcome.passed for outcome in outcomes)
     if passed == len(outcomes):
         return f"{name}: all {passed} checks passed"
-    return f"{name}: {passed} of {len(outcomes)} checks passed"
+    failed = sum(outcome.ran and not outcome.passed for outcome in outcomes)
+    waiting = len(outcomes) - passed - failed
+    rest = f", {failed} failed" + (f", {waiting} not run yet" if waiting else "")
+    return f"{name}: {passed} of {len(outcomes)} checks passed{rest}"

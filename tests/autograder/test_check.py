@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 import warnings
 
 import numpy as np
@@ -179,6 +180,17 @@ def test_html_escapes_everything_and_holds_no_script() -> None:
     assert "<img" not in page
     for part in ("&lt;b&gt;", "&lt;script&gt;", "&lt;i&gt;", "&lt;note&gt;", "another &amp; one"):
         assert part in page
+
+
+def test_the_headline_counts_what_failed_and_what_was_not_run() -> None:
+    fixed_in_eval = f"{LINEAR} if self.training else F.linear(x, self.weight_mean, self.bias_mean)"
+    one_mistake = report_on(layer(changed((LINEAR, fixed_in_eval)))).message
+    nothing_to_go_on = report_on(layer(BASE.replace("self.bias_log_std", "self.bias_rho"))).message
+    assert re.fullmatch(r"BayesianLinear: \d+ of \d+ checks passed, \d+ failed", one_mistake)
+    assert re.fullmatch(r"BayesianLinear: \d+ of \d+ checks passed, \d+ failed, \d+ not run yet", nothing_to_go_on)
+    for message in (one_mistake, nothing_to_go_on):
+        passed, checks, *others = map(int, re.findall(r"\d+", message))
+        assert passed + sum(others) == checks == len(EXERCISES["BayesianLinear"].checks)
 
 
 def test_plain_text_puts_the_diagnosis_first() -> None:

@@ -46,7 +46,14 @@ class Case:
 def notebook(*sources: str, **fields: Any) -> dict[str, Any]:
     """A notebook of format 4 with these code cells."""
     cells = [
-        {"cell_type": "code", "id": f"cell-{n}", "metadata": {}, "source": source, "outputs": [], "execution_count": None}
+        {
+            "cell_type": "code",
+            "id": f"cell-{n}",
+            "metadata": {},
+            "source": source,
+            "outputs": [],
+            "execution_count": None,
+        }
         for n, source in enumerate(sources)
     ]
     return {"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 5, **fields}

@@ -27,7 +27,13 @@ from .conftest import EXERCISES, LESSON
 
 LAYER = "03_bayesian_linear"
 WRONG = next(wrong for wrong in zoo.WRONG if wrong.misconception == "kl-std-for-variance")
-CODE = {"stub": None, "wrong": WRONG.source, "right": zoo.BASE, "broken": "class BayesianLinear(Nothing): ..."}
+CODE = {
+    "stub": None,
+    "wrong": WRONG.source,
+    "right": zoo.BASE,
+    "broken": "class BayesianLinear(Nothing): ...",
+    "no Python": "class BayesianLinear(nn.Module):\n    x = = 3",
+}
 
 
 def run(course: Course, *arguments: str) -> Result:
@@ -89,6 +95,7 @@ def test_the_package_runs_as_the_command() -> None:
         ("wrong", 1, "✗ the KL is the closed form"),
         ("right", 0, "checks passed"),
         ("broken", 1, "name 'Nothing' is not defined"),
+        ("no Python", 1, "BayesianLinear: cell 6 isn't valid Python (line 2: invalid syntax)."),
     ],
 )
 def test_check_says_what_came_of_each_exercise(layer_course: Course, code: str, status: int, words: str) -> None:
