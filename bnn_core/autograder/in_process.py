@@ -181,12 +181,11 @@ class InProcess:
     def _describe(self, value: Any) -> dict[str, Any]:
         self._values.append(value)
         is_tensor = isinstance(value, Tensor)
-        is_number = isinstance(value, int | float) and not isinstance(value, bool)
         return {
             "handle": len(self._values) - 1,
             "type_name": type(value).__name__,
             "tensor": plain_copy(value) if is_tensor else None,
-            "number": float(value) if is_number else None,
+            "plain": plain_value(value),
             "requires_grad": bool(is_tensor and value.requires_grad),
         }
 
@@ -214,6 +213,15 @@ class InProcess:
             "set_parameters": "Setting the parameters",
         }
         return actions.get(operation, f"Your {self.name}")
+
+
+def plain_value(value: Any) -> bool | float | list[int] | None:
+    """A number, a truth value or a size; None for anything else."""
+    if isinstance(value, torch.Size):
+        return list(value)
+    if isinstance(value, bool):
+        return value
+    return float(value) if isinstance(value, int | float) else None
 
 
 def plain_copy(value: Tensor) -> Tensor:

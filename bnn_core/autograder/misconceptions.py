@@ -478,11 +478,19 @@ LOCAL_REPARAMETERIZATION = [
 HIDDEN_LAYER = [
     Misconception(
         "signature-changed",
-        "HiddenLayer takes X, A_mean and A_scale, and five options that may be left out: non_linearity,"
-        " KL_factor,"
-        " A_prior_scale, include_hidden_bias and weight_space_sampling.",
+        "HiddenLayer takes X, A_mean and A_scale, and five options that may be left out, in this"
+        " order: non_linearity, KL_factor, A_prior_scale, include_hidden_bias and weight_space_sampling.",
     ),
     Misconception("default-wrong", "When {what} is left out it is {right}."),
+    Misconception(
+        "distribution-shapes-wrong",
+        "batch_shape and event_shape don't fit the draws: there is one distribution for each row, over all units of the"
+        " row, the bias unit among them.",
+    ),
+    Misconception(
+        "has-rsample-missing",
+        "has_rsample isn't True, so inference takes the draws for ones that carry no gradients, and does without.",
+    ),
     Misconception(
         "sample-shape-ignored", "rsample ignores sample_shape: it draws that many times, in dimensions of their own."
     ),

@@ -83,8 +83,8 @@ class LearnerSide(Protocol):
 class Reply:
     """What a call of the learner's code returned.
 
-    `type_name` is the name of its type; `tensor` a detached copy of its value when it is a tensor; `number` its value
-    when it is a plain number.
+    `type_name` is the name of its type; `tensor` a detached copy of its value when it is a tensor; `plain` its value
+    when it is a number, True or False, or a torch.Size.
     """
 
     def __init__(self, subject: Subject, instance: int | None, answer: Mapping[str, Any]) -> None:
@@ -93,7 +93,8 @@ class Reply:
         self._handle: int = answer["handle"]
         self.type_name: str = answer["type_name"]
         self.tensor: Tensor | None = answer["tensor"]
-        self.number: float | None = answer["number"]
+        plain = answer["plain"]
+        self.plain: bool | float | tuple[int, ...] | None = tuple(plain) if isinstance(plain, list) else plain
         self.requires_grad: bool = answer["requires_grad"]
 
     @property

@@ -210,11 +210,17 @@ def _describes_a_value(content: dict[str, Any]) -> bool:
             "handle": handle,
             "type_name": str(name),
             "tensor": None | Tensor(),
-            "number": None | float(),
+            "plain": plain,
             "requires_grad": bool(),
         }:
-            return len(content) == 5 and _is_handle(handle) and len(name) <= MAX_TEXT
+            return len(content) == 5 and _is_handle(handle) and len(name) <= MAX_TEXT and _is_plain(plain)
     return False
+
+
+def _is_plain(value: Any) -> bool:
+    if isinstance(value, list):
+        return len(value) <= wire.MAX_DIMENSIONS and all(type(length) is int for length in value)
+    return value is None or type(value) in (bool, float)
 
 
 def _describes_a_parameter(content: dict[str, Any]) -> bool:

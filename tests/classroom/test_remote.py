@@ -24,7 +24,7 @@ from bnn_core.classroom.launching import Sandboxed
 from bnn_core.classroom.remote import SILENT, is_answer_to, is_error
 
 ONE = torch.ones(2, 3)
-VALUE = {"handle": 0, "type_name": "Tensor", "tensor": ONE, "number": None, "requires_grad": True}
+VALUE = {"handle": 0, "type_name": "Tensor", "tensor": ONE, "plain": None, "requires_grad": True}
 FITTING: list[tuple[dict[str, Any], dict[str, Any]]] = [
     ({"op": "seed"}, {}),
     ({"op": "set_parameters"}, {}),
@@ -34,7 +34,9 @@ FITTING: list[tuple[dict[str, Any], dict[str, Any]]] = [
     ({"op": "random_number"}, {"number": 0.5}),
     ({"op": "construct"}, {"handle": 3, "is_module": True}),
     ({"op": "call"}, VALUE),
-    ({"op": "attribute"}, {**VALUE, "tensor": None, "number": 1.5}),
+    ({"op": "attribute"}, {**VALUE, "tensor": None, "plain": 1.5}),
+    ({"op": "attribute"}, {**VALUE, "tensor": None, "plain": True}),
+    ({"op": "attribute"}, {**VALUE, "tensor": None, "plain": [4, 6]}),
     ({"op": "sample", "count": 2}, {"tensor": ONE}),
     ({"op": "present_value"}, {"tensor": ONE}),
     ({"op": "parameter"}, {"kind": None}),
@@ -52,6 +54,9 @@ UNFITTING: list[tuple[dict[str, Any], dict[str, Any]]] = [
     ({"op": "construct"}, {"handle": True, "is_module": True}),
     ({"op": "construct"}, {"handle": 1, "is_module": 1}),
     ({"op": "call"}, {**VALUE, "tensor": [1.0]}),
+    ({"op": "attribute"}, {**VALUE, "plain": [4, 6.0]}),
+    ({"op": "attribute"}, {**VALUE, "plain": [1] * 1_000}),
+    ({"op": "attribute"}, {**VALUE, "plain": 3}),
     ({"op": "call"}, {**VALUE, "type_name": "x" * 10_000}),
     ({"op": "call"}, {**VALUE, "more": 1}),
     ({"op": "call"}, {name: VALUE[name] for name in ("handle", "tensor")}),

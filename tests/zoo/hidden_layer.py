@@ -184,6 +184,10 @@ class HiddenLayer(TorchDistribution):
     def log_prob(self, value):
         return -self.KL_factor * self.KL
 """,
+    "one distribution over all rows": changed(
+        (SUPER, "super().__init__(event_shape=torch.Size([X.shape[0], A_mean.shape[-1] + include_hidden_bias]))"),
+    ),
+    "options by name alone": changed(("non_linearity=", "*, non_linearity=")),
     "an nn.Module": changed(
         ("class HiddenLayer(Distribution):", "class HiddenLayer(nn.Module):"),
         (SUPER, ""),
@@ -358,6 +362,7 @@ class HiddenLayer(torch.distributions.Distribution):
 BUILT = "it can be built from X, A_mean and A_scale, with any of its options by name"
 SHAPE = "rsample() has shape (B, H + 1), or (B, H) without the bias unit"
 SAMPLE_SHAPE = "rsample(sample_shape) puts sample_shape before (B, H + 1)"
+ITSELF = "what it says of its draws as a Distribution is so"
 FINITE = "the draws are numbers for negative inputs, too"
 UNCHANGED = "X, A_mean and A_scale stay as they were"
 ALONE = "drawing leaves the layer as it was"
@@ -390,6 +395,7 @@ LOG_PROB_RIGHT = "log_prob is −KL_factor·KL"
 LOG_PROB_GRADIENT = "the gradient of log_prob reaches A_mean and A_scale, and is right"
 FRESH = "KL and log_prob follow A_mean and A_scale when they change"
 DEFAULTS = "options that are left out have their defaults"
+ORDER = "options without names come in the order of the exercise"
 DTYPE = "it works in float64"
 SEED = "it leaves the global random seed alone"
 
@@ -579,6 +585,44 @@ WRONG: list[Wrong] = [
         changed((WEIGHT, "A = self.A_mean + self.A_scale.clamp_(max=1.0) * epsilon")),
         UNCHANGED,
         "arguments-modified",
+    ),
+    Wrong(
+        "calls super().__init__ without shapes",
+        changed((SUPER, "super().__init__()")),
+        ITSELF,
+        "distribution-shapes-wrong",
+    ),
+    Wrong(
+        "forgets the bias unit in event_shape",
+        changed((" + include_hidden_bias]", "]")),
+        ITSELF,
+        "distribution-shapes-wrong",
+    ),
+    Wrong(
+        "always counts a bias unit in event_shape",
+        changed((" + include_hidden_bias]", " + 1]")),
+        ITSELF,
+        "distribution-shapes-wrong",
+    ),
+    Wrong(
+        "says that draws carry no gradients", changed(("    has_rsample = True\n", "")), ITSELF, "has-rsample-missing"
+    ),
+    Wrong(
+        "takes the prior before the factor",
+        changed(("KL_factor=1.0, A_prior_scale=1.0", "A_prior_scale=1.0, KL_factor=1.0")),
+        ORDER,
+        "signature-changed",
+    ),
+    Wrong(
+        "takes weight_space_sampling before the bias unit",
+        changed(
+            (
+                "include_hidden_bias=True, weight_space_sampling=False",
+                "weight_space_sampling=False, include_hidden_bias=True",
+            )
+        ),
+        ORDER,
+        "bias-unit-unwanted",
     ),
     Wrong("gives the mean", changed((LOCAL_DRAW, "activation = mean + 0 * noise")), ANEW, "no-sampling"),
     Wrong("gives the mean in weight space", changed((WEIGHT, "A = self.A_mean + 0 * epsilon")), ANEW, "no-sampling"),

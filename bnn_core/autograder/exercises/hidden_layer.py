@@ -233,6 +233,32 @@ def draws_have_their_sample_shape(evidence: Evidence) -> None:
                 require_shape(evidence.layer(problem.with_inputs(problem.X.abs()), **options), *sample_shape)
 
 
+@exercise.check("what it says of its draws as a Distribution is so", needs=[draws_have_their_shape])
+def it_describes_itself(evidence: Evidence) -> None:
+    for mode in (LOCAL, WEIGHT_SPACE):
+        for include_hidden_bias in (True, False):
+            layer = evidence.layer(include_hidden_bias=include_hidden_bias, weight_space_sampling=mode)
+            sizes = [said_of_itself(layer, name) for name in ("batch_shape", "event_shape")]
+            if not all(isinstance(size, tuple) for size in sizes):
+                return  # it doesn't present itself as a Distribution, and need not
+            if (*sizes[0], *sizes[1]) != layer.size:
+                raise Failed(
+                    f"With include_hidden_bias={include_hidden_bias} a draw has shape {shape(layer.size)}; your"
+                    f" batch_shape is {shape(sizes[0])} and your event_shape {shape(sizes[1])}.",
+                    "distribution-shapes-wrong",
+                )
+            if said_of_itself(layer, "has_rsample") is False:
+                raise Failed("Your has_rsample is False.", "has-rsample-missing")
+
+
+def said_of_itself(layer: Layer, name: str) -> Any:
+    """The attribute's value; None where it says nothing, as a class that is no Distribution may."""
+    try:
+        return layer.instance.attribute(name).plain
+    except LearnerError:
+        return None
+
+
 @exercise.check("the draws are numbers for negative inputs, too", needs=[draws_have_their_shape])
 def draws_are_finite(evidence: Evidence) -> None:
     problem = evidence.problem()
@@ -902,6 +928,24 @@ def defaults_are_right(evidence: Evidence) -> None:
     activations = tensor_from(instance.call("rsample", (20,)), "rsample", (20, ROWS, UNITS + 1))
     if torch.equal(activations[:, 0], activations[:, 2]):
         refuse_default("weight_space_sampling", "False", "Equal rows of X give equal activations.")
+
+
+@exercise.check("options without names come in the order of the exercise", needs=[defaults_are_right])
+def options_have_their_order(evidence: Evidence) -> None:
+    problem = evidence.problem()
+    layer = evidence.layer(problem, **OPTIONS)
+    try:
+        layer.instance = evidence.subject.construct(*problem.tensors, *OPTIONS.values())
+    except LearnerError as error:
+        if error.type_name == "TypeError" and error.message.startswith((f"{exercise.name}.__init__()", "__init__()")):
+            return  # it takes them by name alone
+        raise
+    require_shape(layer)
+    value, right = layer.log_prob(), -OPTIONS["KL_factor"] * right_kl(problem, OPTIONS["A_prior_scale"])
+    if not close(value, right):
+        raise Failed(
+            expected_and_came("With KL_factor 0.5 and A_prior_scale 2, log_prob", right, value), "signature-changed"
+        )
 
 
 def refuse_default(name: str, right: str, message: str) -> None:
