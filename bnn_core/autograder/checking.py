@@ -156,6 +156,9 @@ def _explain(error: LearnerError) -> tuple[str, str | None]:
     """The message for code that raised, with the mistake that the error is known to come from."""
     if error.is_stub:
         return f"{error.action} isn't written yet: it raises NotImplementedError.", None
+    if error.is_of_base_class:
+        name = "method-of-base-class"
+        return f"{MISCONCEPTIONS[name].sentence_for()}\n{error.sentence}", name
     for misconception in MISCONCEPTIONS.values():
         if any(sign in error.message for sign in misconception.error_signs):
             return f"{misconception.sentence_for()}\n{error.sentence}", misconception.name

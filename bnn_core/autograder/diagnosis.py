@@ -157,6 +157,10 @@ def kl_term_mistake(came: Tensor, points: Sequence[Point]) -> KLMistake | None:
     prior = _prior(fitted[0])
     if prior is not None and all(_prior(terms) is not None for terms in fitted):
         return KLMistake("kl-wrong-prior", dict(zip(("mean", "std"), map(number, prior), strict=True)))
+    counts = [group[0].numel() for group in points[0]]
+    once = [-0.5 * groups / sum(counts) for groups in {1, len(counts)}]
+    if sum(counts) > len(counts) and any(abs(fitted[0][CONSTANT] / coefficient - 1) < 1e-3 for coefficient in once):
+        return KLMistake("kl-constant-once")
     mistakes = [_mistake_in_group(terms) for terms in fitted]
     if all(mistake == mistakes[0] for mistake in mistakes):
         return mistakes[0]
@@ -206,6 +210,7 @@ def _prior(terms: Mapping[str, float]) -> tuple[float, float] | None:
     if squared <= 0:
         return None
     std, mean = (0.5 / squared) ** 0.5, -0.5 * terms[MEAN] / squared
+    mean = 0.0 if abs(mean) < 1e-3 * std else mean  # what rounding leaves isn't the learner's
     constant = math.log(std) - 0.5 + squared * mean**2
     right = {name: coefficient for name, (_, coefficient) in KL_TERMS.items()}
     right |= {MEAN_SQUARED: squared, VARIANCE: squared, MEAN: terms[MEAN], CONSTANT: constant}

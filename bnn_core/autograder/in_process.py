@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 import linecache
+import os
 import random
 import sysconfig
 import traceback
@@ -23,7 +24,7 @@ from torch import Tensor, nn
 from bnn_core.autograder.subject import Argument, LearnerError, Subject, TorchFunction
 
 LIBRARIES = tuple({sysconfig.get_path(name) for name in ("stdlib", "platlib", "purelib")})
-OWN_FILES = (str(Path(__file__)), str(Path(__file__).with_name("subject.py")))
+OWN_FILES = str(Path(__file__).parents[1]) + os.sep
 LONGEST_MESSAGE = 300
 
 
@@ -244,7 +245,7 @@ def kind_of(value: Tensor, instance: Any) -> str:
 def learner_line(error: BaseException) -> tuple[int | None, str]:
     """The number and the text of the last line of the learner's own code that the error passed through."""
     for frame in reversed(traceback.extract_tb(error.__traceback__)):
-        if not (frame.filename.startswith(LIBRARIES) or frame.filename in OWN_FILES):
+        if not frame.filename.startswith((*LIBRARIES, OWN_FILES)):
             return frame.lineno, (frame.line or linecache.getline(frame.filename, frame.lineno or 0)).strip()
     return None, ""
 

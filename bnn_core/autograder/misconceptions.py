@@ -56,6 +56,22 @@ WRITING_A_MODULE = [
         error_signs=("has no attribute 'kl_divergence'",),
     ),
     Misconception(
+        "method-of-base-class",
+        "Your class has no method of this name, so PyTorch's base class answered, which raises NotImplementedError: is"
+        " the name spelled right, and the method indented into the class?",
+    ),
+    Misconception(
+        "tensor-called",
+        "A tensor is called as if it were a function: an attribute or a property is read without parentheses.",
+        error_signs=("'Tensor' object is not callable", "'Parameter' object is not callable"),
+    ),
+    Misconception(
+        "sizes-nested",
+        "torch.randn takes its sizes one by one, or as one tuple; a tuple among them is unpacked with a star, as in"
+        " torch.randn(*sample_shape, 3, 4).",
+        error_signs=("randn() received an invalid combination of arguments", "randn(): argument 'size'"),
+    ),
+    Misconception(
         "number-function-on-a-tensor",
         "A function for plain numbers is given a tensor: use torch's own, torch.exp, torch.log, torch.sqrt.",
         error_signs=("only one element tensors can be converted", "can be converted to Python scalars"),
@@ -80,7 +96,7 @@ WRITING_A_MODULE = [
         error_signs=("Module.__init__() call",),
     ),
     Misconception("not-a-module", "Your class doesn't inherit from nn.Module, so nothing can find its parameters."),
-    Misconception("missing-return", "Your {what} computes something but returns nothing: the return is missing."),
+    Misconception("missing-return", "Your {what} returns nothing: a return is missing."),
     Misconception(
         "parameters-missing",
         "The layer has no {what}. The four parameters are called weight_mean, weight_log_std, bias_mean, bias_log_std.",
@@ -331,6 +347,10 @@ KL = [
     Misconception("kl-scaled", "Your KL is {factor} times the right value."),
     Misconception("kl-term-missing", "In your KL the {what} is missing."),
     Misconception("kl-term-sign", "In your KL the {what} has the wrong sign."),
+    Misconception(
+        "kl-constant-once",
+        "In your KL the −½ is counted once; every weight brings one of its own, so it belongs inside the sum.",
+    ),
     Misconception("kl-term-scaled", "In your KL the {what} should be multiplied by {right}; yours by {came}."),
     Misconception("kl-term-extra", "Your KL has a term in {what}, which doesn't belong there."),
     Misconception("kl-bias-missing", "The bias is left out of the KL: it has a distribution, and a KL, of its own."),
@@ -429,7 +449,10 @@ LOCAL_REPARAMETERIZATION = [
     Misconception("std-without-input", "The spread doesn't depend on X; its variance is Σ X²·A_scale²."),
     Misconception(
         "scale-as-log-std",
-        "You take exp(A_scale), but A_scale is the standard deviation itself (and gaussian_kl wants its logarithm).",
+        "exp(A_scale) is taken, but A_scale is the standard deviation itself (and gaussian_kl wants its logarithm).",
+    ),
+    Misconception(
+        "scale-logged", "The logarithm of A_scale stands where A_scale itself belongs: it is the standard deviation."
     ),
     Misconception(
         "scale-as-log-variance",

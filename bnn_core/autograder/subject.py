@@ -37,7 +37,21 @@ class LearnerError(Exception):
     @property
     def is_stub(self) -> bool:
         """Whether it is the bare `raise NotImplementedError` of an exercise that nobody has written yet."""
+        return self._is_bare and ("NotImplementedError" in self.source if self.source else self.line is not None)
+
+    @property
+    def is_of_base_class(self) -> bool:
+        """Whether a base class of torch's answered, for a method that the learner's class doesn't have."""
+        return self._is_bare and not self.is_stub
+
+    @property
+    def _is_bare(self) -> bool:
         return self.type_name == "NotImplementedError" and not self.message
+
+    def when(self, circumstances: str) -> LearnerError:
+        """The same error, with what was special about the call: "with weight_space_sampling=True"."""
+        action = f"{self.action}, {circumstances},"
+        return LearnerError(action, self.type_name, self.message, self.line, self.source)
 
 
 @dataclass(frozen=True)

@@ -338,6 +338,16 @@ WRONG: list[Wrong] = [
         None,
     ),
     Wrong(
+        "counts the KL's constant once",
+        changed(
+            (WEIGHT_TERMS, WEIGHT_TERMS.replace(" - 1)", ")")),
+            (BIAS_TERMS, BIAS_TERMS.replace(" - 1)", ")")),
+            (KL_SUM, KL_SUM + " - 0.5"),
+        ),
+        KL_ZERO,
+        "kl-constant-once",
+    ),
+    Wrong(
         "fills log_std with a whole number",
         changed((END_OF_INIT, "self.bias_log_std = nn.Parameter(torch.full((out_features,), -3))")),
         BUILT,

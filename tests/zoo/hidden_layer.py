@@ -608,6 +608,54 @@ WRONG: list[Wrong] = [
         "says that draws carry no gradients", changed(("    has_rsample = True\n", "")), ITSELF, "has-rsample-missing"
     ),
     Wrong(
+        "leaves the mean out",
+        changed((LOCAL_DRAW, "activation = std * noise"), (WEIGHT, "A = self.A_scale * epsilon")),
+        GIVEN,
+        "preactivation-mean-missing",
+    ),
+    Wrong(
+        "leaves the mean out in weight space",
+        changed((WEIGHT, "A = self.A_scale * epsilon")),
+        GIVEN,
+        "preactivation-mean-missing",
+    ),
+    Wrong(
+        "always takes a sine",
+        changed((NON_LINEARITY, "activation = torch.sin(activation)")),
+        GIVEN,
+        "non-linearity-fixed",
+    ),
+    Wrong(
+        "calls rsample sample",
+        changed(("def rsample(", "def sample(")),
+        SHAPE,
+        "method-of-base-class",
+    ),
+    Wrong(
+        "calls KL as if it were a method",
+        changed((LOG_PROB, "return -self.KL_factor * self.KL()")),
+        LOG_PROB_SCALAR,
+        "tensor-called",
+    ),
+    Wrong(
+        "hands sample_shape to randn as it is",
+        changed((NOISE, "noise = torch.randn(sample_shape, *mean.shape)")),
+        SHAPE,
+        "sizes-nested",
+    ),
+    Wrong(
+        "counts the constant once",
+        changed((KL_TERMS, "terms = 0.5 * (std**2 + mean**2) - torch.log(std)"), (KL_SUM, "return terms.sum() - 0.5")),
+        KL_RIGHT,
+        "kl-constant-once",
+    ),
+    Wrong(
+        "draws with the logarithm of the scale",
+        changed((VARIANCE, "variance = X**2 @ self.A_scale.log() ** 2")),
+        SPREAD,
+        "scale-logged",
+    ),
+    Wrong(
         "takes the prior before the factor",
         changed(("KL_factor=1.0, A_prior_scale=1.0", "A_prior_scale=1.0, KL_factor=1.0")),
         ORDER,

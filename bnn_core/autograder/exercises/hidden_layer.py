@@ -49,6 +49,9 @@ DEFAULTS: dict[str, Any] = {
     "weight_space_sampling": False,
 }
 
+# The options that decide how rsample goes about it.
+SETTINGS = ("weight_space_sampling", "include_hidden_bias")
+
 # So small a scale leaves the weights at their means, to within CERTAIN_TOLERANCE of any activation.
 CERTAIN_SCALE, CERTAIN_TOLERANCE = 1e-5, 2e-2
 
@@ -62,14 +65,22 @@ class Layer:
     def __init__(self, subject: Subject, problem: Problem, **options: Any) -> None:
         self.problem = problem
         self.options = {**DEFAULTS, **options}
+        self.settings = "with " + " and ".join(f"{name}={self.options[name]}" for name in SETTINGS)
         rows, _, units = problem.sizes
         self.size = (rows, units + self.options["include_hidden_bias"])
         self.instance: Instance = subject.construct(**dict(zip(NAMES, problem.tensors, strict=True)), **self.options)
 
+    def rsample(self, *sample_shape: int) -> Reply:
+        """One call of rsample; its error says which of the ways to draw it is about."""
+        try:
+            return self.instance.call("rsample", *([sample_shape] if sample_shape else []))
+        except LearnerError as error:
+            raise error.when(self.settings) from None
+
     def draw(self, *sample_shape: int) -> tuple[Reply, Tensor]:
         """One call of rsample: the reply, and its value, checked to be finite and of the right shape."""
-        reply = self.instance.call("rsample", sample_shape) if sample_shape else self.instance.call("rsample")
-        return reply, tensor_from(reply, "rsample", (*sample_shape, *self.size))
+        reply = self.rsample(*sample_shape)
+        return reply, tensor_from(reply, f"rsample, {self.settings},", (*sample_shape, *self.size))
 
     def kl_reply(self) -> Reply:
         """What KL gives, be it an attribute, a property or a method."""
@@ -199,14 +210,14 @@ def draws_have_their_shape(evidence: Evidence) -> None:
 
 def require_shape(layer: Layer, *sample_shape: int) -> None:
     """Raise Failed, with the mistake it looks like, unless a draw has its shape."""
-    reply = layer.instance.call("rsample", sample_shape) if sample_shape else layer.instance.call("rsample")
+    reply = layer.rsample(*sample_shape)
     if reply.tensor is None:
-        tensor_from(reply, "rsample")
+        tensor_from(reply, f"rsample, {layer.settings},")
         return
     rows, columns = layer.size
     came, right = tuple(reply.tensor.shape), (*sample_shape, rows, columns)
     with_bias = layer.options["include_hidden_bias"]
-    message = f"With include_hidden_bias={with_bias} it should have shape {shape(right)}; yours has {shape(came)}."
+    message = f"It should, {layer.settings}, have shape {shape(right)}; yours has {shape(came)}."
     mistakes = {
         (*right[:-1], columns - 1): "bias-unit-missing" if with_bias else None,
         (*right[:-1], columns + 1): None if with_bias else "bias-unit-unwanted",
@@ -220,7 +231,7 @@ def require_shape(layer: Layer, *sample_shape: int) -> None:
         mistakes |= {(*part, rows, columns): "sample-shape-incomplete" for part in parts}
     if came != right:
         raise Failed(message, mistakes.get(came))
-    tensor_from(reply, "rsample", right)
+    tensor_from(reply, f"rsample, {layer.settings},", right)
 
 
 @exercise.check("rsample(sample_shape) puts sample_shape before (B, H + 1)", needs=[draws_have_their_shape])
@@ -343,12 +354,21 @@ def given_non_linearity_is_used(evidence: Evidence) -> None:
         if not draws.min() < -2 < 2 < draws.max():
             lowest, highest = number(draws.min().item()), number(draws.max().item())
             message = (
-                "With non_linearity=torch.positive, which changes nothing, activations should run from −6"
-                " to 6; yours"
-                f" run from {lowest} to {highest}."
+                f"With weight_space_sampling={mode} and non_linearity=torch.positive, which changes nothing,"
+                f" activations should run from −6 to 6; yours run from {lowest} to {highest}."
             )
-            scaled = diagnosis.matches(draws, KL_OPTIONS["KL_factor"] * mirrored.mean, CERTAIN_TOLERANCE)
-            raise Failed(message, "kl-factor-in-draws" if scaled else "non-linearity-fixed")
+            suspects = [("kl-factor-in-draws", KL_OPTIONS["KL_factor"] * mirrored.mean), *mirrored.wrong_means]
+            mistake = preactivations.known_mistake(draws, suspects, lambda _: torch.tensor(CERTAIN_TOLERANCE))
+            if mistake is None and is_function_of(draws, mirrored.mean):
+                mistake = "non-linearity-fixed"
+            raise Failed(message, mistake)
+
+
+def is_function_of(draws: Tensor, mean: Tensor) -> bool:
+    """Whether the draws are what some non-linearity makes of these means: near values have near values."""
+    in_order = draws.flatten()[mean.flatten().argsort()]
+    roughness = in_order.diff().abs().sum() / (in_order.max() - in_order.min() + 1e-3)
+    return bool(in_order.max() - in_order.min() > CERTAIN_TOLERANCE and roughness < 5)
 
 
 # Local reparameterization.
@@ -512,7 +532,9 @@ def non_linearity_is_applied(evidence: Evidence) -> None:
             right = function(problem.mean)
             if not diagnosis.matches(came, right, CERTAIN_TOLERANCE):
                 message = expected_and_came(
-                    f"With non_linearity=torch.{name} and almost certain weights it", right, came
+                    f"With weight_space_sampling={mode}, non_linearity=torch.{name} and almost certain weights it",
+                    right,
+                    came,
                 )
                 raise Failed(message, mistaken_non_linearity(problem, function, came))
 
@@ -559,17 +581,18 @@ def bias_unit_is_one(evidence: Evidence) -> None:
         for sample_shape in [(), (6,)]:
             problem = evidence.certain_problem()
             options = {"non_linearity": TorchFunction("sigmoid"), "weight_space_sampling": mode}
-            require_bias_unit(evidence.layer(problem, **options).draw(*sample_shape)[1], problem.mean.sigmoid())
+            layer = evidence.layer(problem, **options)
+            require_bias_unit(layer.draw(*sample_shape)[1], problem.mean.sigmoid(), layer.settings)
 
 
-def require_bias_unit(came: Tensor, units: Tensor) -> None:
+def require_bias_unit(came: Tensor, units: Tensor, settings: str) -> None:
     """Raise Failed unless the activations (… × B × (H + 1)) are these units, and then ones."""
     last = came[..., -1]
     ones = torch.ones_like(last)
     units = units.expand(*came.shape[:-1], -1)
     if torch.equal(last, ones) and diagnosis.matches(came[..., :-1], units, CERTAIN_TOLERANCE):
         return
-    message = expected_and_came("With a sigmoid, the last column", ones, last)
+    message = expected_and_came(f"With a sigmoid, and {settings}, the last column", ones, last)
     if torch.equal(came[..., 0], ones) and diagnosis.matches(came[..., 1:], units, CERTAIN_TOLERANCE):
         raise Failed(message, "bias-unit-first")
     if diagnosis.matches(last, ones.sigmoid(), 1e-4):
