@@ -69,10 +69,14 @@ show(
 # correlation differs. Two equal rows make it plain: in weight space they get the same answer, and row by row
 # they get two different ones, as if each row had a layer of its own.
 #
-# So a draw made row by row is right for every row, and yet it is no draw of *a* function. Worse, there is
-# nothing left to ask about. Training needs the KL divergence between the weights' distribution and the prior. A
-# library for inference builds its loss from one question, put to everything that was drawn: *how probable is
-# the value that you drew?* But the weights weren't drawn, and the value that was drawn isn't a weight.
+# The bias, whose scale is 0.5 here, is the same in both rows, and pulls them together; the slope pulls them apart
+# where one $x$ is negative. The two just balance where $0.8^2 \cdot x + 0.5^2 = 0$, at $x \approx -0.4$: there the
+# correlation is 0, and the two pictures look alike.
+#
+# So a draw made row by row is right for every row, and yet it is no draw of *a* function. For training by hand
+# that is no trouble: we subtract the KL divergence between the weights' distribution and the prior, as before. But
+# a library for inference builds its loss from one question, put to everything that was drawn: *how probable is
+# the value that you drew?* Here the weights weren't drawn, and the values that were drawn aren't weights.
 
 # %% [markdown]
 # ## The idea: draw activations, charge for weights
@@ -100,7 +104,7 @@ show(
 # | Symbol | In code | Shape | What it is |
 # |---|---|---|---|
 # | $X$ | `X` | $(B, D)$ | the inputs of the layer, one row per example |
-# | $A$ | | $(D, H)$ | the weights; inputs first, so that the pre-activations are $X A$ |
+# | $A$ | | $(D, H)$ | the layer's weights; inputs first, so that the pre-activations are $X A$ |
 # | $M$ | `A_mean` | $(D, H)$ | their means |
 # | $S$ | `A_scale` | $(D, H)$ | their standard deviations, all above 0 (not their logarithms) |
 # | $f$ | `non_linearity` | | applied to each pre-activation |
@@ -109,7 +113,8 @@ show(
 # | $E$ | | $(B, H)$, or $(D, H)$ in weight space | noise: independent draws from $\mathcal N(0, 1)$ |
 # | $Z$ | | $(B, H)$ | the pre-activations |
 #
-# (In Kingma, Salimans and Welling [1] the letter $A$ is the *inputs*. Here it is the weights.)
+# (In Kingma, Salimans and Welling [1] the letter $A$ is the *inputs*. Here it is the weights. And $\pi$ is only a
+# letter here, not 3.14.)
 #
 # **Drawing the pre-activations, row by row.** $X A$ is a sum of independent Gaussians, so each of its elements
 # is Gaussian. With squares and root taken element by element,
@@ -126,7 +131,7 @@ show(
 #
 # **The output** is $f(Z)$, of shape $(B, H)$. With the bias unit it is $[\,f(Z),\, 1\,]$, of shape
 # $(B, H + 1)$. The next layer's weights then have $H + 1$ rows, and the last of them is its bias:
-# $[\,f(Z),\, 1\,]\,A = f(Z)\,A_{1..H} + A_{H+1}$.
+# $[\,f(Z),\, 1\,]\,A' = f(Z)\,A'_{\text{first } H \text{ rows}} + A'_{\text{last row}}$, where $A'$ are those weights.
 #
 # **The KL divergence** to the prior, summed over all weights:
 #
@@ -134,7 +139,8 @@ show(
 # \left[\, \frac{M_{dh}^2 + S_{dh}^2}{2 \pi^2} - \frac12 - \log \frac{S_{dh}}{\pi} \,\right]$$
 #
 # **Why `log_prob` is $-\kappa\,\mathrm{KL}$.** Variational inference maximises the *evidence lower bound*, the
-# ELBO ($t_n$ are the targets, $x_n$ the inputs):
+# ELBO ($t_n$ are the targets, $x_n$ the inputs, $A$ the weights of all layers, and $\mathbb E$ the average over their
+# draws):
 #
 # $$\mathrm{ELBO} = \sum_{n=1}^{N} \mathbb E\left[\log p(t_n \mid x_n, A)\right] - \mathrm{KL}.$$
 #
@@ -323,12 +329,12 @@ print(f"PyTorch's KL:            {kl_divergence(Normal(A_mean, A_scale), Normal(
 # ## A network made of two of them
 #
 # The problem is that of lesson 03: predict a car's fuel economy, in miles per gallon, from the power of its
-# engine. We train on 40 cars of at most 110 horsepower. The network never sees the other weak cars, nor any
-# strong one.
+# engine. We train on 40 cars of at most 110 horsepower. The network is fitted neither to the other weak cars nor to
+# any strong one.
 #
 # The bias unit of a layer gives a bias to the *next* layer. Nobody gives one to the first layer, so its inputs
 # bring a column of ones themselves. All cars of the same power get the same input, so how much they differ
-# among themselves is noise; we measure it, and take it as known.
+# among themselves is noise. We measure it on all cars, those for testing among them, and take it as known.
 
 # %% tags=["experiment"]
 LIMIT = 110  # horsepower
@@ -449,8 +455,9 @@ by_hand = train_by_hand("by hand")
 #
 # Pyro [3] is a library for probabilistic programming on PyTorch. Its *stochastic variational inference*, `SVI`,
 # takes two functions. The **model** says how data come about; each `pyro.sample(name, distribution)` in it is a
-# random choice, or an observation. The **guide** says from what distribution the unobserved choices are drawn
-# in its place. In each step SVI runs both and takes
+# random choice, or an observation. The **guide** says from what distribution unobserved choices are drawn in the
+# model's place; a choice that the guide doesn't mention is drawn by the model itself, with gradients through its
+# `rsample`. In each step SVI runs both and takes
 #
 # $$\text{loss} = -\sum_{\text{model}} \texttt{log\_prob} + \sum_{\text{guide}} \texttt{log\_prob}$$
 #
@@ -485,7 +492,7 @@ class InPlate(pyro.distributions.TorchDistribution):
         rows = self.batch_shape[0]
         return (self.layer.log_prob(value) / rows).expand(rows)
 
-    def expand(self, batch_shape, _instance=None):
+    def expand(self, batch_shape, _instance=None):  # the plate calls this; _instance is PyTorch's affair
         return self  # it already has as many rows as the plate
 
 
@@ -497,9 +504,9 @@ def sample_layers(network, x, KL_factor):
 
 def sample_cars(network, KL_factor):
     """How the fuel economy of a batch of cars comes about."""
-    with pyro.plate("cars", NUM_CARS, subsample_size=BATCH) as batch:
+    with pyro.plate("cars", NUM_CARS, subsample_size=BATCH) as batch:  # the numbers of 10 cars
         prediction = sample_layers(network, x_train[batch], KL_factor)
-        economy = pyro.distributions.Normal(prediction, noise_std).to_event(1)
+        economy = pyro.distributions.Normal(prediction, noise_std).to_event(1)  # one observation per row of (B, 1)
         pyro.sample("economy", economy, obs=y_train[batch])
 
 
@@ -518,7 +525,7 @@ def empty_guide(network, KL_factor):
 # %% tags=["experiment"]
 def pyro_loss(model, guide, network, KL_factor):
     """One loss of Pyro's, always with the same random numbers; and what Pyro warns of."""
-    pyro.clear_param_store()
+    pyro.clear_param_store()  # Pyro remembers parameters by name, also those of an earlier network
     torch.manual_seed(3)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
@@ -579,6 +586,18 @@ def draw_functions(network, horsepower, num_draws=300, weight_space_sampling=Tru
     return torch.stack(draws)
 
 
+def scales_by_layer(network):
+    """The log scales of each layer's weights."""
+    first, second = network.first_log_scale.detach(), network.second_log_scale.detach()
+    return {"first layer": first.flatten(), "second layer": second.flatten()}
+
+
+def units_in_use(network):
+    """How many hidden units have an output weight that is more than two of its scales away from 0."""
+    mean, scale = network.second_mean.detach()[:HIDDEN], network.second_log_scale.detach()[:HIDDEN].exp()
+    return int((mean.abs() > 2 * scale).sum())
+
+
 by_hand_again = train_by_hand("by hand, again", seed=5)
 torch.manual_seed(6)
 networks = {"by hand": by_hand, "in Pyro": in_pyro, "by hand, again": by_hand_again}
@@ -590,34 +609,40 @@ show(
         LIMIT,
         grid,
         {name: functions[name] for name in ("by hand", "in Pyro")},
-        {name: log_scales(networks[name]) for name in ("by hand", "in Pyro")},
+        {name: scales_by_layer(networks[name]) for name in ("by hand", "in Pyro")},
     ),
     alt="Left: fuel economy against horsepower. The mean and the band of the network trained by hand, and those of the"
     " network trained in Pyro, lie on each other. Right: the log scale of every weight, by hand against in Pyro; the"
-    " points lie along the diagonal.",
+    " points lie along the diagonal, in two groups: most of the first layer's near 0, the second layer's near −2.",
     caption="Black: the 40 training cars.",
 )
 
 columns = [(grid - power).abs().argmin() for power in (60, 90, 110, 200)]
-print("The function, mean ± standard deviation [mpg], and the KL")
-print(" " * 16 + "".join(f"{grid[column]:>11.0f} hp" for column in columns) + "      KL")
+print("The function, mean ± standard deviation [mpg], the KL, and how many of the 20 hidden units are in use")
+print(" " * 16 + "".join(f"{grid[column]:>11.0f} hp" for column in columns) + "      KL   units")
 for name, draws in functions.items():
     cells = "".join(f"{draws[:, column].mean():8.1f} ± {draws[:, column].std():.1f}" for column in columns)
-    print(f"{name:16}{cells}{total_kl(networks[name]):8.1f}")
-print(f"The log scales of all {len(log_scales(by_hand))} weights")
+    print(f"{name:16}{cells}{total_kl(networks[name]):8.1f}{units_in_use(networks[name]):8}")
+print(f"On average over the horsepowers, and in the log scales of all {len(log_scales(by_hand))} weights")
 for name in ("in Pyro", "by hand, again"):
     correlation = torch.corrcoef(torch.stack([log_scales(by_hand), log_scales(networks[name])]))[0, 1]
-    print(f"  'by hand' against '{name}': correlation {correlation:.3f}")
+    apart = (functions[name].mean(dim=0) - functions["by hand"].mean(dim=0)).abs().mean()
+    print(f"  'by hand' against '{name}': means {apart:.2f} mpg apart, log scales with correlation {correlation:.3f}")
 
 # %% [markdown]
-# They do. The run in Pyro differs from the run by hand about as much as two runs by hand differ from each
-# other. This holds for the function, its spread and the KL, and in every run the same weights come out narrow.
+# They do. All in all the run in Pyro is no further from the run by hand than a second run by hand is.
+#
+# The picture on the right shows something else, too: hardly any hidden unit is in use. Forty cars on a nearly
+# straight line don't need twenty units. A unit that isn't needed has an output weight close to 0, and narrow, so
+# that it adds no noise; then its input weights may do as they please, and go back to the prior. So a narrow weight
+# isn't always an important one. It may also be one that is switched off. (Which units stay is decided by the
+# start, and all three runs start from the same values.)
 
 # %% [markdown]
 # ## The trap: the layer in the guide as well
 #
-# Pyro's warning suggests to put the layers into the guide, too: the prior's layers in the model, the learned
-# ones in the guide, as one does with every other distribution. Public examples of Bayesian networks in Pyro do
+# The warning seems to ask for layers in the guide, too: the prior's layers in the model, the learned ones in the
+# guide, as one does with every other distribution. Public examples of Bayesian networks in Pyro do
 # just this: in their models the layers have mean 0 and scale 1.
 #
 # What becomes of the KL? We don't have to argue, we can measure. The loss is
@@ -669,8 +694,8 @@ for place, (its_model, its_guide) in places.items():
 TRAP_STEPS, EVERY = 600, 20
 trapped, history_trap = train_in_pyro("in the trap", prior_model, guide_with_layers, TRAP_STEPS)
 histories = {
-    "layers in the model alone": history_model[:TRAP_STEPS],
-    "layers in model and guide": history_trap,
+    "learned in the model alone": history_model[:TRAP_STEPS],
+    "prior's in the model, learned in the guide": history_trap,
 }
 smoothed = {name: history.reshape(-1, EVERY, 2).mean(dim=1) for name, history in histories.items()}
 show(
@@ -679,9 +704,10 @@ show(
         {name: history[:, 1] for name, history in smoothed.items()},
         every=EVERY,
     ),
-    alt="Two panels over 600 training steps. With the layers in the model alone, the loss falls and levels off above"
-    " zero, and the average log scale rises from −3 and levels off. With the layers in model and guide, the loss falls"
-    " below zero without end, and the average log scale falls in a straight line.",
+    alt="Two panels over 600 training steps. With the learned layers in the model alone, the loss falls and levels off"
+    " above zero, and the average log scale rises from −3 and levels off. With the prior's layers in the model and the"
+    " learned ones in the guide, the loss falls below zero without end, and the average log scale falls in a straight"
+    " line.",
     caption="Each point is the average over 20 steps.",
 )
 
@@ -764,34 +790,36 @@ show(
     alt="Three panels of fuel economy against horsepower with drawn functions, their mean and a band. With the right"
     " factor the functions differ and the band holds most cars. With 0 they lie on each other, and most strong cars lie"
     " outside the band. With ten times too much they fan out far wider than the cars, and the mean is nearly flat.",
-    caption="Black: the 40 training cars. Grey: cars never seen. Thin blue: drawn functions. Red: their mean. Darker"
-    " band: ±2 standard deviations of the function. Pale band: the same with the cars' own noise.",
+    caption="Black: the 40 training cars. Grey: cars never seen. Thin blue: drawn functions. Orange: their average."
+    " Darker band: ±2 standard deviations of the function. Pale band: the same with the cars' own noise.",
 )
 
 
 def judge(network, unseen):
-    """Error of the mean [mpg], share of cars in the band, and mean log probability density of a car [per mpg]."""
+    """Error of the mean [mpg], the std of a car [mpg], share of cars within two of them, mean log density [per mpg]."""
     draws = draw_functions(network, unseen.column("horsepower"))
     error = (draws.mean(dim=0) - unseen.y).square().mean().sqrt().item()
-    band = 2 * (draws.var(dim=0) + noise_mpg**2).sqrt()
-    inside = ((unseen.y - draws.mean(dim=0)).abs() < band).float().mean().item()
+    std = (draws.var(dim=0) + noise_mpg**2).sqrt()
+    inside = ((unseen.y - draws.mean(dim=0)).abs() < 2 * std).float().mean().item()
     densities = gaussian_log_prob(unseen.y, draws, noise_mpg).exp().mean(dim=0)
-    return error, inside, densities.log().mean().item(), draws.std(dim=0).mean().item()
+    return error, std.mean().item(), inside, densities.log().mean().item()
 
 
 for name, unseen in [("weak", test_cars), ("strong", strong_cars)]:
-    print(f"unseen {name} cars      error [mpg]   in band (95 % is promised)   log-likelihood   spread [mpg]")
+    print(f"unseen {name} cars      error [mpg]   std [mpg]   in band (95 % is promised)   log-likelihood      KL")
     for factor, network in factors.items():
-        error, inside, likelihood, spread = judge(network, unseen)
-        print(f"  KL_factor {factor:12}{error:10.1f}{inside:16.0%}{likelihood:28.2f}{spread:15.1f}")
+        error, std, inside, likelihood = judge(network, unseen)
+        kl = total_kl(network)
+        print(f"  KL_factor {factor:12}{error:10.1f}{std:12.1f}{inside:16.0%}{likelihood:28.2f}{kl:10.0f}")
 
 # %% [markdown]
 # - **$B/N$:** the band is about as wide as the errors are large, and the log-likelihood is the best on both
 #   kinds of cars.
 # - **Factor 0:** the functions lie almost on one another. The network is sure about strong cars, of which it saw
 #   none, and most of them fall outside its band.
-# - **Ten times too much:** the weights stay near the prior. The band holds everything, because it is so wide;
-#   the error grows as well. A model that says "anything is possible" is never wrong, and never of use.
+# - **Ten times too much:** the weights stay near the prior, with hardly any KL. The band holds everything, because
+#   it is so wide; the error is no smaller than without any KL. A model that says "anything is possible" is never
+#   wrong, and never of use.
 
 # %% [markdown]
 # ## What goes wrong in practice
@@ -813,11 +841,11 @@ for owner, layer_class in [(f"Pyro {pyro.__version__}", PyrosHiddenLayer), ("you
 
 # %% [markdown]
 # **3. A first layer without a bias.** `include_hidden_bias` gives a bias to the next layer. The first layer's
-# inputs need a column of ones of their own, or all hidden units are 0 at $x = 0$, whatever the weights.
+# inputs need a column of ones of their own, or all pre-activations are 0 at $x = 0$, whatever the weights.
 #
-# **4. Training `A_scale` itself.** A gradient step may carry it below 0. Drawing doesn't mind, because the
-# scale is squared; but the KL takes its logarithm and turns into NaN. Train the logarithm, or, in Pyro, declare
-# the parameter with a positive constraint.
+# **4. Training `A_scale` itself.** A gradient step may carry it below 0. Drawing doesn't mind, because noise is as
+# likely to be below 0 as above; but the KL takes its logarithm and turns into NaN. Train the logarithm, or, in
+# Pyro, declare the parameter with a positive constraint.
 #
 # **5. An average in one part of the loss.** `KL_factor = B/N` fits a log-likelihood that is *summed* over the
 # batch. With the average in its place, the KL is $B$ times too strong.
@@ -861,7 +889,7 @@ for owner, layer_class in [(f"Pyro {pyro.__version__}", PyrosHiddenLayer), ("you
 # times, while the log-likelihood is scaled up to the whole data set. That is $N/B$ times too much;
 # $\kappa = B/N$ mends it. With a plate as large as the batch nothing is scaled: the loss then holds $B$
 # log-likelihoods and $\kappa$ KLs. The balance is right for the same $\kappa = B/N$, and the loss is smaller by
-# $B/N$.
+# $B/N$; with $\kappa = 1$ the KL again counts $N/B$ times too much.
 #
 # </details>
 

@@ -16,7 +16,7 @@ from bnn_core.figures import BLUE, GREEN, GREY, ORANGE, PURPLE, VERMILLION, labe
 
 # --- Two rows of a batch ------------------------------------------------------------------------------------
 
-FIRST = 1.0  # the first row's x; the slider moves the second row's
+FIRST, SECOND = 1.0, 1.5  # the first row's x; the slider moves the second row's
 BIAS_STD = 0.5
 LINES, DRAWS = 25, 1500
 LIMIT = 4.5  # of the axes of y
@@ -30,7 +30,7 @@ def rows_slider() -> Any:
     look = {"style": {"description_width": "9em"}, "layout": ipywidgets.Layout(width="30em")}
     return live_figure(
         _draw_one_setting,
-        second=ipywidgets.FloatSlider(1.0, min=-2, max=2, step=0.1, description="x of the second row", **look),
+        second=ipywidgets.FloatSlider(SECOND, min=-2, max=2, step=0.1, description="x of the second row", **look),
         scale=ipywidgets.FloatSlider(0.8, min=0, max=1.2, step=0.1, description="scale of the slope", **look),
     )
 
@@ -128,11 +128,16 @@ def _draw_cars(axes: Axes, train: Dataset, limit: float) -> None:
 
 @style()
 def same_fit(
-    train: Dataset, limit: float, grid: Tensor, functions: Mapping[str, Tensor], log_scales: Mapping[str, Tensor]
+    train: Dataset,
+    limit: float,
+    grid: Tensor,
+    functions: Mapping[str, Tensor],
+    log_scales: Mapping[str, Mapping[str, Tensor]],
 ) -> Figure:
     """Two trainings of one model: the functions that they learned, and each weight's log scale in one and the other.
 
-    functions: for each of the two, draws over the G points of grid: (S, G).   log_scales: for each, (W,).
+    functions: for each of the two, draws over the G points of grid: (S, G).
+    log_scales: for each of the two, those of each layer's weights, (W,).
     """
     figure, (left, right) = subplots(1, 2, size=(10.0, 4.2), width_ratios=(3, 2), gridspec_kw={"wspace": 0.06})
     _draw_cars(left, train, limit)
@@ -146,10 +151,15 @@ def same_fit(
         left.plot(grid, torch.stack([mean - 2 * std, mean + 2 * std]).T, **look)
     left.legend(loc="lower left")
     left.set_title("the function: mean, and ±2 standard deviations")
-    (first, x), (second, y) = log_scales.items()
-    ends = torch.stack([torch.cat([x, y]).min() - 0.15, torch.cat([x, y]).max() + 0.15])
+    (first, across), (second, up) = log_scales.items()
+    everything = torch.cat([*across.values(), *up.values()])
+    ends = torch.stack([everything.min() - 0.15, everything.max() + 0.15])
     right.plot(ends, ends, color=GREY, linewidth=1)
-    right.scatter(x, y, s=22, color=PURPLE, edgecolor="white", linewidth=0.4, zorder=3)
+    for (layer, x), colour, marker in zip(across.items(), (PURPLE, GREEN), "os", strict=False):
+        right.scatter(
+            x, up[layer], s=24, color=colour, marker=marker, edgecolor="white", linewidth=0.4, zorder=3, label=layer
+        )
+    right.legend(loc="upper left")
     right.set(xlabel=f"log A_scale, {first}", ylabel=f"log A_scale, {second}")
     right.set_title("every weight")
     return figure
