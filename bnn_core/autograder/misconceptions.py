@@ -131,6 +131,16 @@ WRITING_A_MODULE = [
         "Your code seeds the global random generator, so every later draw, in anyone's code, repeats itself.",
     ),
     Misconception(
+        "gradient-clipped",
+        "Gradients through your code are clipped or changed on the way: a loss a thousand times as large has gradients"
+        " a thousand times as large.",
+    ),
+    Misconception(
+        "matrix-turned-when-square",
+        "Where a layer has as many inputs as outputs, your code uses a matrix the wrong way round: its shape can't tell"
+        " its rows from its columns.",
+    ),
+    Misconception(
         "wrong-dtype",
         "It doesn't work in float64: some tensor in it is fixed to another dtype.",
         ("piEsposito/blitz-bayesian-deep-learning#9",),
@@ -206,6 +216,10 @@ SAMPLING = [
     ),
     Misconception(
         "output-squeezed", "A dimension of size one is dropped, as squeeze() does: keep (batch, out_features)."
+    ),
+    Misconception(
+        "initial-std-for-log-std",
+        "{what} starts as if it were the standard deviation: 0.05 is exp(−3), and −3 is what belongs there.",
     ),
     Misconception(
         "initial-std-too-large",
@@ -490,6 +504,11 @@ LOCAL_REPARAMETERIZATION = [
         ("pyro.contrib.bnn.HiddenLayer 1.9.2",),
     ),
     Misconception(
+        "noise-vanishing",
+        "There is noise, but it is as good as zero: what was done to the variance? Kept above 1e-12 it is by clamp_min;"
+        " clamp_max keeps it below.",
+    ),
+    Misconception(
         "variance-floor-too-high",
         "What keeps the variance above zero is so large that it shows in the draws: 1e-12 is enough.",
     ),
@@ -532,6 +551,10 @@ HIDDEN_LAYER = [
         "non-linearity-ignored", "The non-linearity isn't applied: the layer's output is non_linearity(X·A)."
     ),
     Misconception("non-linearity-fixed", "One fixed non-linearity is applied, whichever the layer was given."),
+    Misconception(
+        "non-linearity-without-slope",
+        "The gradient doesn't pass the non-linearity as it should: it takes the slope of non_linearity at X·A.",
+    ),
     Misconception("non-linearity-twice", "The non-linearity is applied twice."),
     Misconception("non-linearity-before", "The non-linearity is applied to X; it belongs to the pre-activations X·A."),
     Misconception(

@@ -60,6 +60,9 @@ class Problem:
     def with_inputs(self, X: Tensor) -> Problem:
         return Problem(X, self.A_mean, self.A_scale)
 
+    def with_positive_inputs(self) -> Problem:
+        return self.with_inputs(self.X.abs())
+
     @cached_property
     def mean(self) -> Tensor:
         X, A_mean, _ = self._exact
@@ -71,6 +74,11 @@ class Problem:
         return (X**2 @ A_scale**2).sqrt()
 
     @property
+    def is_square(self) -> bool:
+        """Whether the weights have as many inputs as units."""
+        return self.A_mean.shape[0] == self.A_mean.shape[1]
+
+    @property
     def _exact(self) -> tuple[Tensor, Tensor, Tensor]:
         return self.X.detach().double(), self.A_mean.detach().double(), self.A_scale.detach().double()
 
@@ -78,7 +86,9 @@ class Problem:
     def wrong_means(self) -> list[tuple[str, Tensor]]:
         """The averages that known mistakes give."""
         X, A_mean, A_scale = self._exact
+        turned = [("matrix-turned-when-square", X @ A_mean.T)] if self.is_square else []
         return [
+            *turned,
             ("preactivation-mean-missing", torch.zeros_like(self.mean)),
             ("input-squared-in-mean", X**2 @ A_mean),
             ("mean-and-scale-swapped", X @ A_scale),
@@ -88,7 +98,9 @@ class Problem:
     def wrong_stds(self) -> list[tuple[str, Tensor]]:
         """The standard deviations that known mistakes give."""
         X, A_mean, A_scale = self._exact
+        turned = [("matrix-turned-when-square", (X**2 @ (A_scale**2).T).sqrt())] if self.is_square else []
         return [
+            *turned,
             ("root-missing", X**2 @ A_scale**2),
             ("scale-not-squared", (X**2 @ A_scale).sqrt()),
             ("input-not-squared", (X.abs() @ A_scale**2).sqrt()),
@@ -182,6 +194,13 @@ def require_normal(noise: Tensor) -> None:
         raise Failed(
             f"Over {noise.numel()} draws its distribution function lies up to {number(distance)} from the normal one"
             f" (up to {number(bound)} would be chance), and its average fourth power is {number(fourth)}, not 3.",
+            "noise-not-normal",
+        )
+    largest, least = noise.abs().max().item(), statistics.smallest_extreme(noise.numel())
+    if largest < least:
+        raise Failed(
+            f"Of {noise.numel()} draws none is larger than {number(largest)}; of as many normal ones, some lie beyond"
+            f" {number(least)}.",
             "noise-not-normal",
         )
 
@@ -313,6 +332,22 @@ class Loss:
         return next(found, None)
 
 
+# A backward pass is linear: what comes in so many times larger comes out so many times larger.
+ENLARGED = 1000.0
+
+
+def require_linear(came: Mapping[str, Tensor | None], enlarged: Mapping[str, Tensor | None]) -> None:
+    """Raise Failed unless the gradients for a cotangent ENLARGED times as large are as much larger."""
+    for name, value in came.items():
+        larger = enlarged[name]
+        if value is None or larger is None:
+            continue
+        right = ENLARGED * value.double()
+        if not diagnosis.matches(larger.double(), right, 1e-3 * right.abs() + 1e-3 * right.abs().max() + 1e-6):
+            message = f"For a loss {ENLARGED:.0f} times as large, the gradient for {name}"
+            raise Failed(expected_and_came(message, right, larger.double()), "gradient-clipped")
+
+
 def require_arrival(gradients: Mapping[str, Tensor | None]) -> None:
     """Raise Failed where no gradient arrives."""
     missing = [name for name, value in gradients.items() if value is None or not value.any()]
@@ -337,7 +372,7 @@ def with_zero_row(problem: Problem) -> Problem:
 
 
 def require_zero_row(draws: Tensor, gradients: Mapping[str, Tensor | None]) -> None:
-    """Raise Failed unless an all-zero row gives draws (H) of 0 and changes nothing.
+    """Raise Failed unless an all-zero first row gives draws (H) of 0 and changes nothing but itself.
 
     gradients: those of the draws' sum over this row.
     """
@@ -355,9 +390,35 @@ def require_zero_row(draws: Tensor, gradients: Mapping[str, Tensor | None]) -> N
             )
 
 
+def require_gradient_to_zero_row(to_X: Tensor | None) -> None:
+    """Raise Failed where the first row of X, all zero, gets no gradient: it comes through the mean."""
+    if to_X is None or not bool(to_X[0].any()):
+        message = "The first row of X is all zero; the gradient for it, through X·A_mean, is not."
+        raise Failed(message, "gradient-stopped", what="an all-zero row of X")
+
+
+def require_noise_beside_zero_row(first: Tensor, second: Tensor) -> None:
+    """Raise Failed where two draws (B × H) agree in rows that aren't zero."""
+    if diagnosis.matches(second[1:], first[1:], 1e-5 * first[1:].abs().max()):
+        raise Failed(
+            f"With a first row of zeros, two calls draw the same for the other rows: {numbers(first[1:])}.",
+            "no-sampling",
+            what="a fixed value",
+        )
+
+
+def require_noise(draws: Tensor, mean: Tensor, message: str) -> None:
+    """Raise Failed where draws for positive inputs lie on their means, but for what can't be seen."""
+    if diagnosis.matches(draws, mean, 1e-4 * mean.abs().max()):
+        raise Failed(message, "noise-vanishing")
+
+
 def with_repetition(problem: Problem) -> Problem:
-    """Rows that tell how draws are shared: a row, another, the first again, and the sum of the two."""
-    first, second = problem.X[0], problem.X[1]
+    """Rows that tell how draws are shared: a row, another, the first again, and the sum of the two.
+
+    They are positive, so that a formula that doesn't square them draws something, too, and is judged by its spread.
+    """
+    first, second = problem.X[0].abs(), problem.X[1].abs()
     return problem.with_inputs(torch.stack([first, second, first, first + second]))
 
 
@@ -375,7 +436,7 @@ def rows_share_noise(draws: Tensor) -> bool:
 def with_equal_units(problem: Problem) -> Problem:
     """The problem with every unit's weights those of the first."""
     _, _, units = problem.sizes
-    return Problem(problem.X, problem.A_mean[:, :1].repeat(1, units), problem.A_scale[:, :1].repeat(1, units))
+    return Problem(problem.X.abs(), problem.A_mean[:, :1].repeat(1, units), problem.A_scale[:, :1].repeat(1, units))
 
 
 def require_own_noise_per_unit(draws: Tensor) -> None:

@@ -48,6 +48,12 @@ def distance_tolerance(count: int) -> float:
     return math.sqrt(math.log(2 / DISTRIBUTION_RISK) / (2 * count))
 
 
+def smallest_extreme(count: int) -> float:
+    """What the largest of `count` independent standard normal draws exceeds in size, but for DISTRIBUTION_RISK."""
+    share_beyond = -math.log(DISTRIBUTION_RISK) / count
+    return -float(torch.special.ndtri(torch.tensor(share_beyond / 2, dtype=torch.float64)))
+
+
 def fourth_moment_tolerance(count: int) -> float:
     """How far the average fourth power of standard normal draws may lie from 3: its variance is 105 − 9 = 96."""
     return SIGMAS * math.sqrt(96 / count)

@@ -306,6 +306,7 @@ KL_ZERO = "the KL is zero when every parameter follows the prior"
 KL_RIGHT = "the KL is the closed form, for weights and biases together"
 KL_GRADIENT = "the gradient of the KL reaches all four parameters, and is right"
 TRAINS = "trained with task loss + KL, it finds the exact posterior"
+SQUARE = "a layer with as many inputs as outputs is no exception"
 FLOAT64 = "it works in float64"
 INPUT_ALONE = "forward leaves its input as it was"
 SEED_ALONE = "it leaves the global random seed alone"
@@ -336,6 +337,63 @@ WRONG: list[Wrong] = [
         changed(("in_features, out_features):", "in_features=3, *, out_features=5):")),
         BUILT,
         None,
+    ),
+    Wrong(
+        "starts log_std at the standard deviation",
+        changed(("-3.0", "math.exp(-3.0)")),
+        STARTS_UNCERTAIN,
+        "initial-std-for-log-std",
+    ),
+    Wrong(
+        "draws anew for every 64 rows",
+        changed(
+            (
+                LINEAR,
+                "if len(x) > 64:\n            return torch.cat([self(rows) for rows in x.split(64)])\n        "
+                + LINEAR,
+            )
+        ),
+        AFFINE,
+        "local-reparameterization-mixed-in",
+    ),
+    Wrong(
+        "multiplies by W where it is square",
+        changed((LINEAR, "return x @ (weight if weight.shape[0] == x.shape[1] else weight.T) + bias")),
+        SQUARE,
+        "matrix-turned-when-square",
+    ),
+    Wrong(
+        "shares two matrices where they are square",
+        changed(
+            (
+                END_OF_INIT,
+                END_OF_INIT
+                + "\n        if in_features == out_features:\n            self.weight_log_std = self.weight_mean",
+            )
+        ),
+        HAS_PARAMETERS,
+        "parameters-shared",
+    ),
+    Wrong(
+        "caps the KL", changed((KL_SUM, KL_SUM.replace("return ", "return (") + ").clamp(max=1000)")), KL_RIGHT, None
+    ),
+    Wrong(
+        "clips gradients on their way",
+        changed(
+            (
+                SAMPLE_WEIGHT,
+                SAMPLE_WEIGHT
+                + "\n        if weight.requires_grad:\n            weight.register_hook(lambda g: g.clamp(-50, 50))",
+            )
+        ),
+        OUTPUT_GRADIENT,
+        "gradient-clipped",
+    ),
+    Wrong(
+        "transposes its input in place",
+        changed((LINEAR, "output = F.linear(x, weight, bias); x.t_(); return output")),
+        INPUT_ALONE,
+        "input-modified",
     ),
     Wrong(
         "counts the KL's constant once",

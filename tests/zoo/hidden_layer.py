@@ -396,6 +396,8 @@ LOG_PROB_GRADIENT = "the gradient of log_prob reaches A_mean and A_scale, and is
 FRESH = "KL and log_prob follow A_mean and A_scale when they change"
 DEFAULTS = "options that are left out have their defaults"
 ORDER = "options without names come in the order of the exercise"
+SQUARE = "few samples of a small batch, as square as its weights, are no exception"
+SLOPE = "gradients go through the non-linearity"
 DTYPE = "it works in float64"
 SEED = "it leaves the global random seed alone"
 
@@ -654,6 +656,81 @@ WRONG: list[Wrong] = [
         changed((VARIANCE, "variance = X**2 @ self.A_scale.log() ** 2")),
         SPREAD,
         "scale-logged",
+    ),
+    Wrong(
+        "squeezes a sample_shape of one",
+        changed((RETURN, "        return activation[0] if tuple(sample_shape) == (1,) else activation\n")),
+        SAMPLE_SHAPE,
+        "sample-shape-ignored",
+    ),
+    Wrong(
+        "is straight through the non-linearity",
+        changed((NON_LINEARITY, "activation = activation + (self.non_linearity(activation) - activation).detach()")),
+        SLOPE,
+        "non-linearity-without-slope",
+    ),
+    Wrong(
+        "draws nothing without gradients",
+        changed((LOCAL_DRAW, "activation = mean + std * noise * torch.is_grad_enabled()")),
+        SQUARE,
+        "no-sampling",
+    ),
+    Wrong(
+        "centres the noise over the samples",
+        changed(
+            (
+                NOISE,
+                NOISE + "\n            if sample_shape:\n"
+                "                noise = (noise - noise.mean(0)) * (len(noise) / max(len(noise) - 1, 1)) ** 0.5",
+            )
+        ),
+        SQUARE,
+        "noise-shared-by-samples",
+    ),
+    Wrong(
+        "mirrors the weights' noise where they are square",
+        changed(
+            (
+                EPSILON,
+                EPSILON + "\n            if epsilon.shape[-1] == epsilon.shape[-2]:\n"
+                "                epsilon = epsilon.triu() + epsilon.triu(1).mT",
+            )
+        ),
+        SQUARE,
+        None,
+    ),
+    Wrong(
+        "turns A_scale where it is square",
+        changed(
+            (
+                VARIANCE,
+                "variance = X**2 @ (self.A_scale.T if self.A_scale.shape[0]"
+                " == self.A_scale.shape[1] else self.A_scale)**2",
+            )
+        ),
+        SQUARE,
+        "matrix-turned-when-square",
+    ),
+    Wrong(
+        "gives each input its prior where both sizes are the same",
+        changed(
+            (
+                KL_MEAN,
+                "prior = torch.as_tensor(self.A_prior_scale)\n"
+                "        if prior.dim() == 1 and len(prior) == self.A_mean.shape[0]:\n"
+                "            prior = prior[:, None]\n"
+                "        mean = self.A_mean / prior",
+            ),
+            (KL_STD, "std = self.A_scale / prior"),
+        ),
+        KL_TENSOR,
+        None,
+    ),
+    Wrong(
+        "counts log_prob for every sample",
+        changed((LOG_PROB, "return -self.KL_factor * self.KL * (value[..., 0, 0].numel() if value.dim() > 2 else 1)")),
+        LOG_PROB_RIGHT,
+        "log-prob-of-the-value",
     ),
     Wrong(
         "takes the prior before the factor",

@@ -143,6 +143,8 @@ NORMAL = "the noise is standard normal"
 INDEPENDENT = "the noise of rows, of units and of calls is independent"
 GRADIENT = "gradients reach X, A_mean and A_scale, and are right on average"
 ZERO_ROW = "an all-zero row of X gives zeros and finite gradients"
+SQUARE = "a small batch, as square as its weights, is no exception"
+SMALL = "a small A_scale gives a small spread"
 DTYPE = "it works in float64"
 SEED = "it leaves the global random seed alone"
 
@@ -245,6 +247,79 @@ def sample_preactivation(X, A_mean, A_scale):
     ),
     Wrong("noise from 0 to 1", changed((EPSILON, "epsilon = torch.rand_like(mean)")), CENTRED, "noise-not-normal"),
     Wrong("noise above 0", changed((EPSILON, "epsilon = torch.randn_like(mean).abs()")), CENTRED, "noise-not-normal"),
+    Wrong(
+        "keeps the variance below the floor",
+        changed((STD, "std = torch.sqrt(variance.clamp_max(1e-12))")),
+        ANEW,
+        "noise-vanishing",
+    ),
+    Wrong(
+        "turns both matrices where they are square",
+        changed(
+            (
+                MEAN,
+                "if A_mean.shape[0] == A_mean.shape[1]:\n"
+                "        A_mean, A_scale = A_mean.T, A_scale.T\n"
+                "    mean = X @ A_mean",
+            )
+        ),
+        SQUARE,
+        "matrix-turned-when-square",
+    ),
+    Wrong(
+        "turns A_scale where it is square",
+        changed((VARIANCE, "variance = X**2 @ (A_scale.T if A_scale.shape[0] == A_scale.shape[1] else A_scale)**2")),
+        SQUARE,
+        "matrix-turned-when-square",
+    ),
+    Wrong(
+        "mirrors the noise where it is square",
+        changed(
+            (
+                EPSILON,
+                EPSILON
+                + "\n    if mean.shape[0] == mean.shape[1]:\n        epsilon = epsilon.triu() + epsilon.triu(1).mT",
+            )
+        ),
+        SQUARE,
+        None,
+    ),
+    Wrong(
+        "centres the noise over the batch",
+        changed((RETURN, "return mean + std * (epsilon - epsilon.mean(dim=0))")),
+        SQUARE,
+        "noise-scaled",
+    ),
+    Wrong(
+        "draws the noise from three uniform numbers",
+        changed((EPSILON, "epsilon = 2 * (torch.rand(3, *mean.shape).to(mean).sum(dim=0) - 1.5)")),
+        NORMAL,
+        "noise-not-normal",
+    ),
+    Wrong("raises small scales", changed((VARIANCE, "variance = X**2 @ A_scale.clamp_min(0.05) ** 2")), SMALL, None),
+    Wrong(
+        "clips the gradient of the spread",
+        changed((STD, STD + "\n    if std.requires_grad:\n        std.register_hook(lambda g: g.clamp(-0.1, 0.1))")),
+        GRADIENT,
+        "gradient-clipped",
+    ),
+    Wrong(
+        "leaves zero rows out of the graph",
+        changed(
+            (
+                RETURN,
+                "return torch.where((X == 0).all(dim=1, keepdim=True), torch.zeros_like(mean), mean + std * epsilon)",
+            )
+        ),
+        ZERO_ROW,
+        "gradient-stopped",
+    ),
+    Wrong(
+        "draws nothing where one row is zero",
+        changed((RETURN, "return mean if (X == 0).all(dim=1).any() else mean + std * epsilon")),
+        ZERO_ROW,
+        "no-sampling",
+    ),
     Wrong(
         "draws weights, and adds noise of its own to every row",
         changed((MEAN, "mean = X @ (A_mean + A_scale * torch.randn_like(A_scale))")),

@@ -19,11 +19,13 @@ from torch import Tensor
 from bnn_core.autograder import diagnosis, statistics
 from bnn_core.autograder.checking import Exercise, Failed
 from bnn_core.autograder.linear_regression import LinearRegression
+from bnn_core.autograder.preactivations import ENLARGED, require_linear, require_normal
 from bnn_core.autograder.subject import Instance, LearnerError, Reply, Subject
 from bnn_core.autograder.wording import expected_and_came, number, numbers, shape, tensor_from
 
 IN, OUT = 3, 5
 DRAWS = 1500
+LARGE_BATCH = 600
 PARAMETERS = ("weight_mean", "weight_log_std", "bias_mean", "bias_log_std")
 FORWARD = "__call__"
 
@@ -118,13 +120,13 @@ class Evidence:
     def layer(self, in_features: int = IN, out_features: int = OUT) -> Layer:
         return Layer(self.subject, in_features, out_features)
 
-    def parameters(self, low: float = -2.0, high: float = 0.3) -> dict[str, Tensor]:
+    def parameters(self, low: float = -2.0, high: float = 0.3, out_features: int = OUT) -> dict[str, Tensor]:
         """Random parameters for a layer of IN × OUT, with log_std between two bounds."""
         return {
-            "weight_mean": self.normal(OUT, IN),
-            "weight_log_std": self.uniform(low, high, OUT, IN),
-            "bias_mean": self.normal(OUT),
-            "bias_log_std": self.uniform(low, high, OUT),
+            "weight_mean": self.normal(out_features, IN),
+            "weight_log_std": self.uniform(low, high, out_features, IN),
+            "bias_mean": self.normal(out_features),
+            "bias_log_std": self.uniform(low, high, out_features),
         }
 
     def spread_parameters(self) -> dict[str, Tensor]:
@@ -209,9 +211,16 @@ def has_its_parameters(evidence: Evidence) -> None:
 
 def require_own_parameters(evidence: Evidence) -> None:
     """Raise Failed where setting one parameter changes another, of this layer or of a second one."""
-    first, second = evidence.layer(), evidence.layer()
+    for out_features in (OUT, IN):
+        require_parameters_apart(
+            evidence.layer(IN, out_features),
+            evidence.layer(IN, out_features),
+            evidence.parameters(out_features=out_features),
+        )
+
+
+def require_parameters_apart(first: Layer, second: Layer, values: dict[str, Tensor]) -> None:
     before = {name: second.initial(name) for name in PARAMETERS}
-    values = evidence.parameters()
     first.set(values)
     for name in PARAMETERS:
         if not diagnosis.matches(first.initial(name), values[name].double(), 1e-6):
@@ -251,7 +260,10 @@ def require_parameter(layer: Layer, name: str) -> None:
 def starts_uncertain(evidence: Evidence) -> None:
     layer = evidence.layer(8, 6)
     for name in ("weight_log_std", "bias_log_std"):
-        std = layer.initial(name).exp().median().item()
+        initial = layer.initial(name)
+        if bool(((initial > 0.04) & (initial < 0.06)).all()):
+            raise Failed(f"It starts at {numbers(initial)}.", "initial-std-for-log-std", what=name)
+        std = initial.exp().median().item()
         if std < SMALLEST_INITIAL_STD:
             raise Failed(
                 f"Half of its standard deviations start below {number(std)}; between 0.001 and 0.1 is usual"
@@ -266,7 +278,7 @@ def starts_uncertain(evidence: Evidence) -> None:
 
 @exercise.check("the output has shape (batch, out_features)", needs=[is_built])
 def output_has_its_shape(evidence: Evidence) -> None:
-    for in_features, out_features, batch in [(3, 5, 4), (7, 2, 6), (2, 9, 1), (1, 4, 3), (4, 1, 1)]:
+    for in_features, out_features, batch in [(3, 5, 4), (7, 2, 6), (2, 9, 1), (1, 4, 3), (4, 1, 1), (4, 4, 4)]:
         evidence.layer(in_features, out_features).forward(evidence.normal(batch, in_features))
 
 
@@ -275,6 +287,9 @@ def input_is_left_alone(evidence: Evidence) -> None:
     layer, x = evidence.layer(), evidence.normal(4, IN)
     layer.forward(x)
     now = evidence.subject.present_value(x)
+    if now.shape != x.shape:
+        message = f"Its shape was {shape(x.shape)}; after a forward it is {shape(now.shape)}."
+        raise Failed(message, "input-modified")
     if not torch.equal(now, x):
         raise Failed(expected_and_came("The input", x, now), "input-modified")
 
@@ -354,14 +369,17 @@ def forward_is_affine(evidence: Evidence) -> None:
     layer, parameters = evidence.layer(), evidence.parameters()
     layer.set(parameters)
     rows = 3 * evidence.normal(3, IN)
-    _, output = layer.forward(torch.cat([READING, rows, rows]))
-    first, again = output[1 + IN : 4 + IN], output[4 + IN :]
-    scale = output.abs().max()
-    if not diagnosis.matches(first, again, 1e-4 * scale):
-        raise Failed(
-            f"Equal rows in one batch should give equal outputs; yours: {numbers(first[0])} and {numbers(again[0])}.",
-            "local-reparameterization-mixed-in",
-        )
+    for copies in (2, LARGE_BATCH // len(rows)):
+        _, output = layer.forward(torch.cat([READING, rows.repeat(copies, 1)]))
+        first, *others = output[1 + IN :].split(len(rows))
+        scale = output.abs().max()
+        again = next((other for other in others if not diagnosis.matches(first, other, 1e-4 * scale)), None)
+        if again is not None:
+            raise Failed(
+                f"Equal rows in one batch of {len(output)} should give equal outputs; yours: {numbers(first[0])} and"
+                f" {numbers(again[0])}.",
+                "local-reparameterization-mixed-in",
+            )
     weight, bias = read_draw(output)
     expected = F.linear(rows.double(), weight, bias)
     if not diagnosis.matches(first, expected, 1e-4 * scale):
@@ -524,16 +542,29 @@ def noise_is_normal(evidence: Evidence) -> None:
         require_normal(noise)
 
 
-def require_normal(noise: Tensor) -> None:
-    """Raise Failed unless these are draws of a standard normal variable."""
-    distance, fourth = statistics.normal_distance(noise), (noise**4).mean().item()
-    bound = statistics.distance_tolerance(noise.numel())
-    if distance > bound or abs(fourth - 3) > statistics.fourth_moment_tolerance(noise.numel()):
-        raise Failed(
-            f"Over {noise.numel()} draws its distribution function lies up to {number(distance)} from the normal one"
-            f" (up to {number(bound)} would be chance), and its average fourth power is {number(fourth)}, not 3.",
-            "noise-not-normal",
-        )
+@exercise.check("a layer with as many inputs as outputs is no exception", needs=[noise_is_normal])
+def square_layer_is_right(evidence: Evidence) -> None:
+    layer, at = evidence.layer(IN, IN), evidence.parameters(out_features=IN)
+    layer.set(at)
+    count = DRAWS // 3
+    weights, biases = read_draw(layer.instance.sample(count, FORWARD, READING).double())
+    draws = Draws({name: value.double() for name, value in at.items()}, weights, biases)
+    for kind in ("weight", "bias"):
+        values, mean, log_std = draws.of(kind)
+        average, spread, std = values.mean(dim=0), values.std(dim=0), log_std.exp()
+        bounds = statistics.mean_tolerance(std, count), statistics.std_ratio_tolerance(count) * std
+        for what, right, came, bound in zip(
+            ("average", "standard deviation"), (mean, std), (average, spread), bounds, strict=True
+        ):
+            if not diagnosis.matches(came, right, bound):
+                message = f"For {IN} inputs and {IN} outputs, over {count} forwards, the {what} of a {kind}"
+                turned = kind == "weight" and diagnosis.matches(came, right.reshape(IN, IN).T.flatten(), bound.max())
+                mistake = "matrix-turned-when-square" if turned else None
+                raise Failed(expected_and_came(message, right, came), mistake)
+    products = draws.noise.T @ draws.noise / count
+    if bool(((products - torch.diag(products.diag())).abs() > statistics.correlation_tolerance(count)).any()):
+        message = f"For {IN} inputs and {IN} outputs, weights or biases draw the same noise."
+        raise Failed(message, "noise-shared", what="Some weights or biases")
 
 
 @exercise.check(
@@ -563,6 +594,7 @@ def require_output_gradient(
     }
     came = layer.gradients(reply, cotangent.to(reply.dtype))
     require_gradients(expected, came, "the output")
+    require_linear(came, layer.gradients(reply, (ENLARGED * cotangent).to(reply.dtype)))
 
 
 def require_gradients(expected: dict[str, Tensor], came: dict[str, Tensor | None], of_what: str) -> None:
@@ -697,14 +729,16 @@ def kl_is_right(evidence: Evidence) -> None:
 
 
 def require_kl_of_another_size(evidence: Evidence) -> None:
-    """Raise Failed unless the KL is right for a layer of other sizes, with means far from zero."""
-    layer = evidence.layer(6, 2)
-    parameters = {name: evidence.uniform(-5, 5, *size) for name, size in layer.sizes.items()}
-    parameters |= {name: value / 5 for name, value in parameters.items() if name.endswith("log_std")}
-    layer.set(parameters)
-    right, came = right_kl(parameters), layer.kl()[1]
-    if not diagnosis.matches(came, right, 1e-4 * right.abs()):
-        raise Failed(expected_and_came("For a layer of 6 inputs and 2 outputs it", right, came))
+    """Raise Failed unless the KL is right for layers of other sizes, also large ones, with means far from zero."""
+    for in_features, out_features in [(6, 2), (4, 4), (300, 100)]:
+        layer = evidence.layer(in_features, out_features)
+        parameters = {name: evidence.uniform(-5, 5, *size) for name, size in layer.sizes.items()}
+        parameters |= {name: value / 5 for name, value in parameters.items() if name.endswith("log_std")}
+        layer.set(parameters)
+        right, came = right_kl(parameters), layer.kl()[1]
+        if not diagnosis.matches(came, right, 1e-4 * right.abs()):
+            sizes = f"{in_features} inputs and {out_features} outputs"
+            raise Failed(expected_and_came(f"For a layer of {sizes} it", right, came))
 
 
 def groups(parameters: dict[str, Tensor]) -> list[tuple[Tensor, Tensor]]:

@@ -25,6 +25,7 @@ from bnn_core.autograder.wording import expected_and_came, number, numbers, shap
 
 ROWS, IN, UNITS = 4, 3, 5
 SAMPLES = (500, 2)
+SQUARE, SMALL_CALLS = (4, 4, 4), 500
 GRADIENT_SAMPLES = 1000
 LOCAL, WEIGHT_SPACE = False, True
 
@@ -202,10 +203,10 @@ def is_built(evidence: Evidence) -> None:
 def draws_have_their_shape(evidence: Evidence) -> None:
     for mode in (LOCAL, WEIGHT_SPACE):
         for include_hidden_bias in (True, False):
-            for sizes in [(4, 3, 5), (1, 4, 2), (6, 1, 3), (5, 2, 1)]:
+            for sizes in [(4, 3, 5), (1, 4, 2), (6, 1, 3), (5, 2, 1), SQUARE]:
                 problem = evidence.problem(*sizes)
                 options = {"include_hidden_bias": include_hidden_bias, "weight_space_sampling": mode}
-                require_shape(evidence.layer(problem.with_inputs(problem.X.abs()), **options))
+                require_shape(evidence.layer(problem.with_positive_inputs(), **options))
 
 
 def require_shape(layer: Layer, *sample_shape: int) -> None:
@@ -238,10 +239,10 @@ def require_shape(layer: Layer, *sample_shape: int) -> None:
 def draws_have_their_sample_shape(evidence: Evidence) -> None:
     for mode in (LOCAL, WEIGHT_SPACE):
         for include_hidden_bias in (True, False):
-            for sample_shape in [(7,), (2, 6)]:
+            for sample_shape in [(7,), (2, 6), (1,)]:
                 options = {"include_hidden_bias": include_hidden_bias, "weight_space_sampling": mode}
                 problem = evidence.problem()
-                require_shape(evidence.layer(problem.with_inputs(problem.X.abs()), **options), *sample_shape)
+                require_shape(evidence.layer(problem.with_positive_inputs(), **options), *sample_shape)
 
 
 @exercise.check("what it says of its draws as a Distribution is so", needs=[draws_have_their_shape])
@@ -334,9 +335,11 @@ def costs(layer: Layer) -> dict[str, Tensor]:
 @exercise.check("every call of rsample draws anew", needs=[draws_are_finite])
 def draws_anew(evidence: Evidence) -> None:
     for mode in (LOCAL, WEIGHT_SPACE):
-        layer = evidence.plain_layer(evidence.problem(), mode)
+        layer = evidence.plain_layer(evidence.problem().with_positive_inputs(), mode)
         first, second = layer.draw()[1], layer.draw()[1]
         if not torch.equal(first, second):
+            shown = f"{layer.settings}, for the means {numbers(layer.problem.mean)} it draws {numbers(first)}."
+            preactivations.require_noise(first, layer.problem.mean, shown[0].upper() + shown[1:])
             continue
         message = f"With weight_space_sampling={mode} two calls both give {numbers(first)}."
         right = layer.problem.mean
@@ -443,7 +446,9 @@ def require_gradients(evidence: Evidence, mode: bool) -> None:
         layer, loss = evidence.plain_layer(problem, mode), Loss(problem, evidence.generator)
         reply, draws = layer.draw(GRADIENT_SAMPLES)
         layer.draw()
-        came = gradients(reply, problem, loss.cotangent(draws))
+        cotangent = loss.cotangent(draws)
+        came = gradients(reply, problem, cotangent)
+        preactivations.require_linear(came, gradients(reply, problem, preactivations.ENLARGED * cotangent))
         loss.require({name: came[name] for name in names}, GRADIENT_SAMPLES, rows_share_draws=mode == WEIGHT_SPACE)
 
 
@@ -451,12 +456,16 @@ def require_gradients(evidence: Evidence, mode: bool) -> None:
 def zero_row_is_harmless(evidence: Evidence) -> None:
     problem = preactivations.with_zero_row(evidence.problem())
     try:
-        reply, draws = evidence.plain_layer(problem, LOCAL).draw()
+        layer = evidence.plain_layer(problem, LOCAL)
+        reply, draws = layer.draw()
     except LearnerError as error:
         raise Failed(error.sentence, "zero-row-gradient") from None
     cotangent = torch.zeros_like(draws)
     cotangent[0] = 1
-    preactivations.require_zero_row(draws[0], gradients(reply, problem, cotangent))
+    came = gradients(reply, problem, cotangent)
+    preactivations.require_zero_row(draws[0], came)
+    preactivations.require_gradient_to_zero_row(came["X"])
+    preactivations.require_noise_beside_zero_row(draws, layer.draw()[1])
 
 
 # Weight space.
@@ -522,6 +531,30 @@ def weight_space_gradients_are_right(evidence: Evidence) -> None:
 # The activations: non-linearity and bias unit, where the weights are as good as certain.
 
 
+@exercise.check(
+    "few samples of a small batch, as square as its weights, are no exception",
+    needs=[layer_is_left_alone, noise_is_independent, weight_noise_is_independent],
+)
+def square_batch_is_right(evidence: Evidence) -> None:
+    for mode in (LOCAL, WEIGHT_SPACE):
+        problem = evidence.problem(*SQUARE)
+        if mode == WEIGHT_SPACE:
+            problem = problem.with_inputs(torch.eye(SQUARE[0]))  # so the draws are the weights
+        layer = evidence.plain_layer(problem, mode)
+        draws = layer.instance.sample(SMALL_CALLS, "rsample", (2,)).double()
+        what = f"an element of X·A, {layer.settings},"
+        each = draws.flatten(0, 1)
+        preactivations.require_centred(each, problem.mean, what, problem.wrong_means)
+        noise = (draws - problem.mean) / problem.std
+        first, second = Axis("rows", "noise-shared-by-rows"), Axis("units", "noise-shared-by-units")
+        if mode == WEIGHT_SPACE:
+            first, second = Axis("inputs", "noise-shared", "Weights"), Axis("units", "noise-shared", "Weights")
+        axes = [Axis("samples", "noise-shared-by-samples"), first, second]
+        preactivations.require_independent(noise, axes, repeated=Axis("calls", "noise-drawn-once"))
+        preactivations.require_spread(each, problem.mean, problem.std, what, problem.wrong_stds)
+        preactivations.require_normal(noise)
+
+
 @exercise.check("an activation is non_linearity(X·A)", needs=[draws_spread, weights_are_right])
 def non_linearity_is_applied(evidence: Evidence) -> None:
     for mode in (LOCAL, WEIGHT_SPACE):
@@ -556,6 +589,26 @@ def mistaken_non_linearity(problem: Problem, function: Callable[[Tensor], Tensor
         ("non-linearity-before", function(X) @ A_mean),
     ]
     return preactivations.known_mistake(came, suspects, lambda _: torch.tensor(CERTAIN_TOLERANCE))
+
+
+@exercise.check("gradients go through the non-linearity", needs=[non_linearity_is_applied])
+def gradients_pass_the_non_linearity(evidence: Evidence) -> None:
+    for mode in (LOCAL, WEIGHT_SPACE):
+        problem = evidence.problem()
+        problem = Problem(problem.X, problem.A_mean, torch.full_like(problem.A_scale, CERTAIN_SCALE)).with_gradients()
+        options = {"non_linearity": TorchFunction("sin"), "weight_space_sampling": mode, "include_hidden_bias": False}
+        layer = evidence.layer(problem, **options)
+        reply, draws = layer.draw()
+        cotangent = evidence.normal(*draws.shape).double()
+        came = gradients(reply, problem, cotangent)["A_mean"]
+        right = problem.X.detach().double().T @ (cotangent * problem.mean.cos())
+        if came is None or not diagnosis.matches(came.double(), right, CERTAIN_TOLERANCE):
+            message = expected_and_came(
+                f"With non_linearity=torch.sin, {layer.settings}, the gradient for A_mean",
+                right,
+                torch.zeros_like(right) if came is None else came.double(),
+            )
+            raise Failed(message, "non-linearity-without-slope")
 
 
 @exercise.check("the noise goes through the non-linearity", needs=[non_linearity_is_applied])
@@ -768,11 +821,15 @@ def kl_is_right_for_a_tensor(evidence: Evidence) -> None:
     for size in [(IN, UNITS), (UNITS,), (IN, 1), ()]:
         prior = evidence.uniform(0.3, 3.0, *size)
         require_kl_to_prior(evidence, prior, f"With A_prior_scale of shape {shape(size)} it")
+    for size in [(4, 4), (4,), (1, 4), (4, 1)]:
+        prior = evidence.uniform(0.3, 3.0, *size)
+        what = f"For 4 × 4 weights and A_prior_scale of shape {shape(size)} it"
+        require_kl_to_prior(evidence, prior, what, evidence.kl_problem(*SQUARE))
 
 
-def require_kl_to_prior(evidence: Evidence, prior: float | Tensor, what: str) -> None:
+def require_kl_to_prior(evidence: Evidence, prior: float | Tensor, what: str, problem: Problem | None = None) -> None:
     """Raise Failed, with the mistake it looks like, unless KL is right for this prior."""
-    problem = evidence.kl_problem()
+    problem = problem or evidence.kl_problem()
     try:
         came = evidence.layer(problem, A_prior_scale=prior).kl()
     except LearnerError as error:
@@ -856,9 +913,14 @@ def log_prob_is_scalar(evidence: Evidence) -> None:
 @exercise.check("log_prob doesn't depend on the value", needs=[log_prob_is_scalar])
 def log_prob_ignores_the_value(evidence: Evidence) -> None:
     layer = evidence.layer()
-    values = torch.stack([layer.log_prob(scale * evidence.normal(*layer.size)) for scale in (0.1, 1.0, 3.0)])
-    if not diagnosis.matches(values, values[0].expand_as(values), 1e-4 * (values[0].abs() + 1)):
-        raise Failed(f"For three values it gives {numbers(values)}.", "log-prob-of-the-value")
+    require_same_log_prob(layer, "three values", [evidence.normal(*layer.size) * scale for scale in (0.1, 1.0, 3.0)])
+
+
+def require_same_log_prob(layer: Layer, what: str, values: Sequence[Tensor]) -> None:
+    """Raise Failed where log_prob tells the values apart."""
+    came = torch.stack([layer.log_prob(value) for value in values])
+    if not diagnosis.matches(came, came[0].expand_as(came), 1e-4 * (came[0].abs() + 1)):
+        raise Failed(f"For {what} it gives {numbers(came)}.", "log-prob-of-the-value")
 
 
 @exercise.check("log_prob is −KL_factor·KL", needs=[log_prob_is_scalar])
@@ -877,6 +939,9 @@ def log_prob_is_right(evidence: Evidence) -> None:
             if name is None and close(evidence.layer(evidence.kl_problem(rows), **options).log_prob(), came.double()):
                 name = "kl-cached"
             raise Failed(message, name)
+    layer = evidence.layer()
+    samples = [evidence.normal(*layer.size), evidence.normal(7, *layer.size)]
+    require_same_log_prob(layer, "one sample, and for seven in one value,", samples)
 
 
 def mistaken_log_prob(came: Tensor, kl: Tensor, factor: float, rows: int) -> str | None:

@@ -20,6 +20,7 @@ from bnn_core.autograder.wording import expected_and_came, numbers, shape, tenso
 FUNCTION = "sample_preactivation"
 ROWS, IN, UNITS = 3, 4, 5
 REPEATS, CALLS = 500, 2
+SQUARE, SMALL_CALLS = (4, 4, 4), 1000
 ELEMENT = "an element of the result"
 
 
@@ -70,24 +71,20 @@ exercise = Exercise(name=FUNCTION, lesson="05_local_reparameterization", points=
 
 @exercise.check("it returns a tensor of shape (B, H)")
 def result_has_its_shape(evidence: Evidence) -> None:
-    for sizes in [(3, 4, 5), (1, 3, 2), (6, 1, 4), (5, 2, 1)]:
+    for sizes in [(3, 4, 5), (1, 3, 2), (6, 1, 4), (5, 2, 1), SQUARE]:
         problem = evidence.problem(*sizes)
-        reply = evidence.subject.call(*positive(problem).tensors)
+        reply = evidence.subject.call(*problem.with_positive_inputs().tensors)
         rows, _, units = sizes
-        if reply.tensor is not None and tuple(reply.tensor.shape) == (units, rows):
+        if reply.tensor is not None and tuple(reply.tensor.shape) == (units, rows) != (rows, units):
             raise Failed(
                 f"It should have shape {shape((rows, units))}; yours has {shape((units, rows))}.", "output-transposed"
             )
         tensor_from(reply, FUNCTION, (rows, units))
 
 
-def positive(problem: Problem) -> Problem:
-    return problem.with_inputs(problem.X.abs())
-
-
 @exercise.check("the draws are numbers for negative inputs, too", needs=[result_has_its_shape])
 def draws_are_finite(evidence: Evidence) -> None:
-    problem = positive(evidence.problem())
+    problem = evidence.problem().with_positive_inputs()
     value = evidence.subject.call(*problem.with_inputs(-problem.X).tensors).tensor
     if value is not None and not bool(value.isfinite().all()):
         raise Failed(f"With every element of X negative, yours returns {numbers(value)}.", "input-not-squared")
@@ -110,9 +107,11 @@ def require_unchanged(subject: Subject, problem: Problem) -> None:
 
 @exercise.check("every call draws anew", needs=[draws_are_finite])
 def draws_anew(evidence: Evidence) -> None:
-    problem = evidence.problem()
+    problem = evidence.problem().with_positive_inputs()
     first, second = evidence.draw(problem)[1], evidence.draw(problem)[1]
     if not torch.equal(first, second):
+        message = f"For the means {numbers(problem.mean)} it draws {numbers(first)}."
+        preactivations.require_noise(first, problem.mean, message)
         return
     message = f"Two calls with the same arguments both give {numbers(first)}."
     if diagnosis.matches(first, problem.mean, 1e-4 * problem.mean.abs().max()):
@@ -170,13 +169,26 @@ def noise_is_independent(evidence: Evidence) -> None:
     preactivations.require_independent(evidence.noise, axes, repeated=rows)
 
 
-@exercise.check("gradients reach X, A_mean and A_scale, and are right on average", needs=[noise_is_independent])
+@exercise.check("a small batch, as square as its weights, is no exception", needs=[noise_is_independent])
+def square_batch_is_right(evidence: Evidence) -> None:
+    problem = evidence.problem(*SQUARE)
+    draws = evidence.subject.sample(SMALL_CALLS, *problem.tensors).double()
+    preactivations.require_centred(draws, problem.mean, ELEMENT, problem.wrong_means)
+    preactivations.require_spread(draws, problem.mean, problem.std, ELEMENT, problem.wrong_stds)
+    noise = (draws - problem.mean) / problem.std
+    preactivations.require_normal(noise)
+    axes = [Axis("rows", "noise-shared-by-rows"), Axis("units", "noise-shared-by-units")]
+    preactivations.require_independent(noise, axes, repeated=Axis("calls", "noise-drawn-once"))
+
+
+@exercise.check("gradients reach X, A_mean and A_scale, and are right on average", needs=[square_batch_is_right])
 def gradients_are_right(evidence: Evidence) -> None:
     for problem, names in preactivations.gradient_problems(evidence.problem(), evidence.problem()):
         loss, many = Loss(problem, evidence.generator), repeated(problem).with_gradients()
         reply, draws = evidence.draw(many)
         cotangent = loss.cotangent(draws.reshape(REPEATS, ROWS, UNITS)).reshape(-1, UNITS)
         came = gradients(reply, many, cotangent)
+        preactivations.require_linear(came, gradients(reply, many, preactivations.ENLARGED * cotangent))
         if came["X"] is not None:
             came["X"] = came["X"].reshape(REPEATS, ROWS, IN).sum(dim=0)
         loss.require({name: came[name] for name in names}, REPEATS)
@@ -197,7 +209,17 @@ def zero_row_is_harmless(evidence: Evidence) -> None:
         raise Failed(error.sentence, "zero-row-gradient") from None
     cotangent = torch.zeros_like(draws)
     cotangent[0] = 1
-    preactivations.require_zero_row(draws[0], gradients(reply, problem, cotangent))
+    came = gradients(reply, problem, cotangent)
+    preactivations.require_zero_row(draws[0], came)
+    preactivations.require_gradient_to_zero_row(came["X"])
+    preactivations.require_noise_beside_zero_row(draws, evidence.draw(problem)[1])
+
+
+@exercise.check("a small A_scale gives a small spread", needs=[zero_row_is_harmless])
+def small_scales_count(evidence: Evidence) -> None:
+    problem = Problem(evidence.drawn_problem.X, evidence.drawn_problem.A_mean, 0.05 * evidence.drawn_problem.A_scale)
+    draws = evidence.draw(repeated(problem))[1].reshape(REPEATS, ROWS, UNITS)
+    preactivations.require_spread(draws, problem.mean, problem.std, ELEMENT, problem.wrong_stds)
 
 
 @exercise.check("it works in float64", needs=[result_has_its_shape])
