@@ -31,13 +31,16 @@ torch.set_num_threads(1)  # the matrices are small: more threads gain little, an
 # ## The batch that moves as one
 #
 # Take the smallest Bayesian layer: one weight $w$, drawn from a Gaussian with mean `weight_mean` and standard
-# deviation `exp(weight_log_std)`. Each example has an input $x$ and a target $t$, and its loss is
-# $\tfrac12 (w x - t)^2$. So each example pulls at `weight_mean` with its own gradient, $x\,(w x - t)$. A training
-# step uses the *average* of the batch's gradients.
+# deviation `exp(weight_log_std)`. A gradient can pass through such a draw if it is written as mean + standard
+# deviation · noise, $w = \text{weight\_mean} + \exp(\text{weight\_log\_std})\,\varepsilon$ with $\varepsilon$ from a
+# standard normal: the **reparameterization trick**. So $w$ moves as `weight_mean` does, one to one.
+#
+# Each example has an input $x$ and a target $t$, and its loss is $\tfrac12 (w x - t)^2$. So each example pulls at
+# `weight_mean` with its own gradient, $x\,(w x - t)$. A training step uses the *average* of the batch's gradients.
 #
 # In the picture, each dot is the gradient of one example, and each black bar is the average of a batch. Ten
 # draws of the noise stand side by side. The examples stay the same: **all that changes from draw to draw is the
-# noise.** On the left, one weight is drawn for the whole batch, as `BayesianLinear` does it. In the middle,
+# noise.** On the left, one weight is drawn for the whole batch, as the layer of lesson 03 does it. In the middle,
 # each example has a weight of its own. On the right is the standard deviation of the average, for every batch
 # size.
 #
@@ -59,16 +62,17 @@ show(
     alt="Rows for batch sizes 1, 16 and 256. At 1, both ways give the same gradients. At 16 and 256, with one weight"
     " for all, the dots of a draw rise and fall together, and so does their average. With a weight for each, the dots"
     " scatter within every draw, and their average hardly moves. With one weight the average's standard deviation"
-    " levels off as the batch grows; with a weight for each it keeps falling.",
+    " doesn't fall as the batch grows, it only wiggles; with a weight for each it keeps falling.",
     caption="Dots: gradients of single examples (40 at most). Black bars: the average over the batch."
     " Right: the standard deviation of that average over draws.",
 )
 
 # %% [markdown]
 # With one weight for all, the dots of a draw go up and down **together**, because they all see the same noise. An
-# average helps only against errors that differ. Past a few examples, a larger batch brings nothing: the curve on the
-# right levels off. With a weight for each example, the errors are independent. They cancel, and the curve keeps
-# falling.
+# average helps only against errors that differ. Here all errors come from one number, so a larger batch brings nothing
+# at all: the curve on the right doesn't fall. (It wiggles with the examples that are in the batch.) Nor can a larger
+# batch make up for a larger `weight_log_std`. With a weight for each example, the errors are independent. They cancel,
+# and the curve keeps falling.
 #
 # At batch size 1 the two are the same thing. Remember this: it returns below.
 
@@ -144,21 +148,24 @@ show(
 # \quad\text{as } B \to \infty.$$
 #
 # With independent noise $\rho = 0$, and the variance falls as $1/B$. With shared noise it stops falling at
-# $\rho\, v$. Even a small $\rho$ hurts, once $B$ is well above $1/\rho$ [1, section 2.2].
+# $\rho\, v$. In the picture above $\rho$ was 1. But even a small $\rho$ hurts, once $B$ is well above $1/\rho$
+# [1, section 2.2].
 #
 # **Why the noise within a row matters.** Let $\beta_{bh}$ be the gradient of example $b$'s loss for $Z_{bh}$, which
-# backpropagation brings. Let $\log S_{dh}$ be what we learn, and $E_{dh}$ the noise of a weight that row $b$ draws
-# for itself. Then the gradients for $\log S_{dh}$ are
+# backpropagation brings. Let $\log S_{dh}$ be what we learn, and $\varepsilon_{dh}$ the noise of a weight that row
+# $b$ draws for itself. Then the gradients for $\log S_{dh}$ are
 #
 # $$
-# \underbrace{\beta_{bh}\, X_{bd}\, S_{dh}\, E_{dh}}_{\text{a weight drawn for the row}} \qquad\text{and}\qquad
+# \underbrace{\beta_{bh}\, X_{bd}\, S_{dh}\, \varepsilon_{dh}}_{\text{a weight drawn for the row}}
+# \qquad\text{and}\qquad
 # \underbrace{\beta_{bh}\, X_{bd}\, S_{dh}\, \frac{X_{bd}\, S_{dh}}{\sqrt{\Delta_{bh}}}\, E_{bh}}_{\text{local}}.
 # $$
 #
-# The second is the average of the first over all noise that leads to the same $Z_{bh}$. So it is right on average if
-# the first is, and it can only scatter less. The fraction is the share of this weight in the unit's standard
-# deviation: small, when a unit has hundreds of inputs. For the **mean** $M_{dh}$ both gradients are
-# $\beta_{bh}\, X_{bd}$: no noise of the layer itself stands in it, and there is little to gain.
+# The second is the average of the first over all noise that leads to the same $Z_{bh}$: given the sum, the expected
+# share of one weight's noise in it is $\frac{X_{bd}\, S_{dh}}{\sqrt{\Delta_{bh}}}\, E_{bh}$. So it is right on average
+# if the first is, and it can only scatter less. The fraction is small when a unit has hundreds of inputs. For the
+# **mean** $M_{dh}$ both gradients are $\beta_{bh}\, X_{bd}$: noise enters only through $\beta$, and there is less to
+# gain (question 1 at the end says where there is something).
 
 # %% [markdown]
 # ## Your turn: write the function
@@ -291,8 +298,8 @@ LAYERS = ("bottom layer", "middle layer", "top layer")
 
 def fresh_parameters(seed=1, log_std=-3.0):
     """For each layer its mean and its log_std, (D, H) each."""
-    torch.manual_seed(seed)
-    means = [torch.randn(D, H) * (2 / D) ** 0.5 for D, H in itertools.pairwise(SIZES)]
+    generator = torch.Generator().manual_seed(seed)
+    means = [torch.randn(D, H, generator=generator) * (2 / D) ** 0.5 for D, H in itertools.pairwise(SIZES)]
     return [(mean.requires_grad_(), torch.full_like(mean, log_std, requires_grad=True)) for mean in means]
 
 
@@ -352,19 +359,21 @@ show(
 )
 same_class = few_digits.y[:, None] == few_digits.y
 off_diagonal = ~torch.eye(len(few_digits), dtype=torch.bool)
-print(f"{'average correlation of':28}two digits of one class      of two classes      any two")
+print(f"{'average correlation of':28}two digits of one class   of two classes   any two   1 + 127ρ for any two")
 for name, matrix in measured_correlations.items():
-    pairs = [matrix[same_class & off_diagonal], matrix[~same_class], matrix[off_diagonal]]
-    print(f"{name:28}" + "".join(f"{pair.mean():{width}.3f}" for pair, width in zip(pairs, (14, 25, 15), strict=True)))
+    one_class, two_classes = matrix[same_class & off_diagonal].mean(), matrix[~same_class].mean()
+    any_two = 0.1 * one_class + 0.9 * two_classes  # of ten classes: one pair in ten is of one class
+    print(f"{name:28}{one_class:14.3f}{two_classes:21.3f}{any_two:15.3f}{1 + 127 * any_two:16.1f}")
 
 # %% [markdown]
 # With one draw for the batch, digits of one class move together: a drawn weight that speaks against one nine
-# speaks against all nines. Digits of different classes hardly know of each other, on average. So a random pair
-# has a small, positive correlation. With local reparameterization there is none: off the diagonal only the
-# scatter of a finite number of draws is left.
+# speaks against all nines. Digits of different classes hardly know of each other, on average. In a random batch one
+# pair in ten is of one class, so a random pair has a small, positive correlation. With local reparameterization there
+# is none: off the diagonal only the scatter of a finite number of draws is left.
 #
 # A small correlation may look harmless. But each digit in a batch has one variance, and a covariance with
-# *every other* digit.
+# *every other* digit. The last column says by how much, after the formula, a batch of 128 scatters more than
+# independent digits would. Keep this number in mind for the means of the top layer, below.
 
 # %% [markdown]
 # ## How much a larger batch helps
@@ -432,6 +441,9 @@ print_head("\nVariance with a draw for each row, over that with local reparamete
 within_a_row = variances[EACH_ROW] / variances[LOCAL][: len(variances[EACH_ROW])]
 for size, row in zip(BATCH_SIZES, within_a_row, strict=False):
     print_row(f"batch of {size}", row)
+print_head("\nVariance at a batch of 128, over that at 512")
+for name in (ONE, LOCAL):
+    print_row(name.split()[0], variances[name][BATCH_SIZES.index(128)] / variances[name][BATCH_SIZES.index(512)])
 
 # %% [markdown]
 # Read the picture from left to right, and then compare the curves.
@@ -441,8 +453,8 @@ for size, row in zip(BATCH_SIZES, within_a_row, strict=False):
 # - **Between rows: it grows with the batch.** A draw for each row and one for the batch start together. At
 #   batch size 1 they are the same thing. They part where $(B - 1)\,\rho$ gets near 1, and from there on a
 #   larger batch pays only with independent noise.
-# - **Within a row: it pays in log_std first.** Compare local reparameterization with a draw for each row: their
-#   ratio is about the same at all batch sizes. For log_std it is large, and largest for the bottom layer, whose
+# - **Within a row: it pays in log_std first.** Compare local reparameterization with a draw for each row: but for
+#   chance their ratio is the same at all batch sizes. For log_std it is large, and largest for the bottom layer, whose
 #   units have the most inputs. One number of noise per unit replaces hundreds.
 # - **For the means, at batch size 1, it hardly pays at all**: nothing in the top layer, a factor of about two in
 #   the bottom one. Should you train on single examples, and learn only the means, you may as well draw the weights.
@@ -481,8 +493,8 @@ for name, sample in WAYS.items():
 show(
     figures.step_times(TIMED_SIZES, times),
     alt="Time per step against the batch size, on log axes. From a batch of 8 on, a draw for each row costs many times"
-    " as much as the others, about in proportion to the batch. Local reparameterization takes less time than one draw"
-    " for the batch at small batches, and more at large ones.",
+    " as much as the others, about in proportion to the batch. Local reparameterization takes about as long as one draw"
+    " for the batch at small batches, and longer at large ones.",
 )
 print(f"{'milliseconds per step':28}" + "".join(f"{f'batch of {size}':>14}" for size in TIMED_SIZES))
 for name, row in times.items():
@@ -495,32 +507,40 @@ for name in (EACH_ROW, LOCAL):
 # A weight matrix for each row gives every digit its own noise, too, but the time grows with the batch, and so
 # does the memory: $B \cdot D \cdot H$ numbers in each layer. Local reparameterization stays within a small
 # factor of one draw for the batch. It needs two matrix products where a linear layer needs one, but only
-# $B \cdot H$ random numbers in place of $D \cdot H$. For small batches that makes it the *faster* of the two; for
-# large ones the second product weighs more.
+# $B \cdot H$ random numbers in place of $D \cdot H$. For small batches the one makes up for the other, more or less;
+# for large ones the second product weighs more.
 
 # %% [markdown]
 # ## Does it train better?
 #
 # Variance is a means, not an end. So let us train: the same batches, the same start, the same optimiser, three
-# runs each. The total loss is the task loss plus the KL (lesson 04), here both per training example. The KL
-# doesn't change: it speaks of the weights' distribution, and that is the same, whichever way we draw.
+# runs each. The total loss is the task loss (how badly the digits are told apart) plus the KL divergence of the weights
+# from their prior, a standard normal (lessons 02 to 04), here both per training example. The KL doesn't change: it
+# speaks of the weights' distribution, and that is the same, whichever way we draw.
+#
+# One more run of each leaves the log_stds as they are, to see which of the calmer gradients it is that helps.
 
 # %% tags=["experiment"]
 STEPS, EVERY, BATCH, SEEDS = 200, 20, 128, (1, 2, 3)
 
 
 def unseen_loss(parameters, num_draws=5):
-    """Average −log probability of the unseen digits' labels, the probabilities averaged over draws of the weights."""
+    """Average −log probability of the unseen digits' labels, the probabilities averaged over draws of the weights.
+
+    Each draw is one for all digits: the same judge for both ways to train.
+    """
     with torch.no_grad():
         draws = [logits(parameters, unseen_digits.x, draw_for_the_batch).softmax(dim=1) for _ in range(num_draws)]
         return F.nll_loss(torch.stack(draws).mean(dim=0).log(), unseen_digits.y).item()
 
 
-def train(sample, seed, label):
+def train(sample, seed, label, learn_log_std=True):
     """Train on random batches. Returns the parameters, and the loss of unseen digits every 20 steps."""
     parameters = fresh_parameters(seed)
+    for _, log_std in parameters:
+        log_std.requires_grad_(learn_log_std)
     generator = torch.Generator().manual_seed(seed)
-    optimizer = torch.optim.Adam([tensor for pair in parameters for tensor in pair], lr=0.001)
+    optimizer = torch.optim.Adam([tensor for pair in parameters for tensor in pair if tensor.requires_grad], lr=0.001)
     losses = [unseen_loss(parameters)]
     for step in tqdm(range(1, STEPS + 1), desc=f"{label}, run {seed}", file=sys.stdout, mininterval=0.5):
         batch = random_batch(BATCH, generator)
@@ -537,6 +557,7 @@ def train(sample, seed, label):
 
 runs = {name: [train(WAYS[name], seed, name) for seed in SEEDS] for name in (ONE, LOCAL)}
 losses = {name: torch.tensor([history for _, history in trained]) for name, trained in runs.items()}
+fixed = {name: train(WAYS[name], 1, f"{name}, log_std fixed", learn_log_std=False)[1] for name in (ONE, LOCAL)}
 show(
     figures.training_curves(range(0, STEPS + 1, EVERY), losses),
     alt="The loss of unseen digits over training, three runs each. Both fall. With local reparameterization it falls"
@@ -547,6 +568,8 @@ shown = range(0, STEPS // EVERY + 1, 2)
 print(f"{'loss of unseen digits':28}" + "".join(f"{f'step {EVERY * place}':>10}" for place in shown))
 for name, values in losses.items():
     print(f"{name:28}" + "".join(f"{values[:, place].mean():10.3f}" for place in shown))
+for name, values in fixed.items():
+    print(f"  {'log_std fixed, one run':26}" + "".join(f"{values[place]:10.3f}" for place in shown) + f"   {name}")
 
 trained_parameters = runs[LOCAL][0][0]
 after = {name: noise_variance(trained_parameters, BATCH, WAYS[name], pairs=20) for name in (ONE, LOCAL)}
@@ -555,10 +578,12 @@ print_row("at the start", ratios[BATCH_SIZES.index(BATCH)])
 print_row("after training", after[ONE] / after[LOCAL])
 
 # %% [markdown]
-# The quieter gradient learns faster: at the same step the loss of unseen digits is lower, for little more time
-# per step. But a variance that is hundreds of times smaller doesn't mean training that is hundreds of times
-# faster. The choice of the batch makes the gradient scatter as well, Adam's averages calm what is left, and both
-# ways head for the same optimum. After training the ratios are smaller than at the start, and still well above 1.
+# The quieter gradient learns faster: at the same step the loss of unseen digits is lower. The gap is about the same
+# where the log_stds are fixed. So in these 200 steps it comes from the *means*, whose gradient scatters several times
+# less; what the log_stds gain is for the longer run, in which they find their values. Nor does a variance that is
+# several times smaller mean training that is several times faster. The choice of the batch makes the gradient scatter
+# as well, Adam's averages calm what is left, and both ways look for the same optimum (question 3). After training the
+# ratios are smaller than at the start, and still well above 1.
 
 # %% [markdown]
 # ## What goes wrong in practice
@@ -588,9 +613,9 @@ for name, root in ROOTS.items():
     print(f"{name:34}{draws.isfinite().all().item()!s:>12}{A_scale.grad.isnan().sum():>17} of {A_scale.numel()}")
 
 # %% [markdown]
-# **2. The wrong power.** `X**2 @ A_scale`, or `X @ A_scale**2`, or no root at all: each has the right shape, and each
-# trains. The noise is only of the wrong size, and the log_stds settle at wrong values to make up for it. Here is
-# how wrong it is, for the bottom layer of our network at its start.
+# **2. The wrong power.** `X**2 @ A_scale`, or `X @ A_scale**2`, or no root at all: each has the right shape, and on
+# inputs like these none raises an error. The noise is only of the wrong size. Here is how wrong it is, for the bottom
+# layer of our network at its start.
 
 # %% tags=["experiment"]
 X, A_scale = unseen_digits.x, parameters[0][1].detach().exp()
@@ -638,8 +663,8 @@ for name, wrong in {
 # </details>
 #
 # **2.** With one draw for the batch, four times as many examples, 512 in place of 128, lower the variance by far
-# less than a factor of four.
-# Could you get a steadier gradient from the same examples without the trick, at little cost?
+# less than a factor of four (see the last table of the measurement). Could you get a steadier gradient from the same
+# examples without the trick, at little cost?
 #
 # <details><summary>Answer</summary>
 #
