@@ -73,8 +73,37 @@ WRITING_A_MODULE = [
     ),
     Misconception(
         "number-function-on-a-tensor",
-        "A function for plain numbers is given a tensor: use torch's own, torch.exp, torch.log, torch.sqrt.",
-        error_signs=("only one element tensors can be converted", "can be converted to Python scalars"),
+        "A function of plain Python or of NumPy is given a tensor: use torch's own, torch.exp, torch.log, torch.sqrt.",
+        error_signs=(
+            "only one element tensors can be converted",
+            "can be converted to Python scalars",
+            "Can't call numpy() on Tensor that requires grad",
+        ),
+    ),
+    Misconception(
+        "power-as-xor",
+        "In Python a power is written **: x**2. The sign ^ means something else.",
+        error_signs=(
+            "bitwise_xor",
+            "unsupported operand type(s) for ^",
+            "unsupported operand type(s) for @: 'int' and 'Tensor'",
+        ),
+    ),
+    Misconception(
+        "elementwise-shapes",
+        "Tensors are combined element by element whose shapes don't fit: a matrix product is written @, and noise has"
+        " the shape of what it is added to.",
+        error_signs=("must match the size of tensor b",),
+    ),
+    Misconception(
+        "truth-of-a-tensor",
+        "Python asks whether a whole tensor is true, as max(x, 0) and if x > 0 do: use torch.clamp_min or torch.where.",
+        error_signs=("Boolean value of Tensor with more than one value is ambiguous",),
+    ),
+    Misconception(
+        "ellipsis-left",
+        "A … of the hint is still in your code: put the expression in its place.",
+        error_signs=("'ellipsis'", "'Ellipsis'", "(ellipsis)"),
     ),
     Misconception(
         "parameters-unregistered",
@@ -189,7 +218,8 @@ SAMPLING = [
     ),
     Misconception(
         "noise-not-normal",
-        "The noise isn't standard normal{what}: torch.randn draws standard normal noise, torch.rand uniform noise.",
+        "The noise isn't standard normal{what}: it is what torch.randn draws, as it comes; torch.rand draws uniform"
+        " noise.",
     ),
     Misconception(
         "local-reparameterization-mixed-in",
@@ -455,6 +485,10 @@ LOCAL_REPARAMETERIZATION = [
         "The noise is multiplied by the variance Σ X²·A_scale²; it must be multiplied by its square root.",
         ("bayesian_flow_networks#1",),
     ),
+    Misconception(
+        "root-by-precedence",
+        "variance**1/2 is half the variance, since powers go before division: write variance**0.5, or .sqrt().",
+    ),
     Misconception("root-twice", "The square root of the variance is taken twice."),
     Misconception(
         "std-from-mean", "The spread is computed from A_mean; it comes from A_scale: its variance is Σ X²·A_scale²."
@@ -488,7 +522,7 @@ LOCAL_REPARAMETERIZATION = [
         " no average and no multiple of it.",
     ),
     Misconception(
-        "preactivation-mean-missing", "The mean is missing: the draws spread around 0 and not around X·A_mean."
+        "preactivation-mean-missing", "The mean isn't added: the draws spread around 0 and not around X·A_mean."
     ),
     Misconception(
         "input-squared-in-mean", "The mean is X·A_mean, with X as it is; X is squared in the variance alone."
@@ -500,7 +534,8 @@ LOCAL_REPARAMETERIZATION = [
         "zero-row-gradient",
         "An all-zero row of X has variance 0, where a square root has an infinite slope: its gradient is"
         " NaN. Keep the"
-        " variance a little above zero before you take the root.",
+        " variance a little above zero before you take the root: after it is too late, and less than about 1e-38 counts"
+        " as zero in float32.",
         ("pyro.contrib.bnn.HiddenLayer 1.9.2",),
     ),
     Misconception(

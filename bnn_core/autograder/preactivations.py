@@ -102,6 +102,7 @@ class Problem:
         return [
             *turned,
             ("root-missing", X**2 @ A_scale**2),
+            ("root-by-precedence", X**2 @ A_scale**2 / 2),
             ("scale-not-squared", (X**2 @ A_scale).sqrt()),
             ("input-not-squared", (X.abs() @ A_scale**2).sqrt()),
             ("input-not-squared", (X @ A_scale**2).abs().sqrt()),

@@ -247,6 +247,25 @@ def sample_preactivation(X, A_mean, A_scale):
     ),
     Wrong("noise from 0 to 1", changed((EPSILON, "epsilon = torch.rand_like(mean)")), CENTRED, "noise-not-normal"),
     Wrong("noise above 0", changed((EPSILON, "epsilon = torch.randn_like(mean).abs()")), CENTRED, "noise-not-normal"),
+    Wrong("writes powers as XOR", changed((VARIANCE, "variance = X^2 @ A_scale^2")), SHAPE, "power-as-xor"),
+    Wrong("multiplies element by element", changed((MEAN, "mean = X * A_mean")), SHAPE, "elementwise-shapes"),
+    Wrong(
+        "draws noise like the input", changed((EPSILON, "epsilon = torch.randn_like(X)")), SHAPE, "elementwise-shapes"
+    ),
+    Wrong("takes Python's max", changed((STD, "std = max(variance, 1e-12).sqrt()")), SHAPE, "truth-of-a-tensor"),
+    Wrong("leaves the hint's dots", changed((STD, "std = ...")), SHAPE, "ellipsis-left"),
+    Wrong(
+        "takes NumPy's root",
+        changed((STD, "std = torch.as_tensor(np.sqrt(variance))")),
+        GRADIENT,
+        "number-function-on-a-tensor",
+    ),
+    Wrong(
+        "halves the variance in place of its root",
+        changed((STD, "std = variance.clamp_min(1e-12)**1/2")),
+        SPREAD,
+        "root-by-precedence",
+    ),
     Wrong(
         "keeps the variance below the floor",
         changed((STD, "std = torch.sqrt(variance.clamp_max(1e-12))")),

@@ -332,7 +332,7 @@ def costs(layer: Layer) -> dict[str, Tensor]:
     return found
 
 
-@exercise.check("every call of rsample draws anew", needs=[draws_are_finite])
+@exercise.check("every call of rsample draws anew", needs=[draws_are_finite, arguments_are_left_alone])
 def draws_anew(evidence: Evidence) -> None:
     for mode in (LOCAL, WEIGHT_SPACE):
         layer = evidence.plain_layer(evidence.problem().with_positive_inputs(), mode)

@@ -105,7 +105,7 @@ def require_unchanged(subject: Subject, problem: Problem) -> None:
             raise Failed(expected_and_came(name, before, now), "arguments-modified", what=name)
 
 
-@exercise.check("every call draws anew", needs=[draws_are_finite])
+@exercise.check("every call draws anew", needs=[draws_are_finite, arguments_are_left_alone])
 def draws_anew(evidence: Evidence) -> None:
     problem = evidence.problem().with_positive_inputs()
     first, second = evidence.draw(problem)[1], evidence.draw(problem)[1]
