@@ -88,6 +88,17 @@ def both_terms(form: str) -> str:
 
 RIGHT: dict[str, str] = {
     "as in the lesson": BASE,
+    "all weights as one multivariate normal": changed(
+        (
+            KL_SUM,
+            "mean = torch.cat([self.weight_mean.flatten(), self.bias_mean])\n"
+            "        std = torch.cat([self.weight_log_std.flatten(), self.bias_log_std]).exp()\n"
+            "        posterior = torch.distributions.MultivariateNormal(mean, scale_tril=torch.diag(std))\n"
+            "        identity = torch.eye(len(mean)).to(mean)\n"
+            "        prior = torch.distributions.MultivariateNormal(torch.zeros_like(mean), identity)\n"
+            "        return kl_divergence(posterior, prior)",
+        ),
+    ),
     "torch.distributions": changed(
         (SAMPLE_WEIGHT, "weight = Normal(self.weight_mean, weight_std).rsample()"),
         (SAMPLE_BIAS, "bias = Normal(self.bias_mean, bias_std).rsample()"),
