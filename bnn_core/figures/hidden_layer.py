@@ -16,7 +16,7 @@ from bnn_core.figures import BLUE, GREEN, GREY, ORANGE, PURPLE, VERMILLION, labe
 
 # --- Two rows of a batch ------------------------------------------------------------------------------------
 
-FIRST, SECOND = 1.0, 1.5  # the first row's x; the slider moves the second row's
+FIRST, SECOND = 1.0, 0.5  # the first row's x; the slider moves the second row's
 BIAS_STD = 0.5
 LINES, DRAWS = 25, 1500
 LIMIT = 4.5  # of the axes of y
@@ -27,7 +27,7 @@ def rows_slider() -> Any:
     """A widget: sliders for the second row's x and for the slope's scale, and what both ways to draw make of them."""
     import ipywidgets
 
-    look = {"style": {"description_width": "9em"}, "layout": ipywidgets.Layout(width="30em")}
+    look = {"style": {"description_width": "11em"}, "layout": ipywidgets.Layout(width="32em")}
     return live_figure(
         _draw_one_setting,
         second=ipywidgets.FloatSlider(SECOND, min=-2, max=2, step=0.1, description="x of the second row", **look),
