@@ -55,8 +55,8 @@ def _report(submission: Submission, name: str) -> Report:
     if name in submission.namespace:
         return report_on(submission.namespace[name], name)
     exercise = EXERCISES[name]
-    if name in submission.program.broken:
-        return Report(name, "error", f"{name}: {submission.program.broken[name]}.", points=exercise.points)
+    if reason := submission.program.unrunnable(name):
+        return Report(name, "error", f"{name}: {reason}.", points=exercise.points)
     if not submission.errors:
         return not_attempted(exercise, f"the notebook defines no {name}")
     message = "\n".join([f"{name} can't be checked, because it isn't defined:", *submission.errors])

@@ -61,6 +61,10 @@ class Program:
     defined: dict[str, str] = field(default_factory=dict)
     broken: dict[str, str] = field(default_factory=dict)
 
+    def unrunnable(self, name: str) -> str | None:
+        """What is wrong with the only cell that seems to define the exercise, where it can't be run."""
+        return None if name in self.defined else self.broken.get(name)
+
     def statements(self) -> Iterator[tuple[str, ast.stmt]]:
         """Each statement with its cell's label, in the order in which they run."""
         bodies = {label: _body(label, source) for label, source in self.sources.items()}

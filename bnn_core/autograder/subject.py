@@ -48,11 +48,6 @@ class LearnerError(Exception):
     def _is_bare(self) -> bool:
         return self.type_name == "NotImplementedError" and not self.message
 
-    def when(self, circumstances: str) -> LearnerError:
-        """The same error, with what was special about the call: "with weight_space_sampling=True"."""
-        action = f"{self.action}, {circumstances},"
-        return LearnerError(action, self.type_name, self.message, self.line, self.source)
-
 
 @dataclass(frozen=True)
 class TorchFunction:

@@ -91,8 +91,8 @@ class Attempt:
 
     def row(self, answer: Answer, seed: int) -> Row:
         program, name = answer.program, self.exercise.name
-        if name in program.broken and name not in program.defined:
-            return self._unmarked("error", f"{name}: {program.broken[name]}.")
+        if reason := program.unrunnable(name):
+            return self._unmarked("error", f"{name}: {reason}.")
         if name not in program.defined:
             return self._unmarked("not_attempted", f"{name}: no cell of the notebook defines it.")
         files = importable_files(self.exercise.lesson)

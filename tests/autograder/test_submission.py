@@ -375,6 +375,12 @@ class TestAnswerCells:
         assert program.broken == {"A": "cell 2 isn't valid Python (line 2: invalid syntax)"}
         assert program.defined == {"A": "cell 1"}
 
+    def test_an_exercise_is_unrunnable_where_no_other_cell_defines_it(self) -> None:
+        broken = "class A(:\n  pass"
+        assert answer_cells([broken], ["A"]).unrunnable("A") == "cell 1 isn't valid Python (line 1: invalid syntax)"
+        assert answer_cells([broken, "A = 1"], ["A"]).unrunnable("A") is None
+        assert answer_cells(["B = 1"], ["A"]).unrunnable("A") is None
+
     @pytest.mark.parametrize(
         "source",
         [

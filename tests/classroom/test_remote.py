@@ -18,10 +18,13 @@ from zoo import define
 from bnn_core.autograder import subject
 from bnn_core.autograder.checking import run
 from bnn_core.autograder.exercises import EXERCISES
+from bnn_core.autograder.exercises.hidden_layer import Layer
 from bnn_core.autograder.in_process import InProcess
+from bnn_core.autograder.preactivations import Problem
+from bnn_core.autograder.subject import Subject
 from bnn_core.classroom import zygote
 from bnn_core.classroom.launching import Sandboxed
-from bnn_core.classroom.remote import SILENT, is_answer_to, is_error
+from bnn_core.classroom.remote import SILENT, LearnerGone, is_answer_to, is_error
 
 ONE = torch.ones(2, 3)
 VALUE = {"handle": 0, "type_name": "Tensor", "tensor": ONE, "plain": None, "requires_grad": True}
@@ -116,6 +119,20 @@ def test_odd_errors_are_refused(change: dict[str, Any]) -> None:
     error = {"action": "Your forward", "type_name": "ValueError", "message": "", "line": None, "source": ""}
     assert is_error(error)
     assert not is_error({**error, **change})
+
+
+def test_the_end_of_the_learners_code_is_told_as_it_is_by_every_way_of_drawing() -> None:
+    class Ending:
+        def perform(self, request: dict[str, Any]) -> dict[str, Any]:
+            if request["op"] == "construct":
+                return {"handle": 0, "is_module": False}
+            raise LearnerGone("Your rsample took more than 2 s and was stopped.", out_of_time=True)
+
+    problem = Problem.random(torch.Generator().manual_seed(0))
+    with pytest.raises(LearnerGone) as gone:
+        Layer(Subject("HiddenLayer", Ending()), problem).draw()
+    assert gone.value.sentence == "Your rsample took more than 2 s and was stopped."
+    assert gone.value.out_of_time
 
 
 def test_a_watcher_that_vanishes_is_no_ending_of_the_learners() -> None:

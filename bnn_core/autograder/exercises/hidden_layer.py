@@ -76,7 +76,8 @@ class Layer:
         try:
             return self.instance.call("rsample", *([sample_shape] if sample_shape else []))
         except LearnerError as error:
-            raise error.when(self.settings) from None
+            error.action += f", {self.settings},"
+            raise
 
     def draw(self, *sample_shape: int) -> tuple[Reply, Tensor]:
         """One call of rsample: the reply, and its value, checked to be finite and of the right shape."""
