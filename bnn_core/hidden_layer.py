@@ -98,14 +98,17 @@ class HiddenLayer(Distribution):
     @property
     def KL(self) -> Tensor:  # noqa: N802
         """KL(N(A_mean, A_scale²) ‖ N(0, A_prior_scale²)), summed over all weights: a scalar, always fresh."""
-        return kl_to_prior(self.A_mean, self.A_scale.log(), self.A_prior_scale)
+        return self._weighted_kl(1.0)
+
+    def _weighted_kl(self, factor: float) -> Tensor:
+        return kl_to_prior(self.A_mean, self.A_scale.log(), self.A_prior_scale, factor)
 
     def log_prob(self, value: Tensor) -> Tensor:
         """−KL_factor·KL, whatever the value: a scalar.
 
         After `expand`, one number per row: the rows of a copy share its scalar evenly, and so add up to it.
         """
-        log_prob = kl_to_prior(self.A_mean, self.A_scale.log(), self.A_prior_scale, factor=-self.KL_factor)
+        log_prob = self._weighted_kl(-self.KL_factor)
         if not self._is_expanded:
             return log_prob
         rows = self.X.shape[:-1].numel()

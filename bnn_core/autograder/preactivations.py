@@ -7,7 +7,6 @@ a learner's code is called.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 
 import torch
@@ -16,6 +15,8 @@ from torch import Tensor
 
 from bnn_core.autograder import diagnosis, statistics
 from bnn_core.autograder.checking import Failed
+from bnn_core.autograder.gradients import require_arrival
+from bnn_core.autograder.noise import Axis, require_independent, require_normal
 from bnn_core.autograder.wording import expected_and_came, number, numbers
 
 NAMES = ("X", "A_mean", "A_scale")
@@ -62,6 +63,9 @@ class Problem:
 
     def with_positive_inputs(self) -> Problem:
         return self.with_inputs(self.X.abs())
+
+    def with_scale(self, A_scale: Tensor) -> Problem:
+        return Problem(self.X, self.A_mean, A_scale)
 
     @cached_property
     def mean(self) -> Tensor:
@@ -161,9 +165,8 @@ def require_spread(draws: Tensor, mean: Tensor, std: Tensor, what: str, suspects
     message = expected_and_came(f"Over {count} draws, the standard deviation of {what}", std, came)
     if bool((came < 1e-6).all()):
         raise Failed(message, "no-sampling", what="the mean")
-    known = known_mistake(
-        came, suspects, lambda predicted: tolerance * predicted + 1e-4
-    )  # a floor under the root is no mistake
+    # The constant is for a small floor under the root, which is no mistake.
+    known = known_mistake(came, suspects, lambda predicted: tolerance * predicted + 1e-4)
     if known is None and off_by_a_factor and equal_but_for_chance(came / std, count):
         raise Failed(message, "noise-scaled", what=number(overall))
     raise Failed(message, known)
@@ -185,78 +188,6 @@ def known_mistake(
         if diagnosis.matches(came, predicted, tolerance(predicted))
     }
     return distances[min(distances)] if distances else None
-
-
-def require_normal(noise: Tensor) -> None:
-    """Raise Failed unless the values look like independent standard normal draws."""
-    distance, fourth = statistics.normal_distance(noise), (noise**4).mean().item()
-    bound = statistics.distance_tolerance(noise.numel())
-    if distance > bound or abs(fourth - 3) > statistics.fourth_moment_tolerance(noise.numel()):
-        raise Failed(
-            f"Over {noise.numel()} draws its distribution function lies up to {number(distance)} from the normal one"
-            f" (up to {number(bound)} would be chance), and its average fourth power is {number(fourth)}, not 3.",
-            "noise-not-normal",
-        )
-    largest, least = noise.abs().max().item(), statistics.smallest_extreme(noise.numel())
-    if largest < least:
-        raise Failed(
-            f"Of {noise.numel()} draws none is larger than {number(largest)}; of as many normal ones, some lie beyond"
-            f" {number(least)}.",
-            "noise-not-normal",
-        )
-
-
-@dataclass(frozen=True)
-class Axis:
-    """One dimension of the noise, as in "rows": its name, and the mistake of sharing noise along it."""
-
-    name: str
-    misconception: str
-    about: str = ""
-
-
-def require_independent(noise: Tensor, axes: Sequence[Axis], repeated: Axis) -> None:
-    """Raise Failed where standard normal noise is shared.
-
-    noise: N × n₁ × n₂ × …, where `repeated` says what N counts, and `axes` what n₁, n₂, … count.
-    """
-    count, bound = len(noise), statistics.correlation_tolerance(len(noise))
-
-    def refuse(correlation: float, among: str, axis: Axis | None = None) -> None:
-        shown = number(max(-1.0, min(correlation, 1.0)))  # moments of a sample may say a little more than 1
-        message = f"Over {count} draws the noise of {among} has correlation {shown}; it should have none."
-        if axis is None:
-            raise Failed(message)
-        raise Failed(message, axis.misconception, what=axis.about)
-
-    for dimension, axis in enumerate(axes, start=1):
-        # Averaged over all other dimensions, which makes it the sharper.
-        aligned = noise.movedim(dimension, 0).flatten(1)
-        worst = largest_off_diagonal(aligned @ aligned.T / aligned.shape[1])
-        if abs(worst) > statistics.correlation_tolerance(aligned.shape[1]):
-            refuse(worst, f"two {axis.name}", axis)
-    columns = noise.flatten(1)
-    worst = largest_off_diagonal(columns.T @ columns / count)
-    if abs(worst) > bound:
-        refuse(worst, f"two elements of different {' and '.join(axis.name for axis in axes)}")
-    again = recurrence(columns)
-    # At half the length each product enters twice, which doubles its variance.
-    bound *= (2 / columns.shape[1]) ** 0.5
-    if abs(again) > bound:
-        refuse(again, f"two {repeated.name}", repeated)
-
-
-def largest_off_diagonal(matrices: Tensor) -> float:
-    """The entry of the largest size off the diagonals of … × n × n."""
-    values = matrices.masked_fill(torch.eye(matrices.shape[-1], dtype=torch.bool), 0).flatten()
-    return values[values.abs().argmax()].item()
-
-
-def recurrence(columns: Tensor) -> float:
-    """The largest circular autocorrelation, at any lag, of N × n values, averaged over the n columns."""
-    power = torch.fft.rfft(columns, dim=0).abs().square().mean(dim=1)
-    by_lag = torch.fft.irfft(power, n=len(columns))[1:] / len(columns)
-    return float(by_lag[by_lag.abs().argmax()])
 
 
 class Loss:
@@ -333,36 +264,12 @@ class Loss:
         return next(found, None)
 
 
-# A backward pass is linear: what comes in so many times larger comes out so many times larger.
-ENLARGED = 1000.0
-
-
-def require_linear(came: Mapping[str, Tensor | None], enlarged: Mapping[str, Tensor | None]) -> None:
-    """Raise Failed unless the gradients for a cotangent ENLARGED times as large are as much larger."""
-    for name, value in came.items():
-        larger = enlarged[name]
-        if value is None or larger is None:
-            continue
-        right = ENLARGED * value.double()
-        if not diagnosis.matches(larger.double(), right, 1e-3 * right.abs() + 1e-3 * right.abs().max() + 1e-6):
-            message = f"For a loss {ENLARGED:.0f} times as large, the gradient for {name}"
-            raise Failed(expected_and_came(message, right, larger.double()), "gradient-clipped")
-
-
-def require_arrival(gradients: Mapping[str, Tensor | None]) -> None:
-    """Raise Failed where no gradient arrives."""
-    missing = [name for name, value in gradients.items() if value is None or not value.any()]
-    if missing:
-        name = "log-std-gradient-missing" if missing == ["A_scale"] else "gradient-stopped"
-        raise Failed(f"The gradient should reach {' and '.join(gradients)}.", name, what=" and ".join(missing))
-
-
 def gradient_problems(first: Problem, second: Problem) -> list[tuple[Problem, tuple[str, ...]]]:
     """Problems to try gradients at, and for which tensors: the second with weights that are nearly certain.
 
     There the gradients for X and A_mean are sharp even when they are averaged over few draws.
     """
-    return [(first, NAMES), (Problem(second.X, second.A_mean, 0.05 * second.A_scale), ("X", "A_mean"))]
+    return [(first, NAMES), (second.with_scale(0.05 * second.A_scale), ("X", "A_mean"))]
 
 
 def with_zero_row(problem: Problem) -> Problem:
@@ -408,10 +315,30 @@ def require_noise_beside_zero_row(first: Tensor, second: Tensor) -> None:
         )
 
 
-def require_noise(draws: Tensor, mean: Tensor, message: str) -> None:
-    """Raise Failed where draws for positive inputs lie on their means, but for what can't be seen."""
-    if diagnosis.matches(draws, mean, 1e-4 * mean.abs().max()):
+def require_fresh_noise(first: Tensor, second: Tensor, mean: Tensor, how: str) -> None:
+    """Raise Failed where two draws for positive inputs, made as `how` says, are the same, or but lie on their means."""
+    on_means = diagnosis.matches(first, mean, 1e-4 * mean.abs().max())
+    if torch.equal(first, second):
+        message = f"Two calls {how} both give {numbers(first)}."
+        if on_means:
+            raise Failed(message, "no-sampling", what="the mean")
+        raise Failed(message, "noise-drawn-once")
+    if on_means:
+        message = f"For the means {numbers(mean)} a call {how} draws {numbers(first)}."
         raise Failed(message, "noise-vanishing")
+
+
+def require_right_draws(draws: Tensor, problem: Problem, what: str, axes: Sequence[Axis]) -> None:
+    """Raise Failed unless draws of X·A from many calls (N × … × B × H) are right in all that is known of them.
+
+    what: "an element of the result". axes: what the dimensions after the first count.
+    """
+    each = draws.flatten(0, -3)
+    require_centred(each, problem.mean, what, problem.wrong_means)
+    require_spread(each, problem.mean, problem.std, what, problem.wrong_stds)
+    noise = (draws - problem.mean) / problem.std
+    require_normal(noise)
+    require_independent(noise, axes, repeated=Axis("calls", "noise-drawn-once"))
 
 
 def with_repetition(problem: Problem) -> Problem:

@@ -22,6 +22,7 @@ import psutil
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from classroom.notebooks import notebook
 from zoo.bayesian_linear import RIGHT, WRONG
 
 COURSE = Path(__file__).parents[2]
@@ -65,18 +66,7 @@ def write_class(folder: Path, size: int) -> dict[str, Any]:
 
 def write_notebook(path: Path, *sources: str, **metadata: Any) -> None:
     path.parent.mkdir(parents=True)
-    cells = [
-        {
-            "cell_type": "code",
-            "id": f"cell-{n}",
-            "metadata": {},
-            "source": source,
-            "outputs": [],
-            "execution_count": None,
-        }
-        for n, source in enumerate(sources)
-    ]
-    path.write_text(json.dumps({"cells": cells, "metadata": metadata, "nbformat": 4, "nbformat_minor": 5}))
+    path.write_text(json.dumps(notebook(*sources, metadata=metadata)))
 
 
 def grade(submissions: Path, report: Path, jobs: int) -> tuple[float, int]:

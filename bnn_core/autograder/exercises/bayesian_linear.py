@@ -18,8 +18,9 @@ from torch import Tensor
 
 from bnn_core.autograder import diagnosis, statistics
 from bnn_core.autograder.checking import Exercise, Failed
+from bnn_core.autograder.gradients import linear_gradients, require_arrival
 from bnn_core.autograder.linear_regression import LinearRegression
-from bnn_core.autograder.preactivations import ENLARGED, require_linear, require_normal
+from bnn_core.autograder.noise import require_normal
 from bnn_core.autograder.subject import Instance, LearnerError, Reply, Subject
 from bnn_core.autograder.wording import expected_and_came, number, numbers, shape, tensor_from
 
@@ -206,21 +207,15 @@ def has_its_parameters(evidence: Evidence) -> None:
         layer = evidence.layer(*sizes)
         for name in PARAMETERS:
             require_parameter(layer, name)
-    require_own_parameters(evidence)
-
-
-def require_own_parameters(evidence: Evidence) -> None:
-    """Raise Failed where setting one parameter changes another, of this layer or of a second one."""
     for out_features in (OUT, IN):
-        require_parameters_apart(
-            evidence.layer(IN, out_features),
-            evidence.layer(IN, out_features),
-            evidence.parameters(out_features=out_features),
-        )
+        require_own_parameters(evidence, out_features)
 
 
-def require_parameters_apart(first: Layer, second: Layer, values: dict[str, Tensor]) -> None:
+def require_own_parameters(evidence: Evidence, out_features: int) -> None:
+    """Raise Failed where setting one parameter changes another, of this layer or of a second one."""
+    first, second = evidence.layer(IN, out_features), evidence.layer(IN, out_features)
     before = {name: second.initial(name) for name in PARAMETERS}
+    values = evidence.parameters(out_features=out_features)
     first.set(values)
     for name in PARAMETERS:
         if not diagnosis.matches(first.initial(name), values[name].double(), 1e-6):
@@ -516,24 +511,39 @@ def sharing(linked: Tensor) -> str:
 
 @exercise.check("evaluation draws from the same distribution as training", needs=[noise_is_independent])
 def evaluation_draws_alike(evidence: Evidence) -> None:
-    layer, parameters = evidence.layer(), evidence.parameters()
-    layer.set(parameters)
+    layer = evidence.layer()
     layer.instance.train(False)
+    require_right_draws(layer, evidence.parameters(), "in eval()", "evaluation-differs")
+
+
+def require_right_draws(layer: Layer, at: dict[str, Tensor], where: str, mistake: str | None = None) -> None:
+    """Raise Failed unless forwards at these parameters draw what they say. mistake: what it is if nothing else fits."""
+    layer.set(at)
     count = DRAWS // 3
     weights, biases = read_draw(layer.instance.sample(count, FORWARD, READING).double())
-    for kind, values in (("weight", weights), ("bias", biases)):
-        mean, std = parameters[f"{kind}_mean"].double(), parameters[f"{kind}_log_std"].double().exp()
-        average, spread = values.mean(dim=0), values.std(dim=0)
-        if not diagnosis.matches(average, mean, statistics.mean_tolerance(std, count)):
-            message = expected_and_came(f"Over {count} forwards in eval(), the average {kind}", mean, average)
-            raise Failed(message, "evaluation-differs")
-        if not diagnosis.matches(spread, std, statistics.std_ratio_tolerance(count) * std):
-            message = f"Over {count} forwards in eval(), the standard deviation of the {kind}"
-            raise Failed(expected_and_came(message, std, spread), "evaluation-differs")
-    noise = Draws({name: value.double() for name, value in parameters.items()}, weights, biases).noise
-    products = noise.T @ noise / count
+    draws = Draws({name: value.double() for name, value in at.items()}, weights, biases)
+    for kind in ("weight", "bias"):
+        values, mean, log_std = draws.of(kind)
+        std = log_std.exp()
+        moments = {
+            "average": (mean, values.mean(dim=0), statistics.mean_tolerance(std, count)),
+            "standard deviation": (std, values.std(dim=0), statistics.std_ratio_tolerance(count) * std),
+        }
+        for what, (right, came, bound) in moments.items():
+            if not diagnosis.matches(came, right, bound):
+                message = expected_and_came(f"Over {count} forwards {where}, the {what} of a {kind}", right, came)
+                turned = kind == "weight" and is_turned(layer, right, came, bound)
+                raise Failed(message, "matrix-turned-when-square" if turned else mistake)
+    products = draws.noise.T @ draws.noise / count
     if bool(((products - torch.diag(products.diag())).abs() > statistics.correlation_tolerance(count)).any()):
-        raise Failed("In eval(), weights share their noise.", "evaluation-differs")
+        message = f"Over {count} forwards {where}, weights or biases draw the same noise."
+        raise Failed(message, mistake or "noise-shared", what="Some weights or biases")
+
+
+def is_turned(layer: Layer, right: Tensor, came: Tensor, bound: Tensor) -> bool:
+    """Whether the values of all weights are right but for an exchange of rows and columns."""
+    size = layer.sizes["weight_mean"]
+    return size[0] == size[1] and diagnosis.matches(came, right.reshape(size).T.flatten(), bound.max())
 
 
 @exercise.check("the noise is standard normal", needs=[noise_is_independent])
@@ -544,27 +554,8 @@ def noise_is_normal(evidence: Evidence) -> None:
 
 @exercise.check("a layer with as many inputs as outputs is no exception", needs=[noise_is_normal])
 def square_layer_is_right(evidence: Evidence) -> None:
-    layer, at = evidence.layer(IN, IN), evidence.parameters(out_features=IN)
-    layer.set(at)
-    count = DRAWS // 3
-    weights, biases = read_draw(layer.instance.sample(count, FORWARD, READING).double())
-    draws = Draws({name: value.double() for name, value in at.items()}, weights, biases)
-    for kind in ("weight", "bias"):
-        values, mean, log_std = draws.of(kind)
-        average, spread, std = values.mean(dim=0), values.std(dim=0), log_std.exp()
-        bounds = statistics.mean_tolerance(std, count), statistics.std_ratio_tolerance(count) * std
-        for what, right, came, bound in zip(
-            ("average", "standard deviation"), (mean, std), (average, spread), bounds, strict=True
-        ):
-            if not diagnosis.matches(came, right, bound):
-                message = f"For {IN} inputs and {IN} outputs, over {count} forwards, the {what} of a {kind}"
-                turned = kind == "weight" and diagnosis.matches(came, right.reshape(IN, IN).T.flatten(), bound.max())
-                mistake = "matrix-turned-when-square" if turned else None
-                raise Failed(expected_and_came(message, right, came), mistake)
-    products = draws.noise.T @ draws.noise / count
-    if bool(((products - torch.diag(products.diag())).abs() > statistics.correlation_tolerance(count)).any()):
-        message = f"For {IN} inputs and {IN} outputs, weights or biases draw the same noise."
-        raise Failed(message, "noise-shared", what="Some weights or biases")
+    at = evidence.parameters(out_features=IN)
+    require_right_draws(evidence.layer(IN, IN), at, f"of a layer with {IN} inputs and {IN} outputs")
 
 
 @exercise.check(
@@ -592,22 +583,13 @@ def require_output_gradient(
         "bias_mean": to_bias,
         "bias_log_std": to_bias * (bias - parameters["bias_mean"]),
     }
-    came = layer.gradients(reply, cotangent.to(reply.dtype))
+    came = linear_gradients(lambda cotangent: layer.gradients(reply, cotangent.to(reply.dtype)), cotangent)
     require_gradients(expected, came, "the output")
-    require_linear(came, layer.gradients(reply, (ENLARGED * cotangent).to(reply.dtype)))
 
 
 def require_gradients(expected: dict[str, Tensor], came: dict[str, Tensor | None], of_what: str) -> None:
     """Raise Failed where gradients are missing or wrong."""
-    missing = [name for name, value in came.items() if value is None or not value.any()]
-    if missing:
-        message = f"The gradient of {of_what} should reach all four parameters."
-        only_spread = all(name.endswith("log_std") for name in missing)
-        raise Failed(
-            message,
-            "log-std-gradient-missing" if only_spread else "gradient-stopped",
-            what=" and ".join(missing),
-        )
+    require_arrival(came, f" of {of_what}")
     for name, right in expected.items():
         value = came[name]
         assert value is not None

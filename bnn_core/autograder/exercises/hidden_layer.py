@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import torch
@@ -19,7 +19,9 @@ from torch import Tensor
 from bnn_core.autograder import diagnosis, preactivations
 from bnn_core.autograder.checking import Exercise, Failed
 from bnn_core.autograder.exercises.sample_preactivation import gradients, require_unchanged
-from bnn_core.autograder.preactivations import NAMES, Axis, Loss, Problem
+from bnn_core.autograder.gradients import linear_gradients, require_arrival
+from bnn_core.autograder.noise import Axis, require_independent, require_normal
+from bnn_core.autograder.preactivations import NAMES, Loss, Problem
 from bnn_core.autograder.subject import Instance, LearnerError, Reply, Subject, TorchFunction
 from bnn_core.autograder.wording import expected_and_came, number, numbers, shape, tensor_from
 
@@ -50,6 +52,15 @@ DEFAULTS: dict[str, Any] = {
     "weight_space_sampling": False,
 }
 
+# What the dimensions of the noise count, in either mode.
+SAMPLES_AXIS = Axis("samples", "noise-shared-by-samples")
+LOCAL_AXES = (SAMPLES_AXIS, Axis("rows", "noise-shared-by-rows"), Axis("units", "noise-shared-by-units"))
+WEIGHT_AXES = (
+    SAMPLES_AXIS,
+    Axis("inputs", "noise-shared", "The weights of one unit"),
+    Axis("units", "noise-shared", "The weights of one input"),
+)
+
 # The options that decide how rsample goes about it.
 SETTINGS = ("weight_space_sampling", "include_hidden_bias")
 
@@ -67,6 +78,7 @@ class Layer:
         self.problem = problem
         self.options = {**DEFAULTS, **options}
         self.settings = "with " + " and ".join(f"{name}={self.options[name]}" for name in SETTINGS)
+        self.drawing = f"rsample, {self.settings},"
         rows, _, units = problem.sizes
         self.size = (rows, units + self.options["include_hidden_bias"])
         self.instance: Instance = subject.construct(**dict(zip(NAMES, problem.tensors, strict=True)), **self.options)
@@ -82,7 +94,7 @@ class Layer:
     def draw(self, *sample_shape: int) -> tuple[Reply, Tensor]:
         """One call of rsample: the reply, and its value, checked to be finite and of the right shape."""
         reply = self.rsample(*sample_shape)
-        return reply, tensor_from(reply, f"rsample, {self.settings},", (*sample_shape, *self.size))
+        return reply, tensor_from(reply, self.drawing, (*sample_shape, *self.size))
 
     def kl_reply(self) -> Reply:
         """What KL gives, be it an attribute, a property or a method."""
@@ -192,9 +204,14 @@ def is_built(evidence: Evidence) -> None:
         try:
             evidence.subject.construct(**named, **options)
         except LearnerError as error:
-            if error.message.startswith((f"{exercise.name}.__init__()", f"{exercise.name}()")):
+            if refuses_arguments(error):
                 raise Failed(error.sentence, "signature-changed") from None
             raise
+
+
+def refuses_arguments(error: LearnerError) -> bool:
+    """Whether the class can't be built from these arguments, for it has no such parameters."""
+    return error.message.startswith((f"{exercise.name}.__init__()", f"{exercise.name}()", "__init__()"))
 
 
 # Shape, and what must hold before anything can be measured.
@@ -214,7 +231,7 @@ def require_shape(layer: Layer, *sample_shape: int) -> None:
     """Raise Failed, with the mistake it looks like, unless a draw has its shape."""
     reply = layer.rsample(*sample_shape)
     if reply.tensor is None:
-        tensor_from(reply, f"rsample, {layer.settings},")
+        tensor_from(reply, layer.drawing)
         return
     rows, columns = layer.size
     came, right = tuple(reply.tensor.shape), (*sample_shape, rows, columns)
@@ -233,7 +250,7 @@ def require_shape(layer: Layer, *sample_shape: int) -> None:
         mistakes |= {(*part, rows, columns): "sample-shape-incomplete" for part in parts}
     if came != right:
         raise Failed(message, mistakes.get(came))
-    tensor_from(reply, f"rsample, {layer.settings},", right)
+    tensor_from(reply, layer.drawing, right)
 
 
 @exercise.check("rsample(sample_shape) puts sample_shape before (B, H + 1)", needs=[draws_have_their_shape])
@@ -338,15 +355,7 @@ def draws_anew(evidence: Evidence) -> None:
     for mode in (LOCAL, WEIGHT_SPACE):
         layer = evidence.plain_layer(evidence.problem().with_positive_inputs(), mode)
         first, second = layer.draw()[1], layer.draw()[1]
-        if not torch.equal(first, second):
-            shown = f"{layer.settings}, for the means {numbers(layer.problem.mean)} it draws {numbers(first)}."
-            preactivations.require_noise(first, layer.problem.mean, shown[0].upper() + shown[1:])
-            continue
-        message = f"With weight_space_sampling={mode} two calls both give {numbers(first)}."
-        right = layer.problem.mean
-        if diagnosis.matches(first, right, 1e-4 * right.abs().max()):
-            raise Failed(message, "no-sampling", what="the mean")
-        raise Failed(message, "noise-drawn-once")
+        preactivations.require_fresh_noise(first, second, layer.problem.mean, layer.settings)
 
 
 @exercise.check("non_linearity is the one that is used", needs=[draws_anew])
@@ -427,10 +436,8 @@ def draws_spread(evidence: Evidence) -> None:
 
 @exercise.check("the noise is standard normal, and independent in rows, units and samples", needs=[draws_spread])
 def noise_is_independent(evidence: Evidence) -> None:
-    preactivations.require_normal(evidence.local_noise)
-    samples = Axis("samples", "noise-shared-by-samples")
-    axes = [samples, Axis("rows", "noise-shared-by-rows"), Axis("units", "noise-shared-by-units")]
-    preactivations.require_independent(evidence.local_noise, axes, repeated=samples)
+    require_normal(evidence.local_noise)
+    require_independent(evidence.local_noise, LOCAL_AXES, repeated=SAMPLES_AXIS)
 
 
 @exercise.check(
@@ -447,9 +454,7 @@ def require_gradients(evidence: Evidence, mode: bool) -> None:
         layer, loss = evidence.plain_layer(problem, mode), Loss(problem, evidence.generator)
         reply, draws = layer.draw(GRADIENT_SAMPLES)
         layer.draw()
-        cotangent = loss.cotangent(draws)
-        came = gradients(reply, problem, cotangent)
-        preactivations.require_linear(came, gradients(reply, problem, preactivations.ENLARGED * cotangent))
+        came = linear_gradients(partial(gradients, reply, problem), loss.cotangent(draws))
         loss.require({name: came[name] for name in names}, GRADIENT_SAMPLES, rows_share_draws=mode == WEIGHT_SPACE)
 
 
@@ -514,14 +519,8 @@ def weights_are_right(evidence: Evidence) -> None:
 
 @exercise.check("in weight space, every weight and every sample has noise of its own", needs=[weights_are_right])
 def weight_noise_is_independent(evidence: Evidence) -> None:
-    preactivations.require_normal(evidence.weight_noise)
-    samples = Axis("samples", "noise-shared-by-samples")
-    axes = [
-        samples,
-        Axis("inputs", "noise-shared", "The weights of one unit"),
-        Axis("units", "noise-shared", "The weights of one input"),
-    ]
-    preactivations.require_independent(evidence.weight_noise, axes, repeated=samples)
+    require_normal(evidence.weight_noise)
+    require_independent(evidence.weight_noise, WEIGHT_AXES, repeated=SAMPLES_AXIS)
 
 
 @exercise.check("in weight space, gradients through rsample are right on average", needs=[weight_noise_is_independent])
@@ -543,17 +542,8 @@ def square_batch_is_right(evidence: Evidence) -> None:
             problem = problem.with_inputs(torch.eye(SQUARE[0]))  # so the draws are the weights
         layer = evidence.plain_layer(problem, mode)
         draws = layer.instance.sample(SMALL_CALLS, "rsample", (2,)).double()
-        what = f"an element of X·A, {layer.settings},"
-        each = draws.flatten(0, 1)
-        preactivations.require_centred(each, problem.mean, what, problem.wrong_means)
-        noise = (draws - problem.mean) / problem.std
-        first, second = Axis("rows", "noise-shared-by-rows"), Axis("units", "noise-shared-by-units")
-        if mode == WEIGHT_SPACE:
-            first, second = Axis("inputs", "noise-shared", "Weights"), Axis("units", "noise-shared", "Weights")
-        axes = [Axis("samples", "noise-shared-by-samples"), first, second]
-        preactivations.require_independent(noise, axes, repeated=Axis("calls", "noise-drawn-once"))
-        preactivations.require_spread(each, problem.mean, problem.std, what, problem.wrong_stds)
-        preactivations.require_normal(noise)
+        axes = WEIGHT_AXES if mode == WEIGHT_SPACE else LOCAL_AXES
+        preactivations.require_right_draws(draws, problem, f"an element of X·A, {layer.settings},", axes)
 
 
 @exercise.check("an activation is non_linearity(X·A)", needs=[draws_spread, weights_are_right])
@@ -595,8 +585,8 @@ def mistaken_non_linearity(problem: Problem, function: Callable[[Tensor], Tensor
 @exercise.check("gradients go through the non-linearity", needs=[non_linearity_is_applied])
 def gradients_pass_the_non_linearity(evidence: Evidence) -> None:
     for mode in (LOCAL, WEIGHT_SPACE):
-        problem = evidence.problem()
-        problem = Problem(problem.X, problem.A_mean, torch.full_like(problem.A_scale, CERTAIN_SCALE)).with_gradients()
+        random = evidence.problem()
+        problem = random.with_scale(torch.full_like(random.A_scale, CERTAIN_SCALE)).with_gradients()
         options = {"non_linearity": TorchFunction("sin"), "weight_space_sampling": mode, "include_hidden_bias": False}
         layer = evidence.layer(problem, **options)
         reply, draws = layer.draw()
@@ -819,18 +809,19 @@ def kl_is_right_for_a_number(evidence: Evidence) -> None:
 
 @exercise.check("KL is the closed form for a prior scale that is a tensor", needs=[kl_is_right])
 def kl_is_right_for_a_tensor(evidence: Evidence) -> None:
-    for size in [(IN, UNITS), (UNITS,), (IN, 1), ()]:
-        prior = evidence.uniform(0.3, 3.0, *size)
-        require_kl_to_prior(evidence, prior, f"With A_prior_scale of shape {shape(size)} it")
-    for size in [(4, 4), (4,), (1, 4), (4, 1)]:
-        prior = evidence.uniform(0.3, 3.0, *size)
-        what = f"For 4 × 4 weights and A_prior_scale of shape {shape(size)} it"
-        require_kl_to_prior(evidence, prior, what, evidence.kl_problem(*SQUARE))
+    for sizes in ((ROWS, IN, UNITS), SQUARE):
+        _, inputs, units = sizes
+        for size in [(inputs, units), (units,), (inputs, 1), (1, units), ()]:
+            prior = evidence.uniform(0.3, 3.0, *size)
+            what = f"For {inputs} × {units} weights and A_prior_scale of shape {shape(size)} it"
+            require_kl_to_prior(evidence, prior, what, sizes)
 
 
-def require_kl_to_prior(evidence: Evidence, prior: float | Tensor, what: str, problem: Problem | None = None) -> None:
+def require_kl_to_prior(
+    evidence: Evidence, prior: float | Tensor, what: str, sizes: tuple[int, int, int] = (ROWS, IN, UNITS)
+) -> None:
     """Raise Failed, with the mistake it looks like, unless KL is right for this prior."""
-    problem = problem or evidence.kl_problem()
+    problem = evidence.kl_problem(*sizes)
     try:
         came = evidence.layer(problem, A_prior_scale=prior).kl()
     except LearnerError as error:
@@ -883,7 +874,7 @@ def require_kl_gradients(reply: Reply, problem: Problem, factor: float, what: st
     mean, scale = problem.A_mean.detach().double(), problem.A_scale.detach().double()
     expected = {"A_mean": factor * mean, "A_scale": factor * (scale - 1 / scale)}
     came = dict(zip(expected, reply.gradients([problem.A_mean, problem.A_scale]), strict=True))
-    preactivations.require_arrival(came)
+    require_arrival(came)
     for name, right in expected.items():
         value = came[name]
         assert value is not None
@@ -1026,7 +1017,7 @@ def options_have_their_order(evidence: Evidence) -> None:
     try:
         layer.instance = evidence.subject.construct(*problem.tensors, *OPTIONS.values())
     except LearnerError as error:
-        if error.type_name == "TypeError" and error.message.startswith((f"{exercise.name}.__init__()", "__init__()")):
+        if refuses_arguments(error):
             return  # it takes them by name alone
         raise
     require_shape(layer)

@@ -6,14 +6,16 @@ row of X is repeated often, and each repetition must have noise of its own.
 
 from __future__ import annotations
 
-from functools import cached_property
+from functools import cached_property, partial
 
 import torch
 from torch import Tensor
 
 from bnn_core.autograder import diagnosis, preactivations, statistics
 from bnn_core.autograder.checking import Exercise, Failed
-from bnn_core.autograder.preactivations import NAMES, Axis, Loss, Problem
+from bnn_core.autograder.gradients import linear_gradients
+from bnn_core.autograder.noise import Axis, require_independent, require_normal
+from bnn_core.autograder.preactivations import NAMES, Loss, Problem
 from bnn_core.autograder.subject import LearnerError, Reply, Subject
 from bnn_core.autograder.wording import expected_and_came, numbers, shape, tensor_from
 
@@ -109,14 +111,7 @@ def require_unchanged(subject: Subject, problem: Problem) -> None:
 def draws_anew(evidence: Evidence) -> None:
     problem = evidence.problem().with_positive_inputs()
     first, second = evidence.draw(problem)[1], evidence.draw(problem)[1]
-    if not torch.equal(first, second):
-        message = f"For the means {numbers(problem.mean)} it draws {numbers(first)}."
-        preactivations.require_noise(first, problem.mean, message)
-        return
-    message = f"Two calls with the same arguments both give {numbers(first)}."
-    if diagnosis.matches(first, problem.mean, 1e-4 * problem.mean.abs().max()):
-        raise Failed(message, "no-sampling", what="the mean")
-    raise Failed(message, "noise-drawn-once")
+    preactivations.require_fresh_noise(first, second, problem.mean, "with the same arguments")
 
 
 @exercise.check("every row has noise of its own", needs=[draws_anew])
@@ -159,26 +154,22 @@ def draws_spread(evidence: Evidence) -> None:
 
 @exercise.check("the noise is standard normal", needs=[draws_spread])
 def noise_is_normal(evidence: Evidence) -> None:
-    preactivations.require_normal(evidence.noise)
+    require_normal(evidence.noise)
 
 
 @exercise.check("the noise of rows, of units and of calls is independent", needs=[noise_is_normal])
 def noise_is_independent(evidence: Evidence) -> None:
     rows = Axis("rows", "noise-shared-by-rows")
     axes = [Axis("calls", "noise-drawn-once"), rows, Axis("units", "noise-shared-by-units")]
-    preactivations.require_independent(evidence.noise, axes, repeated=rows)
+    require_independent(evidence.noise, axes, repeated=rows)
 
 
 @exercise.check("a small batch, as square as its weights, is no exception", needs=[noise_is_independent])
 def square_batch_is_right(evidence: Evidence) -> None:
     problem = evidence.problem(*SQUARE)
     draws = evidence.subject.sample(SMALL_CALLS, *problem.tensors).double()
-    preactivations.require_centred(draws, problem.mean, ELEMENT, problem.wrong_means)
-    preactivations.require_spread(draws, problem.mean, problem.std, ELEMENT, problem.wrong_stds)
-    noise = (draws - problem.mean) / problem.std
-    preactivations.require_normal(noise)
     axes = [Axis("rows", "noise-shared-by-rows"), Axis("units", "noise-shared-by-units")]
-    preactivations.require_independent(noise, axes, repeated=Axis("calls", "noise-drawn-once"))
+    preactivations.require_right_draws(draws, problem, ELEMENT, axes)
 
 
 @exercise.check("gradients reach X, A_mean and A_scale, and are right on average", needs=[square_batch_is_right])
@@ -187,8 +178,7 @@ def gradients_are_right(evidence: Evidence) -> None:
         loss, many = Loss(problem, evidence.generator), repeated(problem).with_gradients()
         reply, draws = evidence.draw(many)
         cotangent = loss.cotangent(draws.reshape(REPEATS, ROWS, UNITS)).reshape(-1, UNITS)
-        came = gradients(reply, many, cotangent)
-        preactivations.require_linear(came, gradients(reply, many, preactivations.ENLARGED * cotangent))
+        came = linear_gradients(partial(gradients, reply, many), cotangent)
         if came["X"] is not None:
             came["X"] = came["X"].reshape(REPEATS, ROWS, IN).sum(dim=0)
         loss.require({name: came[name] for name in names}, REPEATS)
@@ -217,7 +207,7 @@ def zero_row_is_harmless(evidence: Evidence) -> None:
 
 @exercise.check("a small A_scale gives a small spread", needs=[zero_row_is_harmless])
 def small_scales_count(evidence: Evidence) -> None:
-    problem = Problem(evidence.drawn_problem.X, evidence.drawn_problem.A_mean, 0.05 * evidence.drawn_problem.A_scale)
+    problem = evidence.drawn_problem.with_scale(0.05 * evidence.drawn_problem.A_scale)
     draws = evidence.draw(repeated(problem))[1].reshape(REPEATS, ROWS, UNITS)
     preactivations.require_spread(draws, problem.mean, problem.std, ELEMENT, problem.wrong_stds)
 
