@@ -108,7 +108,7 @@ def _draw_pairs(axes: Axes, first: Tensor, second: Tensor, colour: str) -> None:
     axes.scatter(first, second, s=5, color=colour, alpha=0.35, linewidth=0)
     axes.set(xlim=(-LIMIT, LIMIT), ylim=(-LIMIT, LIMIT), ylabel="y in the second row")
     axes.yaxis.label.set_color(VERMILLION)
-    correlation = torch.corrcoef(torch.stack([first, second]))[0, 1]
+    correlation = torch.corrcoef(torch.stack([first, second]))[0, 1].round(decimals=2) + 0.0  # no minus before a zero
     text = _minus(f"std {first.std():.2f} and {second.std():.2f}\ncorrelation {correlation:.2f}")
     label_line(axes, text, -LIMIT + 0.3, LIMIT - 0.3, "black", ha="left", va="top", fontsize=10)
 
