@@ -20,8 +20,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """A notebook that is none is a mistake on the command line, and is told as one."""
     if config.option.notebook:
+        from bnn_core.course.notebook_checks import lesson_in
         from bnn_core.lesson_files import LessonFileError
-        from bnn_core.notebook_checks import lesson_in
 
         try:
             for path in config.option.notebook:

@@ -7,14 +7,14 @@ process that must hold no check.
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from bnn_core.autograder.notebook import ChecksFailed, check
+    from bnn_core.autograder.in_notebook import ChecksFailed, check
 
 __all__ = ["ChecksFailed", "check"]
 
 
 def __getattr__(name: str) -> Any:
     if name in __all__:
-        from bnn_core.autograder import notebook
+        from bnn_core.autograder import in_notebook
 
-        return getattr(notebook, name)
+        return getattr(in_notebook, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from torch import Tensor
 
 from bnn_core.autograder import diagnosis
-from bnn_core.autograder.checking import Failed
+from bnn_core.autograder.exercise import Failed
 from bnn_core.autograder.wording import expected_and_came
 
 Gradients = Mapping[str, Tensor | None]

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from bnn_core.autograder import statistics
-from bnn_core.autograder.checking import Failed
+from bnn_core.autograder.exercise import Failed
 from bnn_core.autograder.wording import number
 
 

@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from bnn_core.autograder import diagnosis, statistics
-from bnn_core.autograder.checking import Failed
+from bnn_core.autograder.exercise import Failed
 from bnn_core.autograder.gradients import require_arrival
 from bnn_core.autograder.noise import Axis, require_independent, require_normal
 from bnn_core.autograder.wording import expected_and_came, number, numbers

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from html import escape
 
-from bnn_core.autograder.checking import Outcome, Report
+from bnn_core.autograder.exercise import Outcome, Report
 
 INDENT = "  "
 MARKS = {"passed": "✓", "failed": "✗", "skipped": "–"}

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from bnn_core.autograder.checking import Failed
+from bnn_core.autograder.exercise import Failed
 from bnn_core.autograder.subject import Reply
 
 MOST_NUMBERS = 4

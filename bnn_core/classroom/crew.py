@@ -22,8 +22,8 @@ from pathlib import Path
 import torch
 
 from bnn_core.classroom.grading import Graded, grade, graded_as_error
-from bnn_core.classroom.launching import Limits, Sandbox, SandboxLost, WarmSandbox, ready_sandbox
-from bnn_core.classroom.reading import READING_TIME
+from bnn_core.classroom.sandbox.launching import Limits, Sandbox, SandboxLost, WarmSandbox, ready_sandbox
+from bnn_core.classroom.sandbox.reading import READING_TIME
 from bnn_core.classroom.submissions import Submission
 
 SLACK = 15.0
@@ -191,6 +191,6 @@ def _dismiss(worker: Worker) -> None:
 
 def _die_with_coordinator() -> None:
     if sys.platform == "linux":
-        from bnn_core.classroom.isolation import die_with_parent
+        from bnn_core.classroom.sandbox.isolation import die_with_parent
 
         die_with_parent()

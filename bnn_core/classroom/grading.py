@@ -9,15 +9,15 @@ import time
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from bnn_core.autograder.checking import Check, Exercise, Failed, Outcome, Report, run
+from bnn_core.answers.notebook import Unreadable, exercises_of
+from bnn_core.answers.program import Program
+from bnn_core.autograder.exercise import Check, Exercise, Failed, Outcome, Report, run
 from bnn_core.autograder.exercises import EXERCISES
-from bnn_core.autograder.program import Program
 from bnn_core.autograder.subject import LearnerError, Subject
-from bnn_core.autograder.submission import Unreadable, exercises_of
-from bnn_core.classroom.launching import Limits, Sandbox
-from bnn_core.classroom.reading import Answer, read_answer
-from bnn_core.classroom.remote import LearnerGone, RemoteLearnerSide
-from bnn_core.classroom.staging import importable_files
+from bnn_core.classroom.sandbox.launching import Limits, Sandbox
+from bnn_core.classroom.sandbox.reading import Answer, read_answer
+from bnn_core.classroom.sandbox.remote import LearnerGone, RemoteLearnerSide
+from bnn_core.classroom.sandbox.staging import importable_files
 from bnn_core.classroom.submissions import NO_NOTEBOOK, Submission
 from bnn_core.classroom.text import clean
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from bnn_core.autograder.submission import MAX_BYTES
+from bnn_core.answers.notebook import MAX_BYTES
 
 DEPTH = 3
 MOST_NOTEBOOKS = 200

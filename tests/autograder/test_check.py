@@ -14,9 +14,9 @@ from zoo.bayesian_linear import BASE, changed
 
 import bnn_core
 from bnn_core.autograder import ChecksFailed, check, rendering
-from bnn_core.autograder.checking import Outcome, Report
+from bnn_core.autograder.exercise import Outcome, Report
 from bnn_core.autograder.exercises import EXERCISES
-from bnn_core.autograder.notebook import report_on
+from bnn_core.autograder.in_notebook import report_on
 
 LINEAR = "return F.linear(x, weight, bias)"
 STUB = """

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from bnn_core.autograder.checking import Report
+from bnn_core.answers.notebook import exercises_of
+from bnn_core.autograder.exercise import Report
 from bnn_core.autograder.exercises import EXERCISES
-from bnn_core.autograder.submission import exercises_of
+from bnn_core.course.notebook_checks import check_notebook, lesson_in
 from bnn_core.lesson_files import Course
-from bnn_core.notebook_checks import check_notebook, lesson_in
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -18,9 +18,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bnn_core.autograder import submission
-from bnn_core.autograder.program import Program, QuietShell, describe, run_program
-from bnn_core.autograder.submission import Notebook, Unreadable, answer_cells, load, read_notebook
+from bnn_core.answers import notebook as submission
+from bnn_core.answers.notebook import Notebook, Unreadable, answer_cells, load, read_notebook
+from bnn_core.answers.program import Program, QuietShell, describe, run_program
 
 LESSONS = {"03_linear": ("Layer",), "07_measures": ("entropy", "mutual")}
 

@@ -11,11 +11,11 @@ import torch
 import zoo
 from zoo import Wrong, define
 
-from bnn_core.autograder.checking import Report, run
+from bnn_core.autograder.exercise import Report, run
 from bnn_core.autograder.exercises import EXERCISES
+from bnn_core.autograder.in_notebook import report_on, undisturbed
 from bnn_core.autograder.in_process import in_process_subject
 from bnn_core.autograder.misconceptions import MISCONCEPTIONS
-from bnn_core.autograder.notebook import report_on, undisturbed
 
 MODULES: list[ModuleType] = [
     importlib.import_module(f"zoo.{found.name}") for found in pkgutil.iter_modules(zoo.__path__)

@@ -18,8 +18,8 @@ from classroom.notebooks import CASES, LESSON, WRONG, cells, write_class
 from click.testing import CliRunner
 from zoo.bayesian_linear import BASE as RIGHT
 
-from bnn_core.classroom import launching
-from bnn_core.command_line import main
+from bnn_core.classroom.sandbox import launching
+from bnn_core.course.command_line import main
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="submissions are shut in on Linux alone")
 

@@ -12,7 +12,7 @@ import pytest
 from bnn_core.classroom import crew
 from bnn_core.classroom.crew import Assignment, grade_all
 from bnn_core.classroom.grading import Graded
-from bnn_core.classroom.launching import Limits, SandboxLost
+from bnn_core.classroom.sandbox.launching import Limits, SandboxLost
 from bnn_core.classroom.submissions import Submission
 
 SUBMISSIONS = [Submission(f"s{n}", "03_bayesian_linear", None, Path()) for n in range(5)]

@@ -141,8 +141,8 @@ def test_pages_hold_nothing_alive(grading: Grading) -> None:
 @pytest.mark.skipif(not IS_ROOT, reason="only root can be root")
 def test_roots_submissions_run_as_nobody(tmp_path: Path) -> None:
     """Outside the sandbox root's submissions would own nothing: their user is mapped to nobody."""
-    from bnn_core.classroom.isolation import NOBODY
-    from bnn_core.classroom.launching import Limits, WarmSandbox
+    from bnn_core.classroom.sandbox.isolation import NOBODY
+    from bnn_core.classroom.sandbox.launching import Limits, WarmSandbox
 
     with WarmSandbox() as sandbox:
         sandbox.wait_until_ready()
@@ -161,7 +161,7 @@ def test_roots_submissions_run_as_nobody(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(not IS_ROOT, reason="only root can make a control group")
 def test_roots_sandbox_is_bounded_as_a_whole() -> None:
-    from bnn_core.classroom.launching import WarmSandbox
+    from bnn_core.classroom.sandbox.launching import WarmSandbox
 
     with WarmSandbox() as sandbox:
         sandbox.wait_until_ready()

@@ -16,15 +16,15 @@ import zoo as zoo_package
 from zoo import define
 
 from bnn_core.autograder import subject
-from bnn_core.autograder.checking import run
+from bnn_core.autograder.exercise import run
 from bnn_core.autograder.exercises import EXERCISES
 from bnn_core.autograder.exercises.hidden_layer import Layer
 from bnn_core.autograder.in_process import InProcess
 from bnn_core.autograder.preactivations import Problem
 from bnn_core.autograder.subject import Subject
-from bnn_core.classroom import zygote
-from bnn_core.classroom.launching import Sandboxed
-from bnn_core.classroom.remote import SILENT, LearnerGone, is_answer_to, is_error
+from bnn_core.classroom.sandbox import zygote
+from bnn_core.classroom.sandbox.launching import Sandboxed
+from bnn_core.classroom.sandbox.remote import SILENT, LearnerGone, is_answer_to, is_error
 
 ONE = torch.ones(2, 3)
 VALUE = {"handle": 0, "type_name": "Tensor", "tensor": ONE, "plain": None, "requires_grad": True}
@@ -147,7 +147,7 @@ def test_a_watcher_that_vanishes_is_no_ending_of_the_learners() -> None:
 
 def test_the_copied_modules_need_nothing_of_the_course_but_each_other() -> None:
     """What runs in the sandbox imports no check: each module is one of those that are sent there."""
-    from bnn_core.classroom.launching import FIRST_MODULES, LATER_MODULES
+    from bnn_core.classroom.sandbox.launching import FIRST_MODULES, LATER_MODULES
 
     sent: set[str] = set()
     for name in (*FIRST_MODULES, *LATER_MODULES):

@@ -10,7 +10,7 @@ import pytest
 
 import bnn_core
 from bnn_core.autograder.exercises import EXERCISES
-from bnn_core.classroom.staging import BUILT_IN, REFERENCE, importable_files
+from bnn_core.classroom.sandbox.staging import BUILT_IN, REFERENCE, importable_files
 
 LESSONS = sorted({*BUILT_IN.values(), "04_bayes_by_backprop", "07_knowing_what_it_does_not_know"})
 
@@ -84,7 +84,7 @@ assert show(None, alt="") is None
 
 
 @pytest.mark.parametrize(
-    "module", ["autograder.exercises", "autograder.checking", "autograder.misconceptions", "classroom.grading"]
+    "module", ["autograder.exercises", "autograder.exercise", "autograder.misconceptions", "classroom.grading"]
 )
 def test_the_checks_can_t_be_imported(module: str, tmp_path: Path) -> None:
     result = run("06_hidden_layer", f"import bnn_core.{module}", tmp_path)

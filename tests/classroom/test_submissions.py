@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from bnn_core.autograder.submission import Unreadable
-from bnn_core.classroom.reading import identify, read_answer
+from bnn_core.answers.notebook import Unreadable
+from bnn_core.classroom.sandbox.reading import identify, read_answer
 from bnn_core.classroom.submissions import digest_of, find_submissions, stray_files
 
 LESSONS = ["03_bayesian_linear", "06_hidden_layer"]
@@ -109,7 +109,7 @@ def test_a_link_for_a_folder_is_not_followed_out(tmp_path: Path) -> None:
 
 
 def test_a_file_that_crashes_its_reader_is_unreadable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from bnn_core.classroom import reading
+    from bnn_core.classroom.sandbox import reading
 
     path = put(tmp_path / "ada" / f"{LINEAR}.ipynb")
     monkeypatch.setattr(reading, "answer_cells", lambda *_: os.kill(os.getpid(), signal.SIGKILL))
@@ -120,7 +120,7 @@ def test_a_file_that_crashes_its_reader_is_unreadable(tmp_path: Path, monkeypatc
 def test_a_file_that_takes_forever_is_unreadable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import time
 
-    from bnn_core.classroom import reading
+    from bnn_core.classroom.sandbox import reading
 
     path = put(tmp_path / "ada" / f"{LINEAR}.ipynb")
     monkeypatch.setattr(reading, "READING_TIME", 0.2)

@@ -13,7 +13,7 @@ import torch
 from hypothesis import assume, given
 
 from bnn_core.autograder.subject import Argument, TorchFunction
-from bnn_core.classroom import wire
+from bnn_core.classroom.sandbox import wire
 
 DTYPES = st.sampled_from(list(wire.DTYPES.values()))
 SHAPES = st.lists(st.integers(0, 4), max_size=4)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bnn_core.build import build_lesson
+from bnn_core.course.build import build_lesson
 from bnn_core.lesson_files import Course
 
 LESSON = "01_doubling"

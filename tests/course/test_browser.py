@@ -15,9 +15,9 @@ from zoo import bayesian_linear as zoo
 from zoo import define
 
 from bnn_core.autograder.exercises import EXERCISES
-from bnn_core.autograder.notebook import report_on
+from bnn_core.autograder.in_notebook import report_on
+from bnn_core.course.lesson_source import build_notebooks
 from bnn_core.lesson_files import Course, notebook_text
-from bnn_core.lesson_source import build_notebooks
 
 LESSON = "03_bayesian_linear"
 WRONG = next(wrong for wrong in zoo.WRONG if wrong.misconception == "kl-std-for-variance")

@@ -8,11 +8,11 @@ import nbformat
 import pytest
 from nbformat import NotebookNode
 
-from bnn_core import build
 from bnn_core.autograder.exercises import EXERCISES as REAL_EXERCISES
+from bnn_core.course import build
+from bnn_core.course.lesson_source import SourceError, build_notebooks
+from bnn_core.course.notebook_checks import check_notebook
 from bnn_core.lesson_files import Course, build_mark, notebook_text, read_notebook, role
-from bnn_core.lesson_source import SourceError, build_notebooks
-from bnn_core.notebook_checks import check_notebook
 
 from .conftest import EXERCISES, LESSON, SOURCE
 

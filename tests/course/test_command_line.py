@@ -17,11 +17,11 @@ import pytest
 from click.testing import CliRunner, Result
 from zoo import bayesian_linear as zoo
 
-from bnn_core import lab
 from bnn_core.autograder.exercises import EXERCISES as REAL_EXERCISES
-from bnn_core.command_line import main
+from bnn_core.course import lab
+from bnn_core.course.command_line import main
+from bnn_core.course.lesson_source import build_notebooks
 from bnn_core.lesson_files import Course, cells_with_role, notebook_text, read_notebook
-from bnn_core.lesson_source import build_notebooks
 
 from .conftest import EXERCISES, LESSON
 
@@ -72,7 +72,7 @@ def in_a_fresh_python(code: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_help_does_not_wait_for_torch() -> None:
-    code = "import sys; from bnn_core.command_line import main; main(['--help'], standalone_mode=False);"
+    code = "import sys; from bnn_core.course.command_line import main; main(['--help'], standalone_mode=False);"
     done = in_a_fresh_python(
         code + "slow = {'torch', 'nbformat', 'jupyterlab'} & set(sys.modules); assert not slow, slow"
     )

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from bnn_core.command_line import main
+from bnn_core.course.command_line import main
 from bnn_core.lesson_files import Course
 
 ROOT = Course().root

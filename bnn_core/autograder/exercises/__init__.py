@@ -1,6 +1,6 @@
 """All exercises of the course, by the name that a learner defines."""
 
-from bnn_core.autograder.checking import Exercise
+from bnn_core.autograder.exercise import Exercise
 from bnn_core.autograder.exercises import bayesian_linear, hidden_layer, sample_preactivation
 
 EXERCISES: dict[str, Exercise] = {

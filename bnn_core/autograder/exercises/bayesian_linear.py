@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from bnn_core.autograder import diagnosis, statistics
-from bnn_core.autograder.checking import Exercise, Failed
+from bnn_core.autograder.exercise import Exercise, Failed
 from bnn_core.autograder.gradients import linear_gradients, require_arrival
 from bnn_core.autograder.linear_regression import LinearRegression
 from bnn_core.autograder.noise import require_normal

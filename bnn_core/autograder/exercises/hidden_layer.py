@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from bnn_core.autograder import diagnosis, preactivations
-from bnn_core.autograder.checking import Exercise, Failed
+from bnn_core.autograder.exercise import Exercise, Failed
 from bnn_core.autograder.exercises.sample_preactivation import gradients, require_unchanged
 from bnn_core.autograder.gradients import linear_gradients, require_arrival
 from bnn_core.autograder.noise import Axis, require_independent, require_normal

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from bnn_core.autograder import diagnosis, preactivations, statistics
-from bnn_core.autograder.checking import Exercise, Failed
+from bnn_core.autograder.exercise import Exercise, Failed
 from bnn_core.autograder.gradients import linear_gradients
 from bnn_core.autograder.noise import Axis, require_independent, require_normal
 from bnn_core.autograder.preactivations import NAMES, Loss, Problem

@@ -9,10 +9,10 @@ from __future__ import annotations
 import os
 from typing import Any
 
+from bnn_core.answers.program import Program, describe, run_program
 from bnn_core.autograder.in_process import InProcess
-from bnn_core.autograder.program import Program, describe, run_program
 from bnn_core.autograder.subject import LearnerError
-from bnn_core.classroom import wire
+from bnn_core.classroom.sandbox import wire
 
 MAX_ERRORS = 5
 

@@ -8,10 +8,10 @@ import contextlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from bnn_core.autograder.checking import Report, not_attempted
+from bnn_core.answers.notebook import Submission, Unreadable, lesson_of, load, read_notebook
+from bnn_core.autograder.exercise import Report, not_attempted
 from bnn_core.autograder.exercises import EXERCISES
-from bnn_core.autograder.notebook import CountingSink, report_on, undisturbed
-from bnn_core.autograder.submission import Submission, Unreadable, lesson_of, load, read_notebook
+from bnn_core.autograder.in_notebook import CountingSink, report_on, undisturbed
 from bnn_core.lesson_files import LessonFileError
 
 

@@ -17,6 +17,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bnn_core.course.lesson_source import Exercises, SourceError, build_notebooks
 from bnn_core.lesson_files import (
     Course,
     LessonFileError,
@@ -26,7 +27,6 @@ from bnn_core.lesson_files import (
     read_notebook,
     write_file,
 )
-from bnn_core.lesson_source import Exercises, SourceError, build_notebooks
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode

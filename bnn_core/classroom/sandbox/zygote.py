@@ -27,7 +27,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from bnn_core.classroom import isolation
+from bnn_core.classroom.sandbox import isolation
 
 LENGTH = struct.Struct("<I")
 READY = b"ready"

@@ -18,8 +18,8 @@ from tqdm import tqdm
 
 if TYPE_CHECKING:
     from bnn_core.classroom.grading import Graded
-    from bnn_core.classroom.launching import Sandbox
     from bnn_core.classroom.results import Journal
+    from bnn_core.classroom.sandbox.launching import Sandbox
     from bnn_core.classroom.submissions import Submission
 
 PACKAGE = Path(__file__).parents[1]
@@ -89,7 +89,7 @@ def grade(**arguments: Any) -> None:
 
 
 def _grade(request: Request) -> None:
-    from bnn_core.classroom.launching import NoSandbox, SandboxLost, WarmSandbox
+    from bnn_core.classroom.sandbox.launching import NoSandbox, SandboxLost, WarmSandbox
 
     hidden = (
         *(PACKAGE.parent / name for name in ("solutions", "lessons", "tests")),
@@ -117,8 +117,8 @@ def _results(
 ) -> tuple[list[tuple[Submission, Graded]], int]:
     """Every submission with its result, graded now or before."""
     from bnn_core.classroom.crew import Assignment, grade_all
-    from bnn_core.classroom.launching import Limits, ready_sandbox
     from bnn_core.classroom.results import course_version, key_of
+    from bnn_core.classroom.sandbox.launching import Limits, ready_sandbox
     from bnn_core.classroom.submissions import digest_of
 
     folder = request.submissions.resolve()
@@ -148,7 +148,7 @@ def _results(
 
 def _find(request: Request, folder: Path) -> list[Submission]:
     from bnn_core.autograder.exercises import EXERCISES
-    from bnn_core.classroom.reading import identify
+    from bnn_core.classroom.sandbox.reading import identify
     from bnn_core.classroom.submissions import find_submissions, stray_files
 
     lessons = sorted({exercise.lesson for exercise in EXERCISES.values()})

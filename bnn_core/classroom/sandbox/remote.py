@@ -10,10 +10,10 @@ from typing import Any
 
 from torch import Tensor
 
-from bnn_core.autograder.program import Program
+from bnn_core.answers.program import Program
 from bnn_core.autograder.subject import LearnerError
-from bnn_core.classroom import wire
-from bnn_core.classroom.launching import Sandboxed
+from bnn_core.classroom.sandbox import wire
+from bnn_core.classroom.sandbox.launching import Sandboxed
 
 MAX_TEXT = 2_000
 MAX_NAMES = 1_000

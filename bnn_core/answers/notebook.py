@@ -19,8 +19,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from bnn_core.autograder.program import Program, describe, run_program
-from bnn_core.autograder.slicing import answer_cells, defined_names
+from bnn_core.answers.program import Program, describe, run_program
+from bnn_core.answers.slicing import answer_cells, defined_names
 from bnn_core.lesson_files import METADATA_KEY, Course
 
 __all__ = [

@@ -7,9 +7,9 @@ from __future__ import annotations
 from functools import lru_cache
 from pathlib import Path
 
-from bnn_core.autograder.slicing import answer_cells
+from bnn_core.answers.slicing import answer_cells
 
-PACKAGE = Path(__file__).parents[1]
+PACKAGE = Path(__file__).parents[2]
 
 BUILT_IN = {
     "gaussian_log_prob": "00_start_here",

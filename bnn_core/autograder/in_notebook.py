@@ -18,7 +18,7 @@ import numpy as np
 import torch
 
 from bnn_core.autograder import rendering
-from bnn_core.autograder.checking import Report, not_attempted, run
+from bnn_core.autograder.exercise import Report, not_attempted, run
 from bnn_core.autograder.exercises import EXERCISES
 from bnn_core.autograder.in_process import in_process_subject, is_learners
 

@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import groupby
 
-from bnn_core.autograder.cell_code import PARSER_ERRORS, CellParser, NotPython
-from bnn_core.autograder.program import Block, Program, statement_text
+from bnn_core.answers.cell_code import PARSER_ERRORS, CellParser, NotPython
+from bnn_core.answers.program import Block, Program, statement_text
 
 MAX_CHARACTERS = 500_000
 MAX_STATEMENTS = 10_000

@@ -19,9 +19,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol
 
-from bnn_core.classroom.control_group import MemoryGroup, is_allowed
-from bnn_core.classroom.isolation import INSIDE_ID, SYSTEM_LIBRARIES
-from bnn_core.classroom.zygote import READY, receive_json, send_json
+from bnn_core.classroom.sandbox.control_group import MemoryGroup, is_allowed
+from bnn_core.classroom.sandbox.isolation import INSIDE_ID, SYSTEM_LIBRARIES
+from bnn_core.classroom.sandbox.zygote import READY, receive_json, send_json
 
 STARTING_TIME = 120.0
 """Seconds in which the warm parent must have torch loaded."""
@@ -29,15 +29,15 @@ STARTING_TIME = 120.0
 TIME_TO_END = 2.0
 """Seconds in which a submission's processes must be gone once the grader hangs up."""
 
-FIRST_MODULES = ("bnn_core.classroom.isolation", "bnn_core.classroom.zygote")
+FIRST_MODULES = ("bnn_core.classroom.sandbox.isolation", "bnn_core.classroom.sandbox.zygote")
 LATER_MODULES = (
     "bnn_core.autograder.subject",
     "bnn_core.autograder.in_process",
-    "bnn_core.autograder.program",
-    "bnn_core.classroom.wire",
-    "bnn_core.classroom.worker",
+    "bnn_core.answers.program",
+    "bnn_core.classroom.sandbox.wire",
+    "bnn_core.classroom.sandbox.worker",
 )
-PACKAGES = ("bnn_core", "bnn_core.autograder", "bnn_core.classroom")
+PACKAGES = ("bnn_core", "bnn_core.answers", "bnn_core.autograder", "bnn_core.classroom", "bnn_core.classroom.sandbox")
 WARM_IMPORTS = (
     "numpy.random",
     "torch.distributions",
@@ -68,7 +68,7 @@ try:
         sys.modules[name] = types.ModuleType(name)
         sys.modules[name].__path__ = []
     load(settings["first"])
-    zygote = sys.modules["bnn_core.classroom.zygote"]
+    zygote = sys.modules["bnn_core.classroom.sandbox.zygote"]
     if settings["protection"] == "namespaces":
         zygote.isolate(settings)
     import torch
@@ -76,7 +76,7 @@ try:
     load(settings["later"])
     for name in settings["warm"]:
         importlib.import_module(name)
-    serve = sys.modules["bnn_core.classroom.worker"].serve
+    serve = sys.modules["bnn_core.classroom.sandbox.worker"].serve
     protection = settings["protection"]
     del settings, sources
 except BaseException as error:

@@ -15,8 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bnn_core.autograder.program import Program
-from bnn_core.autograder.submission import (
+from bnn_core.answers.notebook import (
     Unreadable,
     answer_cells,
     exercises_of,
@@ -24,6 +23,7 @@ from bnn_core.autograder.submission import (
     read_notebook,
     setup_cells,
 )
+from bnn_core.answers.program import Program
 
 READING_TIME = 10.0
 READING_MEMORY = 1 << 30

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 import click
 from tqdm import tqdm
 
-from bnn_core.classroom.grade_command import grade
+from bnn_core.course.grade_command import grade
 from bnn_core.lesson_files import Course, LessonFileError
 
 if TYPE_CHECKING:
-    from bnn_core.autograder.checking import Report
+    from bnn_core.autograder.exercise import Report
 
 WIDTH = 30  # of the bar of `progress`, in characters
 BAR = "{desc} [{bar:30}] {n_fmt}/{total_fmt}{postfix}"
@@ -71,7 +71,7 @@ def lab(course: Course, lesson: str | None, port: int, ip: str, browser: bool | 
     if not course.lessons.is_dir():
         raise BadArgument(f"{course.root} has no folder lessons/; give the course's folder with --course")
 
-    from bnn_core.lab import serve
+    from bnn_core.course.lab import serve
 
     serve(course, name, port=port, ip=ip, open_browser=browser, say=click.echo)
 
@@ -87,7 +87,7 @@ def check(course: Course, notebooks: tuple[str, ...]) -> None:
     paths = [_notebook(course, notebook) for notebook in notebooks]
 
     from bnn_core.autograder.rendering import plain
-    from bnn_core.notebook_checks import check_notebook
+    from bnn_core.course.notebook_checks import check_notebook
 
     all_passed = True
     for path in paths:
@@ -137,7 +137,7 @@ def progress(course: Course) -> None:
 
 def _reports_of(course: Course, lesson: str) -> tuple[tuple[Report, ...], str]:
     """The reports on a learner's notebook, or why there are none."""
-    from bnn_core.notebook_checks import check_notebook
+    from bnn_core.course.notebook_checks import check_notebook
 
     try:
         return check_notebook(_learner_notebook(course, lesson), lesson).reports, ""
@@ -168,9 +168,9 @@ def build(course: Course, lessons: tuple[str, ...], only_check: bool, force: boo
         if name not in course.sources():
             raise BadArgument(f"lesson {name} has no source to build from; put it into {course.source(name)}")
 
-    from bnn_core import build as building
     from bnn_core.autograder.exercises import EXERCISES
-    from bnn_core.lesson_source import SourceError
+    from bnn_core.course import build as building
+    from bnn_core.course.lesson_source import SourceError
 
     if only_check:
         differences = building.differences(course, EXERCISES, names)
