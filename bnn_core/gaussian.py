@@ -61,7 +61,7 @@ def gaussian_kl(mean: Tensor, log_std: Tensor, prior_std: float | Tensor = 1.0) 
     return kl_to_prior(mean, log_std, prior_std)
 
 
-def kl_to_prior(mean: Tensor, log_std: Tensor, prior_std: float | Tensor, factor: float = 1.0) -> Tensor:
+def kl_to_prior(mean: Tensor, log_std: Tensor, prior_std: float | Tensor, factor: float | Tensor = 1.0) -> Tensor:
     """`gaussian_kl` of arguments that have been checked, times a factor."""
     if isinstance(prior_std, Tensor) or prior_std != 1:
         # Both Gaussians may be measured in any unit: in the prior's own it is the standard normal.

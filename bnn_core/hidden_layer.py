@@ -1,6 +1,5 @@
 """HiddenLayer, a Bayesian layer as a distribution over its activations. Knows no inference library."""
 
-import math
 from collections.abc import Callable, Sequence
 from inspect import signature
 from typing import Any
@@ -12,7 +11,7 @@ from torch.nn import functional as F
 
 from bnn_core.gaussian import draw, kl_to_prior
 from bnn_core.local_reparameterization import check_weight_shapes, preactivation_moments
-from bnn_core.validation import as_size, check_expandable, check_positive, check_tensor
+from bnn_core.validation import as_size, check_expandable, check_not_negative, check_positive, check_tensor
 
 
 class HiddenLayer(Distribution):
@@ -23,11 +22,13 @@ class HiddenLayer(Distribution):
 
     X: inputs, … × B × D.   A_mean, A_scale: D × H, A_scale > 0.
     non_linearity: a function of a tensor that keeps its shape.
-    KL_factor: what multiplies the KL, at least 0; for mini-batches, batch size over size of the data set.
+    KL_factor: what multiplies the KL, a number of at least 0; for mini-batches, batch size over size of the data set.
     A_prior_scale: a number, or a tensor that broadcasts to D × H; > 0.
     include_hidden_bias: whether a unit that is always 1 follows the H others: the bias of the next layer.
     weight_space_sampling: draw A itself, one draw for all rows, in place of each row's own activations. Every
         activation keeps its distribution; the rows are then no longer independent, and gradients vary more.
+    validate_args: whether the values of the arguments are looked at, for which a GPU must wait. Shapes always are.
+        (The default that torch keeps for all distributions isn't asked: loading torch.compile turns it off.)
 
     batch_shape is … × B, event_shape H, or H + 1 with the bias unit.
     Raises: ValueError that names the argument which is missing, of the wrong shape, or out of its range.
@@ -51,23 +52,25 @@ class HiddenLayer(Distribution):
         A_mean: Tensor | None = None,
         A_scale: Tensor | None = None,
         non_linearity: Callable[[Tensor], Tensor] = F.relu,
-        KL_factor: float = 1.0,
+        KL_factor: float | Tensor = 1.0,
         A_prior_scale: float | Tensor = 1.0,
         include_hidden_bias: bool = True,
         weight_space_sampling: bool = False,
+        *,
+        validate_args: bool = True,
     ) -> None:
         self.X = check_tensor("X", X)
         self.A_mean = check_tensor("A_mean", A_mean)
         self.A_scale = check_tensor("A_scale", A_scale)
         check_weight_shapes(self.X, self.A_mean, self.A_scale)
-        check_positive("A_scale", self.A_scale)
         if not callable(non_linearity):
             raise ValueError(f"non_linearity must be callable, not {non_linearity!r}")
-        if not isinstance(KL_factor, (int, float)) or not math.isfinite(KL_factor) or KL_factor < 0:
-            raise ValueError(f"KL_factor must be a finite number, not negative, and not {KL_factor!r}")
-        check_positive("A_prior_scale", A_prior_scale)
         if isinstance(A_prior_scale, Tensor):
             check_expandable("A_prior_scale", A_prior_scale.shape, self.A_mean.shape)
+        if validate_args:
+            check_positive("A_scale", self.A_scale)
+            check_positive("A_prior_scale", A_prior_scale)
+            check_not_negative("KL_factor", KL_factor)
         self.non_linearity = non_linearity
         self.KL_factor = KL_factor
         self.A_prior_scale = A_prior_scale
@@ -76,7 +79,7 @@ class HiddenLayer(Distribution):
         self._copies = torch.Size()
         self._is_expanded = False
         units = self.A_mean.shape[1] + int(include_hidden_bias)
-        super().__init__(self.X.shape[:-1], torch.Size([units]), validate_args=False)  # validated above
+        super().__init__(self.X.shape[:-1], torch.Size([units]), validate_args=False)  # it was done above
 
     def rsample(self, sample_shape: int | Sequence[int] = ()) -> Tensor:
         """Draws of the activations that carry gradients, of shape sample_shape × batch_shape × event_shape.
@@ -100,7 +103,7 @@ class HiddenLayer(Distribution):
         """KL(N(A_mean, A_scale²) ‖ N(0, A_prior_scale²)), summed over all weights: a scalar, always fresh."""
         return self._weighted_kl(1.0)
 
-    def _weighted_kl(self, factor: float) -> Tensor:
+    def _weighted_kl(self, factor: float | Tensor) -> Tensor:
         return kl_to_prior(self.A_mean, self.A_scale.log(), self.A_prior_scale, factor)
 
     def log_prob(self, value: Tensor) -> Tensor:
@@ -133,7 +136,7 @@ class HiddenLayer(Distribution):
         return expanded
 
     def __repr__(self) -> str:
-        shown = {name: getattr(self, name) for name in signature(HiddenLayer).parameters}
+        shown = {name: getattr(self, name) for name in signature(HiddenLayer).parameters if hasattr(self, name)}
         listed = ", ".join(f"{name}={_brief(value)}" for name, value in shown.items())
         return f"{type(self).__name__}({listed})"
 

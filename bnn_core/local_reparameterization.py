@@ -23,11 +23,22 @@ def sample_preactivation(X: Tensor, A_mean: Tensor, A_scale: Tensor, sample_shap
 
 def preactivation_moments(X: Tensor, A_mean: Tensor, A_scale: Tensor) -> tuple[Tensor, Tensor]:
     """Mean and standard deviation of each element of X·A, … × B × H each. The shapes are not checked."""
+    mean = X @ A_mean
+    if mean.dtype.itemsize == 2:
+        return mean, _std_in_single(X, A_scale).to(mean.dtype)
     variance = X.square() @ A_scale.square()
     # A row of zeros has variance zero, where a square root's slope is infinite and the gradient would be NaN. The
     # smallest normal number changes no other variance, and gives this one a slope that is finite.
-    std = (variance + torch.finfo(variance.dtype).tiny).sqrt()
-    return X @ A_mean, std
+    return mean, (variance + torch.finfo(variance.dtype).tiny).sqrt()
+
+
+def _std_in_single(X: Tensor, A_scale: Tensor) -> Tensor:
+    """The standard deviation for half precision, in which the square of a small scale has few digits, or none."""
+    with torch.autocast(X.device.type, enabled=False):
+        variance = X.float().square() @ A_scale.float().square()
+    # Clamped, where the slope is zero: under autocast the backward of the product is in half precision, too, and the
+    # slope that adding a tiny number leaves would be infinite there.
+    return variance.clamp_min(torch.finfo(variance.dtype).tiny).sqrt()
 
 
 def check_weight_shapes(X: Tensor, A_mean: Tensor, A_scale: Tensor) -> None:

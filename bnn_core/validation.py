@@ -2,20 +2,22 @@
 
 import math
 from collections.abc import Sequence
+from numbers import Integral, Real
+from typing import Any
 
 import torch
 from torch import Tensor
 
 
-def check_positive_int(name: str, value: int) -> None:
-    """`value` is a whole number of at least 1."""
-    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+def check_positive_int(name: str, value: object) -> None:
+    """`value` is a whole number of at least 1, Python's or NumPy's."""
+    if isinstance(value, bool) or not isinstance(value, Integral) or value < 1:
         raise ValueError(f"{name} must be a whole number of at least 1, not {value!r}")
 
 
-def check_positive_number(name: str, value: float) -> None:
+def check_positive_number(name: str, value: object) -> None:
     """`value` is a finite number above zero."""
-    if not isinstance(value, (int, float)) or not math.isfinite(value) or value <= 0:
+    if not isinstance(value, Real) or not math.isfinite(value) or value <= 0:
         raise ValueError(f"{name} must be a finite number above zero, not {value!r}")
 
 
@@ -27,14 +29,30 @@ def check_positive(name: str, value: float | Tensor) -> None:
     if not isinstance(value, Tensor):
         check_positive_number(name, value)
         return
-    if torch.compiler.is_compiling() or value.numel() == 0:
-        return
-    try:
-        smallest = value.detach().min().item()
-    except RuntimeError:  # vmap's answer to .item()
-        return
-    if not smallest > 0:  # and not `smallest <= 0`, which NaN would pass
+    smallest = _smallest(value)
+    if smallest is not None and not smallest > 0:  # and not `smallest <= 0`, which NaN would pass
         raise ValueError(f"{name} must be above zero everywhere, but its smallest element is {smallest:g}")
+
+
+def check_not_negative(name: str, value: object) -> None:
+    """`value` is a finite number, not below zero, or a scalar tensor of one; of tensors as `check_positive`."""
+    number: object = value
+    if isinstance(value, Tensor) and value.dim() == 0:
+        number = _smallest(value)
+        if number is None:
+            return
+    if not isinstance(number, Real) or not math.isfinite(number) or number < 0:
+        raise ValueError(f"{name} must be a finite number, not negative, and not {value!r}")
+
+
+def _smallest(value: Tensor) -> float | None:
+    """The smallest element; None where there is none, or nobody may look at it."""
+    if torch.compiler.is_compiling() or value.numel() == 0:
+        return None
+    try:
+        return value.detach().min().item()
+    except RuntimeError:  # vmap's answer to .item()
+        return None
 
 
 def check_broadcastable(**values: Tensor | float | None) -> None:
@@ -69,7 +87,8 @@ def check_tensor(name: str, value: Tensor | None) -> Tensor:
 def as_size(name: str, value: int | Sequence[int]) -> torch.Size:
     """`value` as a torch.Size, where the number n stands for (n,)."""
     try:
-        size = torch.Size([value] if isinstance(value, int) else value)
+        sizes: Any = [value] if isinstance(value, Integral) else value
+        size = torch.Size(sizes)
     except TypeError:
         size = None
     if size is None or min(size, default=0) < 0:

@@ -4,6 +4,7 @@ import copy
 import math
 import pickle
 
+import numpy as np
 import pytest
 import torch
 from torch.func import functional_call, grad, vmap
@@ -225,6 +226,11 @@ def test_repr_tells_the_settings():
 
 
 @pytest.mark.parametrize("size", [0, -1, 2.0, "3", None, True])
+def test_sizes_may_be_numpys():
+    layer = BayesianLinear(np.int64(3), np.int32(5), prior_std=np.float32(0.5))
+    assert layer(torch.ones(2, 3)).shape == (2, 5)
+
+
 @pytest.mark.parametrize("argument", ["in_features", "out_features"])
 def test_a_wrong_size_is_named(argument, size):
     with pytest.raises(ValueError, match=argument):

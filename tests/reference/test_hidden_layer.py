@@ -4,6 +4,7 @@ import copy
 import math
 import pickle
 
+import numpy as np
 import pytest
 import torch
 from torch.distributions import Distribution, Independent, Normal, constraints, kl_divergence
@@ -11,6 +12,7 @@ from torch.func import grad, vmap
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from bnn_core import HiddenLayer, gaussian_kl, sample_preactivation
+from bnn_core.local_reparameterization import preactivation_moments
 
 B, D, H = 4, 3, 5
 MODES = pytest.mark.parametrize("weight_space", [False, True], ids=["local", "weight space"])
@@ -144,6 +146,37 @@ def test_gradients_are_finite_for_an_all_zero_row(dtype):
     assert gradient.abs().sum() > 0
 
 
+HALVES = [torch.float16, torch.bfloat16]
+DTYPES = [*HALVES, torch.float32, torch.float64]
+SCALES = [1e-4, 1e-3, 1e-2, 1.0, 30.0]
+
+
+@pytest.mark.parametrize("scale", SCALES)
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_the_spread_is_right_to_the_precision_of_the_dtype(dtype, scale):
+    X = torch.tensor([[1.0, 1.0, 1.0, 1.0], [0.0, 0.0, 0.0, 0.0]], dtype=dtype, requires_grad=True)
+    A_mean, A_scale = (torch.full((4, 2), value, dtype=dtype, requires_grad=True) for value in (0.5, scale))
+    mean, std = preactivation_moments(X, A_mean, A_scale)
+    assert mean.dtype == std.dtype == dtype
+    right = 2 * A_scale[0].detach().double()
+    torch.testing.assert_close(std[0].detach().double(), right, rtol=2 * torch.finfo(dtype).eps, atol=0)
+    (mean + 1.7 * std).sum().backward()
+    assert all(value.grad.isfinite().all() for value in (X, A_mean, A_scale))
+
+
+@pytest.mark.parametrize("scale", SCALES)
+@pytest.mark.parametrize("dtype", HALVES)
+def test_the_spread_is_right_under_autocast_too(dtype, scale):
+    X = torch.tensor([[1.0, 1.0, 1.0, 1.0], [0.0, 0.0, 0.0, 0.0]], requires_grad=True)
+    A_mean, A_scale = (torch.full((4, 2), value, requires_grad=True) for value in (0.5, scale))
+    with torch.autocast("cpu", dtype=dtype):
+        mean, std = preactivation_moments(X, A_mean, A_scale)
+        torch.testing.assert_close(std[0].double(), 2 * A_scale[0].double(), rtol=2 * torch.finfo(dtype).eps, atol=0)
+        draw = HiddenLayer(X, A_mean, A_scale, torch.tanh).rsample()
+        (draw.sum() + (mean + 1.7 * std).sum()).backward()
+    assert all(value.grad.isfinite().all() for value in (X, A_mean, A_scale))
+
+
 def test_sample_preactivation_is_the_heart_of_rsample():
     X, A_mean, A_scale = arguments()
     torch.manual_seed(1)
@@ -203,7 +236,7 @@ def test_kl_is_that_of_torch(prior):
     torch.testing.assert_close(layer.KL, gaussian_kl(A_mean, A_scale.log(), prior))
 
 
-@pytest.mark.parametrize("factor", [0, 0.25, 1.0, 10])
+@pytest.mark.parametrize("factor", [0, 0.25, 1.0, 10, torch.tensor(0.5), np.float32(0.5), np.int64(2)])
 def test_log_prob_is_minus_factor_times_kl_whatever_the_value(factor):
     layer = HiddenLayer(*arguments(), KL_factor=factor)
     for value in (layer.sample(), layer.sample(3), torch.zeros(()), None):
@@ -357,6 +390,9 @@ WRONG = [
     ("KL_factor", math.nan),
     ("KL_factor", math.inf),
     ("KL_factor", "1"),
+    ("KL_factor", torch.tensor(-1.0)),
+    ("KL_factor", torch.tensor(math.nan)),
+    ("KL_factor", torch.ones(1)),
     ("A_prior_scale", 0.0),
     ("A_prior_scale", -1.0),
     ("A_prior_scale", math.nan),
@@ -386,3 +422,16 @@ def test_sample_preactivation_names_what_does_not_fit(position, name):
     inputs[position] = torch.ones(1, 1)
     with pytest.raises(ValueError, match=rf"\b{name}\b"):
         sample_preactivation(*inputs)
+
+
+def test_arguments_are_not_looked_at_where_that_is_not_wanted(monkeypatch):
+    X, A_mean, A_scale = arguments()
+    looked_at = []
+    monkeypatch.setattr(torch.Tensor, "item", lambda value: looked_at.append(value))
+
+    options = {"KL_factor": torch.tensor(0.5), "A_prior_scale": A_scale}
+    layer = HiddenLayer(X, A_mean, -A_scale, **options, validate_args=False)
+    layer.log_prob(layer.expand((2, B)).rsample((2,)))
+    assert not looked_at
+    with pytest.raises(ValueError, match="A_mean"):
+        HiddenLayer(X, A_mean.T, A_scale, validate_args=False)
