@@ -20,9 +20,12 @@ import torch
 from bnn_core.autograder import rendering
 from bnn_core.autograder.exercise import Report, not_attempted, run
 from bnn_core.autograder.exercises import EXERCISES
-from bnn_core.autograder.in_process import in_process_subject, is_learners
+from bnn_core.autograder.in_process import in_process_subject, is_learners, plainly
 
-MOST_OUTPUT = 1_000_000
+NO_NUMBERS = (
+    "the default device is meta, whose tensors hold no numbers that could be checked. Choose another first:"
+    ' torch.set_default_device("cpu").'
+)
 
 
 class ChecksFailed(Exception):
@@ -74,9 +77,12 @@ def report_on(definition: Any, name: str | None = None, seed: int = 0) -> Report
     exercise = EXERCISES[name]
     if not is_learners(definition):
         return not_attempted(exercise, "this is the course's own. Write yours in the exercise cell, and check that")
+    if torch.get_default_device().type == "meta":
+        return Report(name, "error", f"{name}: {NO_NUMBERS}", points=exercise.points)
     printed = CountingSink()
+    subject = in_process_subject(definition)
     with undisturbed(), contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
-        report = run(exercise, in_process_subject(definition), seed)
+        report = run(exercise, subject, seed)
     if printed.count:
         note = f"While it was checked, your code printed {printed.count:,} characters, which are not shown."
         report = replace(report, notes=(*report.notes, note))
@@ -110,17 +116,13 @@ class CountingSink(io.TextIOBase):
 
 @contextlib.contextmanager
 def undisturbed() -> Iterator[None]:
-    """Run something, then put the process's random states, default dtype and grad mode back; hide its warnings."""
+    """Run something plainly, then put the process's random states and settings back; hide its warnings."""
     states = torch.get_rng_state(), np.random.get_state(), random.getstate()
-    dtype, grad_enabled = torch.get_default_dtype(), torch.is_grad_enabled()
     try:
-        with warnings.catch_warnings():
+        with plainly(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            torch.set_default_dtype(torch.float32)
             yield
     finally:
-        torch.set_default_dtype(dtype)
-        torch.set_grad_enabled(grad_enabled)
         torch.set_rng_state(states[0])
         np.random.set_state(states[1])
         random.setstate(states[2])

@@ -6,13 +6,15 @@ no exercise, no check and no expected value, and imports nothing of the course b
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import linecache
 import os
 import random
+import sys
 import sysconfig
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -35,11 +37,16 @@ def in_process_subject(definition: Any) -> Subject:
 
 
 class InProcess:
-    """Performs requests on `definition`, the learner's class or function."""
+    """Performs requests on `definition`, the learner's class or function.
+
+    It works on the device where the learner works: that of an object's parameters, or else the default device of the
+    moment at which this was made. What comes back lies on the CPU.
+    """
 
     def __init__(self, name: str, definition: Any) -> None:
         self.name = name
         self.definition = definition
+        self._default_device = torch.get_default_device()
         self._objects: list[Any] = []
         self._values: list[Any] = []
         self._arguments: dict[int, Tensor] = {}
@@ -49,7 +56,7 @@ class InProcess:
         details = {name: value for name, value in request.items() if name != "op"}
         operation: Callable[..., dict[str, Any]] = getattr(self, f"_{request['op']}")
         try:
-            with torch.enable_grad():
+            with torch.enable_grad(), self._where_the_learner_works():
                 return operation(**details)
         except LearnerError:
             raise
@@ -68,19 +75,19 @@ class InProcess:
         return {"number": torch.rand(()).item()}
 
     def _construct(self, args: list[Any], kwargs: dict[str, Any]) -> dict[str, Any]:
-        instance = self.definition(*self._unpack(args), **self._unpack(kwargs))
+        instance = self.definition(*self._unpack(args, None), **self._unpack(kwargs, None))
         self._objects.append(instance)
         return {"handle": len(self._objects) - 1, "is_module": isinstance(instance, nn.Module)}
 
     def _call(self, object: int | None, method: str | None, args: list[Any], kwargs: dict[str, Any]) -> dict[str, Any]:
         function = self._function(object, method)
-        return self._describe(function(*self._unpack(args), **self._unpack(kwargs)))
+        return self._describe(function(*self._unpack(args, object), **self._unpack(kwargs, object)))
 
     def _sample(
         self, object: int | None, method: str | None, args: list[Any], kwargs: dict[str, Any], count: int
     ) -> dict[str, Any]:
         function = self._function(object, method)
-        unpacked, named = self._unpack(args), self._unpack(kwargs)
+        unpacked, named = self._unpack(args, object), self._unpack(kwargs, object)
         with torch.no_grad():
             values = torch.stack([function(*unpacked, **named) for _ in range(count)])
         return {"tensor": plain_copy(values)}
@@ -139,12 +146,23 @@ class InProcess:
         able = [item for item in inputs if item.requires_grad]
         if not (output.requires_grad and able):
             return {"gradients": [None] * len(inputs)}
+        cotangent = None if cotangent is None else cotangent.to(output.device)
         found = torch.autograd.grad(output, able, cotangent, retain_graph=True, allow_unused=True)
         by_input = {id(item): gradient for item, gradient in zip(able, found, strict=True)}
         gradients = [by_input.get(id(item)) for item in inputs]
         return {"gradients": [None if gradient is None else plain_copy(gradient) for gradient in gradients]}
 
     # How it is done.
+
+    def _where_the_learner_works(self) -> contextlib.AbstractContextManager[object]:
+        """The default device is the learner's; where it is the CPU nothing is done, for it would slow every call."""
+        return contextlib.nullcontext() if self._default_device.type == "cpu" else self._default_device
+
+    def _device_for(self, object: int | None) -> torch.device:
+        """Where a tensor must lie that is handed to this object, or to the definition itself."""
+        instance = None if object is None else self._objects[object]
+        parameters = instance.parameters() if isinstance(instance, nn.Module) else iter(())
+        return next((parameter.device for parameter in parameters), self._default_device)
 
     def _function(self, object: int | None, method: str | None) -> Callable[..., Any]:
         if object is None:
@@ -165,18 +183,19 @@ class InProcess:
         found: Tensor = getattr(instance, name)
         return found
 
-    def _unpack(self, item: Any) -> Any:
+    def _unpack(self, item: Any, object: int | None) -> Any:
         """What the learner's code is given: each argument tensor is a fresh copy of its own, made once per run."""
         if isinstance(item, Argument):
             if item.key not in self._arguments:
-                self._arguments[item.key] = item.tensor.clone().requires_grad_(item.requires_grad)
+                copy = item.tensor.to(self._device_for(object), copy=True)
+                self._arguments[item.key] = copy.requires_grad_(item.requires_grad)
             return self._arguments[item.key]
         if isinstance(item, TorchFunction):
             return getattr(torch, item.name, None) or getattr(F, item.name)
         if isinstance(item, dict):
-            return {name: self._unpack(value) for name, value in item.items()}
+            return {name: self._unpack(value, object) for name, value in item.items()}
         if isinstance(item, list | tuple):
-            return type(item)(self._unpack(value) for value in item)
+            return type(item)(self._unpack(value, object) for value in item)
         return item
 
     def _describe(self, value: Any) -> dict[str, Any]:
@@ -216,6 +235,28 @@ class InProcess:
         return actions.get(operation, f"Your {self.name}")
 
 
+@contextlib.contextmanager
+def plainly() -> Iterator[None]:
+    """Run something as if the process were new: on the CPU, in float32, with gradients and without autocast; what was
+    compiled runs uncompiled, whose graphs can be asked for gradients twice.
+    """
+    device, dtype = torch.get_default_device(), torch.get_default_dtype()
+    with contextlib.ExitStack() as stack:
+        stack.callback(torch.set_default_dtype, dtype)
+        stack.callback(torch.set_grad_enabled, torch.is_grad_enabled())
+        stack.enter_context(torch.inference_mode(False))
+        for kind in {"cpu", device.type}:
+            if torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind):
+                stack.enter_context(torch.autocast(kind, enabled=False))
+        if device.type != "cpu":
+            stack.enter_context(torch.device("cpu"))
+        if "torch._dynamo" in sys.modules:  # else nothing can have been compiled
+            stack.enter_context(torch.compiler.set_stance("force_eager"))
+        torch.set_default_dtype(torch.float32)
+        torch.set_grad_enabled(True)
+        yield
+
+
 def plain_value(value: Any) -> bool | float | list[int] | None:
     """A number, a truth value or a size; None for anything else."""
     if isinstance(value, torch.Size):
@@ -227,6 +268,8 @@ def plain_value(value: Any) -> bool | float | list[int] | None:
 
 def plain_copy(value: Tensor) -> Tensor:
     """A detached copy on the CPU, an ordinary tensor whatever subclass it came as."""
+    if value.is_meta:
+        raise TypeError("it gives a tensor on the meta device, which holds no numbers")
     return value.detach().to("cpu", copy=True).as_subclass(Tensor)
 
 
