@@ -43,7 +43,7 @@ class Dataset:
         """`size` examples drawn at random, and all the others. The same seed gives the same two parts."""
         if not 0 < size < len(self):
             raise ValueError(f"size must lie between 1 and {len(self) - 1}; not {size}")
-        order = torch.randperm(len(self), generator=torch.Generator().manual_seed(seed))
+        order = torch.randperm(len(self), generator=torch.Generator().manual_seed(seed), device="cpu").to(self.x.device)
         return self.at(order[:size]), self.at(order[size:])
 
     def at(self, index: Tensor) -> Dataset:
@@ -188,14 +188,15 @@ def blundell_curve(size: int, seed: int = 0, low: float = 0.0, high: float = 0.5
     if size < 1:
         raise ValueError(f"size must be at least 1; not {size}")
     generator = torch.Generator().manual_seed(seed)
-    x = low + (high - low) * torch.rand(size, generator=generator)
-    epsilon = noise_std * torch.randn(size, generator=generator)
+    x = _numbers(low + (high - low) * torch.rand(size, generator=generator, device="cpu"))
+    epsilon = _numbers(noise_std * torch.randn(size, generator=generator, device="cpu"))
     shifted = 2 * math.pi * (x + epsilon)
     y = x + 0.3 * torch.sin(shifted) + 0.3 * torch.sin(2 * shifted) + epsilon
     return Dataset(x[:, None], y, ("x",), "y", "Computed, after Blundell et al. 2015, section 5.2.")
 
 
 def _numbers(values: object) -> Tensor:
+    """The values on the default device, whatever it is."""
     return torch.as_tensor(values, dtype=torch.float32)
 
 

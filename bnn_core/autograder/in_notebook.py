@@ -20,8 +20,9 @@ import torch
 from bnn_core.autograder import rendering
 from bnn_core.autograder.exercise import Report, not_attempted, run
 from bnn_core.autograder.exercises import EXERCISES
-from bnn_core.autograder.in_process import in_process_subject, is_learners, plainly
+from bnn_core.autograder.in_process import in_process_subject, plainly, written_elsewhere
 
+NOT_THE_LEARNERS = "this is the one of {package}. Write yours in the exercise cell, and check that"
 NO_NUMBERS = (
     "the default device is meta, whose tensors hold no numbers that could be checked. Choose another first:"
     ' torch.set_default_device("cpu").'
@@ -75,8 +76,8 @@ def report_on(definition: Any, name: str | None = None, seed: int = 0) -> Report
         known = ", ".join(EXERCISES)
         raise ValueError(f"check({name or type(definition).__name__}) is no exercise. The exercises are: {known}.")
     exercise = EXERCISES[name]
-    if not is_learners(definition):
-        return not_attempted(exercise, "this is the course's own. Write yours in the exercise cell, and check that")
+    if package := written_elsewhere(definition, name):
+        return not_attempted(exercise, NOT_THE_LEARNERS.format(package=package))
     if torch.get_default_device().type == "meta":
         return Report(name, "error", f"{name}: {NO_NUMBERS}", points=exercise.points)
     printed = CountingSink()

@@ -293,7 +293,29 @@ def learner_line(error: BaseException) -> tuple[int | None, str]:
     return None, ""
 
 
-def is_learners(definition: Any) -> bool:
-    """Whether the class or function (or any class it inherits from) was written outside the course's own package."""
+def written_elsewhere(definition: Any, name: str) -> str | None:
+    """The package that an answer to the exercise comes from, where it isn't the learner's own; None where it is.
+
+    It isn't where a package's class or function is taken as it is, nor where a class inherits from one of the
+    exercise's name, or from the course's.
+    """
     family = inspect.getmro(definition) if inspect.isclass(definition) else (definition,)
-    return not any((getattr(member, "__module__", None) or "").split(".")[0] == "bnn_core" for member in family)
+    for member in family:
+        module = str(getattr(member, "__module__", None) or "")
+        package = module.partition(".")[0]
+        taken_over = member is definition or getattr(member, "__name__", None) == name
+        if package == "bnn_core" or (taken_over and _is_definition(member) and _is_installed(module)):
+            return package
+    return None
+
+
+def _is_definition(value: Any) -> bool:
+    """Whether it says itself where it was written; other things that can be called may be a library's, about code of
+    the learner's.
+    """
+    return inspect.isclass(value) or inspect.isfunction(value) or inspect.isbuiltin(value)
+
+
+def _is_installed(module: str) -> bool:
+    file = getattr(sys.modules.get(module), "__file__", None)
+    return module in sys.builtin_module_names or (isinstance(file, str) and file.startswith(LIBRARIES))

@@ -13,6 +13,7 @@ from statistics import fmean
 from typing import Any, Literal
 
 import matplotlib as mpl
+import torch
 from cycler import cycler
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -55,8 +56,11 @@ DPI = 110
 
 @contextmanager
 def style() -> Iterator[None]:
-    """The look of the course, as `with style():` around drawing code or as `@style()` above a function that draws."""
-    with mpl.rc_context(STYLE):
+    """The look of the course, as `with style():` around drawing code or as `@style()` above a function that draws.
+
+    What is computed for a figure is computed on the CPU, whatever the default device.
+    """
+    with mpl.rc_context(STYLE), torch.device("cpu"):
         yield
 
 

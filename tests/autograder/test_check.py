@@ -69,7 +69,7 @@ def test_the_reference_is_not_an_attempt(derive: bool) -> None:
     handed_in = type("BayesianLinear", (reference,), {"__module__": "__main__"}) if derive else reference
     report = report_on(handed_in)
     assert report.status == "not_attempted"
-    assert "the course's own" in report.message
+    assert "this is the one of bnn_core" in report.message
 
 
 def test_a_name_that_is_no_exercise_lists_those_that_are() -> None:
@@ -205,3 +205,34 @@ def test_plain_text_puts_the_diagnosis_first() -> None:
         "",
         "✓ fine",
     ]
+
+
+TAKEN_OVER = {
+    "an installed class of the exercise's name": "from pyro.contrib.bnn import HiddenLayer",
+    "a class that only inherits from one": (
+        "import pyro.contrib.bnn\n\n\nclass HiddenLayer(pyro.contrib.bnn.HiddenLayer):\n    pass"
+    ),
+    "an installed class by another name": "from torch.distributions import Normal as HiddenLayer",
+    "an installed function": "from torch.nn.functional import relu as HiddenLayer",
+    "a function of Python's own": "from math import exp as HiddenLayer",
+    "the course's own": "from bnn_core import HiddenLayer",
+}
+
+
+@pytest.mark.parametrize("source", TAKEN_OVER.values(), ids=TAKEN_OVER)
+def test_what_was_written_elsewhere_is_no_answer(source: str) -> None:
+    report = report_on(define(source, "HiddenLayer"), "HiddenLayer")
+    assert report.status == "not_attempted"
+    assert re.search(r"the one of (pyro|torch|math|bnn_core)\.", report.message)
+
+
+def test_a_library_may_stand_around_what_the_learner_wrote() -> None:
+    """None of these takes an answer over."""
+    from zoo import sample_preactivation as zoo
+
+    for wrapped in (
+        "functools.partial(sample_preactivation)",
+        "torch.func.vmap(sample_preactivation, randomness='same')",
+    ):
+        source = f"{zoo.BASE}\nimport functools\nsample_preactivation = {wrapped}"
+        assert report_on(define(source, zoo.EXERCISE), zoo.EXERCISE).status != "not_attempted"

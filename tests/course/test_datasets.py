@@ -6,6 +6,7 @@ from functools import cache
 
 import pytest
 import torch
+from fake_device import NAME as FAKE
 
 from bnn_core import datasets
 from bnn_core.datasets import Dataset, Standardizer
@@ -133,3 +134,13 @@ def test_the_blundell_curve_has_its_noise() -> None:
     assert epsilon[steep].std() == pytest.approx(1e-4, rel=7 / math.sqrt(2 * count))
     with pytest.raises(ValueError, match="size"):
         datasets.blundell_curve(0)
+
+
+def test_data_lie_on_the_default_device() -> None:
+    here = datasets.auto_mpg().split(40)[0], datasets.blundell_curve(20)
+    with torch.device(FAKE):
+        there = datasets.auto_mpg().split(40)[0], datasets.blundell_curve(20)
+    for expected, came in zip(here, there, strict=True):
+        assert came.x.device.type == came.y.device.type == FAKE
+        torch.testing.assert_close(came.x.cpu(), expected.x)
+        torch.testing.assert_close(came.y.cpu(), expected.y)
