@@ -6,125 +6,230 @@ may use nothing but the subject's interface; this module knows nothing of notebo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import contextlib
+import hashlib
+import logging
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 import torch
+from torch import Tensor
 
-from bnn_core.autograder.misconceptions import MISCONCEPTIONS
+from bnn_core.autograder.mistakes import Mistake
+from bnn_core.autograder.report import Outcome, Report, Status
 from bnn_core.autograder.subject import LearnerError, Subject
 
-Status = Literal["passed", "failed", "not_attempted", "error"]
+BROKEN = "This check broke, which is no fault of yours: please tell the course's maintainer"
+NOT_REACHED = "Not run: time was up before it was reached."
+
+Revive = Callable[[], Subject | None]
+"""Gives the same answer in a new process, where the last one is gone; None where there can't be another."""
+
+_log = logging.getLogger(__name__)
 
 
 class Failed(Exception):
     """A check failed.
 
-    message: what was expected and what came, in the learner's terms. misconception: the name in the catalogue of the
-    mistake it looks like; its sentence then stands above the message. `about` fills the catalogue sentence's blanks.
+    message: what was expected and what came, in the learner's terms. mistake: the name of the mistake it looks like,
+    one that the exercise knows; its sentence then stands above the message, its blanks filled by `about`.
     """
 
-    def __init__(self, message: str, misconception: str | None = None, **about: str) -> None:
-        self.misconception = misconception
-        lines = [message] if message else []
-        if misconception is not None:
-            lines.insert(0, MISCONCEPTIONS[misconception].sentence_for(**about))
-        self.message = "\n".join(lines)
-        super().__init__(self.message)
+    def __init__(self, message: str, mistake: str | None = None, **about: str) -> None:
+        self.message = message
+        self.mistake = mistake
+        self.about = about
+        super().__init__(message)
+
+
+class Evidence:
+    """What the checks of an exercise share, made anew for each run.
+
+    Whatever is drawn comes from `generator`, which every check finds in a state of its own, whatever was run before.
+    """
+
+    def __init__(self, subject: Subject, seed: int) -> None:
+        self.subject = subject
+        self.seed = seed
+        self.advice: list[str] = []
+        self.begin("")
+
+    def begin(self, name: str) -> None:
+        """Give what follows its own draws, here and on the learner's side."""
+        self.generator = torch.Generator().manual_seed(derived(self.seed, name))
+        self.subject.seed(derived(self.seed, "learner", name))
+
+    @contextlib.contextmanager
+    def shared(self, name: str) -> Iterator[None]:
+        """Within this, draws are those of something that several checks share, whichever asks for it first."""
+        generator = self.generator
+        self.begin(name)
+        try:
+            yield
+        finally:
+            self.generator = generator
+
+    def normal(self, *size: int) -> Tensor:
+        return torch.randn(size, generator=self.generator)
+
+    def uniform(self, low: float, high: float, *size: int) -> Tensor:
+        return low + (high - low) * torch.rand(size, generator=self.generator)
+
+
+def derived(*parts: object) -> int:
+    """A seed that these parts decide."""
+    return int.from_bytes(hashlib.sha256(repr(parts).encode()).digest()[:4], "big") >> 1
 
 
 @dataclass(frozen=True)
 class Check:
     """One requirement of an exercise: its sentence, and the function that looks whether it holds.
 
-    A check that builds on others (`needs`) is not run when one of them failed.
+    A check that builds on others (`needs`) is not run when one of them failed. slow: it takes many calls of the
+    learner's code, so that it waits until the quick ones are done.
     """
 
     name: str
     function: Callable[[Any], None]
     needs: tuple[str, ...] = ()
+    slow: bool = False
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """What came of one check. `ran` is False when a check that it builds on failed, so that it made no sense to run."""
-
-    name: str
-    passed: bool
-    message: str = ""
-    misconception: str | None = None
-    ran: bool = True
-    code_raised: bool = False
-
-
-@dataclass(frozen=True)
-class Report:
-    """What came of an exercise. `message` is one line; `notes` are remarks beside the checks."""
-
-    exercise: str
-    status: Status
-    message: str
-    outcomes: tuple[Outcome, ...] = ()
-    points: float = 0.0
-    notes: tuple[str, ...] = ()
-
-    @property
-    def passed(self) -> bool:
-        return self.status == "passed"
-
-    @property
-    def score(self) -> float:
-        """The exercise's points times the share of its checks that passed."""
-        if not self.outcomes:
-            return 0.0
-        return self.points * sum(outcome.passed for outcome in self.outcomes) / len(self.outcomes)
+CheckFunction = Callable[[Any], None]
 
 
 @dataclass
 class Exercise:
     """An exercise: the name a learner defines, its lesson, its points, and the checks that specify it.
 
-    evidence(subject, generator) prepares what the checks share; it is built anew for each run, and draws its inputs
-    from `generator`, so that a grader may use new ones every time. probe(subject) makes the first, simplest use of the
-    learner's code: the bare stub answers it with NotImplementedError.
+    evidence(subject, seed) prepares what the checks share. probe(subject) makes the first, simplest use of the
+    learner's code: the bare stub answers it with NotImplementedError. words: what blanks in sentences of shared
+    mistakes are called here.
     """
 
     name: str
     lesson: str
     points: float
-    evidence: Callable[[Subject, torch.Generator], Any]
+    evidence: Callable[[Subject, int], Any]
     probe: Callable[[Subject], Any]
+    words: dict[str, str] = field(default_factory=dict)
     checks: list[Check] = field(default_factory=list)
+    mistakes: dict[str, Mistake] = field(default_factory=dict)
+    sections: dict[str, str] = field(default_factory=dict)
 
     def check(
-        self, name: str, needs: Sequence[Callable[[Any], None]] = ()
-    ) -> Callable[[Callable[[Any], None]], Callable[[Any], None]]:
+        self, name: str, needs: Sequence[CheckFunction] = (), slow: bool = False
+    ) -> Callable[[CheckFunction], CheckFunction]:
         """Make the decorated function a check of this exercise, under a name that reads as a requirement."""
 
-        def register(function: Callable[[Any], None]) -> Callable[[Any], None]:
+        def register(function: CheckFunction) -> CheckFunction:
             named = {check.function: check.name for check in self.checks}
-            self.checks.append(Check(name, function, tuple(named[needed] for needed in needs)))
+            self.checks.append(Check(name, function, tuple(named[needed] for needed in needs), slow))
             return function
 
         return register
 
+    def knows(self, section: str, *groups: Sequence[Mistake]) -> None:
+        """These mistakes can be told here, and this section of the lesson teaches what they get wrong.
 
-def run(exercise: Exercise, subject: Subject, seed: int = 0) -> Report:
-    """Run an exercise's checks on a subject. The same seed gives the same inputs and the same random draws."""
+        Of several with one name the first counts.
+        """
+        for mistake in (mistake for group in groups for mistake in group):
+            self.mistakes.setdefault(mistake.name, mistake)
+            self.sections.setdefault(mistake.name, section)
+
+    def sentence(self, mistake: str, about: dict[str, str]) -> str:
+        """What a learner who made this mistake reads first."""
+        return self.mistakes[mistake].sentence_for(**{**self.words, **about})
+
+    def in_order(self) -> list[Check]:
+        """The checks as they are run: those that are slow, or need one that is, last."""
+        slow: set[str] = set()
+        for check in self.checks:
+            if check.slow or slow.intersection(check.needs):
+                slow.add(check.name)
+        return sorted(self.checks, key=lambda check: check.name in slow)
+
+
+def run(exercise: Exercise, subject: Subject, seed: int = 0, revive: Revive = lambda: None) -> Report:
+    """Run an exercise's checks on a subject. The same seed gives the same inputs and the same random draws.
+
+    revive: asked for another subject where the learner's process is gone, for the checks that don't need it to have
+    got through.
+    """
     try:
-        subject.seed(seed)
+        subject.seed(derived(seed, "probe"))
         exercise.probe(subject)
     except LearnerError as error:
         if error.is_stub:
             return not_attempted(exercise)
-    evidence = exercise.evidence(subject, torch.Generator().manual_seed(seed))
-    outcomes: list[Outcome] = []
-    for number, check in enumerate(exercise.checks):
-        outcomes.append(_outcome(check, evidence, subject, seed + number, outcomes))
+    run = _Run(exercise, subject, seed, revive)
+    outcomes = run.outcomes()
     return Report(
-        exercise.name, _status(outcomes), _headline(exercise.name, outcomes), tuple(outcomes), exercise.points
+        exercise.name,
+        _status(outcomes),
+        _headline(exercise.name, outcomes),
+        outcomes,
+        exercise.points,
+        tuple(dict.fromkeys(run.advice)),
     )
+
+
+class _Run:
+    """One run of an exercise's checks."""
+
+    def __init__(self, exercise: Exercise, subject: Subject, seed: int, revive: Revive) -> None:
+        self.exercise = exercise
+        self.seed = seed
+        self.revive = revive
+        self.advice: list[str] = []
+        self._evidence: Any = exercise.evidence(subject, seed) if not subject.is_gone else None
+        self._found: dict[str, Outcome] = {}
+
+    def outcomes(self) -> tuple[Outcome, ...]:
+        """What came of each check, in the order in which the exercise lists them."""
+        for check in self.exercise.in_order():
+            self._found[check.name] = self._outcome(check)
+        return tuple(self._found[check.name] for check in self.exercise.checks)
+
+    def _outcome(self, check: Check) -> Outcome:
+        missing = next((name for name in check.needs if not self._found[name].passed), None)
+        if missing is not None:
+            return Outcome(check.name, False, f"Not run: it needs “{missing}” first.", ran=False)
+        if not self._is_alive():
+            return Outcome(check.name, False, NOT_REACHED, ran=False)
+        outcome = self._examine(check)
+        self.advice += self._evidence.advice
+        self._evidence.advice.clear()
+        gone = self._evidence.subject.gone
+        if gone is None:
+            return outcome
+        return Outcome(check.name, False, gone.sentence, code_raised=True)  # whatever the check made of it
+
+    def _is_alive(self) -> bool:
+        """Whether there is somebody to ask, be it in a new process."""
+        if self._evidence is None or self._evidence.subject.is_gone:
+            subject = self.revive()
+            self._evidence = None if subject is None else self.exercise.evidence(subject, self.seed)
+        return self._evidence is not None and not self._evidence.subject.is_gone
+
+    def _examine(self, check: Check) -> Outcome:
+        try:
+            self._evidence.begin(check.name)
+            check.function(self._evidence)
+        except Failed as failure:
+            message = failure.message
+            if failure.mistake is not None:
+                sentence = self.exercise.sentence(failure.mistake, failure.about)
+                message = f"{sentence}\n{message}" if message else sentence
+            return Outcome(check.name, False, message, failure.mistake)
+        except LearnerError as error:
+            return Outcome(check.name, False, *_explain(self.exercise, error), code_raised=True)
+        except Exception as error:
+            _log.exception("the check %r of %s broke", check.name, self.exercise.name)
+            return Outcome(check.name, False, f"{BROKEN} ({type(error).__name__}).")
+        return Outcome(check.name, True)
 
 
 def not_attempted(exercise: Exercise, why: str = "") -> Report:
@@ -135,33 +240,14 @@ def not_attempted(exercise: Exercise, why: str = "") -> Report:
     return Report(exercise.name, "not_attempted", f"{exercise.name}: not attempted yet: {why}.", points=exercise.points)
 
 
-def _outcome(check: Check, evidence: Any, subject: Subject, seed: int, earlier: Sequence[Outcome]) -> Outcome:
-    missing = [outcome.name for outcome in earlier if outcome.name in check.needs and not outcome.passed]
-    if missing:
-        return Outcome(check.name, False, f"Not run: it needs “{missing[0]}” first.", ran=False)
-    try:
-        subject.seed(seed)
-        check.function(evidence)
-    except Failed as failure:
-        return Outcome(check.name, False, failure.message, failure.misconception)
-    except LearnerError as error:
-        return Outcome(check.name, False, *_explain(error), code_raised=True)
-    except Exception as error:  # a check is not to end a run, whatever strange thing a learner's code returned
-        what = f"{type(error).__name__}: {error}"
-        return Outcome(check.name, False, f"This check could make nothing of what your code returned ({what}).")
-    return Outcome(check.name, True)
-
-
-def _explain(error: LearnerError) -> tuple[str, str | None]:
+def _explain(exercise: Exercise, error: LearnerError) -> tuple[str, str | None]:
     """The message for code that raised, with the mistake that the error is known to come from."""
     if error.is_stub:
         return f"{error.action} isn't written yet: it raises NotImplementedError.", None
-    if error.is_of_base_class:
-        name = "method-of-base-class"
-        return f"{MISCONCEPTIONS[name].sentence_for()}\n{error.sentence}", name
-    for misconception in MISCONCEPTIONS.values():
-        if any(sign in error.message for sign in misconception.error_signs):
-            return f"{misconception.sentence_for()}\n{error.sentence}", misconception.name
+    for mistake in exercise.mistakes.values():
+        is_known = any(sign in error.message for sign in mistake.error_signs)
+        if is_known or (error.is_of_base_class and mistake.name == "method-of-base-class"):
+            return f"{exercise.sentence(mistake.name, {})}\n{error.sentence}", mistake.name
     return error.sentence, None
 
 

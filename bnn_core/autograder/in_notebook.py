@@ -17,10 +17,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from bnn_core.autograder import rendering
-from bnn_core.autograder.exercise import Report, not_attempted, run
+from bnn_core.autograder import report as reports
+from bnn_core.autograder.exercise import not_attempted, run
 from bnn_core.autograder.exercises import EXERCISES
 from bnn_core.autograder.in_process import in_process_subject, plainly, written_elsewhere
+from bnn_core.autograder.report import Report
 
 NOT_THE_LEARNERS = "this is the one of {package}. Write yours in the exercise cell, and check that"
 NO_NUMBERS = (
@@ -34,7 +35,7 @@ class ChecksFailed(Exception):
 
     def __init__(self, report: Report) -> None:
         self.report = report
-        super().__init__(rendering.plain(report))
+        super().__init__(reports.plain(report))
 
     def _render_traceback_(self) -> list[str]:
         """What IPython prints in place of a stack."""
@@ -48,10 +49,10 @@ class ShownReport:
         self.report = report
 
     def __repr__(self) -> str:
-        return rendering.plain(self.report)
+        return reports.plain(self.report)
 
     def _repr_html_(self) -> str:
-        return rendering.html(self.report)
+        return reports.html(self.report)
 
 
 def check(definition: Any) -> None:
@@ -98,7 +99,7 @@ def show(report: Report) -> None:
     if get_ipython() is not None:
         display(ShownReport(report))
     elif report.passed:
-        print(rendering.plain(report))
+        print(reports.plain(report))
 
 
 class CountingSink(io.TextIOBase):

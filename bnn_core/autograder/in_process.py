@@ -43,6 +43,8 @@ class InProcess:
     moment at which this was made. What comes back lies on the CPU.
     """
 
+    gone: LearnerError | None = None  # this process is the checks' own
+
     def __init__(self, name: str, definition: Any) -> None:
         self.name = name
         self.definition = definition
@@ -237,11 +239,14 @@ class InProcess:
 
 @contextlib.contextmanager
 def plainly() -> Iterator[None]:
-    """Run something as if the process were new: on the CPU, in float32, with gradients and without autocast; what was
-    compiled runs uncompiled, whose graphs can be asked for gradients twice.
+    """Run something as if the process were new: on the CPU, in float32, with gradients and without autocast. What was
+    compiled runs uncompiled, whose graphs can be asked for gradients twice; and all of it on one thread, since the
+    tensors are too small to be worth the waiting for another.
     """
     device, dtype = torch.get_default_device(), torch.get_default_dtype()
     with contextlib.ExitStack() as stack:
+        stack.callback(torch.set_num_threads, torch.get_num_threads())
+        torch.set_num_threads(1)
         stack.callback(torch.set_default_dtype, dtype)
         stack.callback(torch.set_grad_enabled, torch.is_grad_enabled())
         stack.enter_context(torch.inference_mode(False))

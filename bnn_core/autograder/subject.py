@@ -83,8 +83,12 @@ class Parameter:
 class LearnerSide(Protocol):
     """Where the learner's code runs: performs one request, a plain dictionary, and gives a plain answer.
 
-    Raises LearnerError where the learner's code raised.
+    Raises LearnerError where the learner's code raised. `gone` is the error that ended the learner's process, after
+    which nothing more can be asked; None while it lives.
     """
+
+    @property
+    def gone(self) -> LearnerError | None: ...
 
     def perform(self, request: dict[str, Any]) -> dict[str, Any]: ...
 
@@ -187,6 +191,15 @@ class Subject:
         self.name = name
         self._learner_side = learner_side
         self._arguments: list[Tensor] = []
+
+    @property
+    def gone(self) -> LearnerError | None:
+        """What ended the learner's process; None while there is somebody to ask."""
+        return self._learner_side.gone
+
+    @property
+    def is_gone(self) -> bool:
+        return self.gone is not None
 
     def perform(self, request: dict[str, Any]) -> dict[str, Any]:
         return self._learner_side.perform(request)

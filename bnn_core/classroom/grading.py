@@ -11,8 +11,9 @@ from typing import Any
 
 from bnn_core.answers.notebook import Unreadable, exercises_of
 from bnn_core.answers.program import Program
-from bnn_core.autograder.exercise import Check, Exercise, Failed, Outcome, Report, run
+from bnn_core.autograder.exercise import Check, Exercise, Failed, run
 from bnn_core.autograder.exercises import EXERCISES
+from bnn_core.autograder.report import Outcome, Report
 from bnn_core.autograder.subject import LearnerError, Subject
 from bnn_core.classroom.sandbox.launching import Limits, Sandbox
 from bnn_core.classroom.sandbox.reading import Answer, read_answer

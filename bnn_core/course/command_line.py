@@ -17,7 +17,7 @@ from bnn_core.course.grade_command import grade
 from bnn_core.lesson_files import Course, LessonFileError
 
 if TYPE_CHECKING:
-    from bnn_core.autograder.exercise import Report
+    from bnn_core.autograder.report import Report
 
 WIDTH = 30  # of the bar of `progress`, in characters
 BAR = "{desc} [{bar:30}] {n_fmt}/{total_fmt}{postfix}"
@@ -86,7 +86,7 @@ def check(course: Course, notebooks: tuple[str, ...]) -> None:
     """
     paths = [_notebook(course, notebook) for notebook in notebooks]
 
-    from bnn_core.autograder.rendering import plain
+    from bnn_core.autograder.report import plain
     from bnn_core.course.notebook_checks import check_notebook
 
     all_passed = True

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bnn_core.answers.notebook import Submission, Unreadable, lesson_of, load, read_notebook
-from bnn_core.autograder.exercise import Report, not_attempted
+from bnn_core.autograder.exercise import not_attempted
 from bnn_core.autograder.exercises import EXERCISES
 from bnn_core.autograder.in_notebook import CountingSink, report_on, undisturbed
+from bnn_core.autograder.report import Report
 from bnn_core.lesson_files import LessonFileError
 
 

@@ -13,10 +13,11 @@ from zoo import define
 from zoo.bayesian_linear import BASE, changed
 
 import bnn_core
-from bnn_core.autograder import ChecksFailed, check, rendering
-from bnn_core.autograder.exercise import Outcome, Report
+from bnn_core.autograder import ChecksFailed, check
+from bnn_core.autograder import report as reports
 from bnn_core.autograder.exercises import EXERCISES
 from bnn_core.autograder.in_notebook import report_on
+from bnn_core.autograder.report import Outcome, Report
 
 LINEAR = "return F.linear(x, weight, bias)"
 STUB = """
@@ -175,7 +176,7 @@ def test_html_escapes_everything_and_holds_no_script() -> None:
         Outcome("another & one", True),
         Outcome("a third", False, "Not run: it needs “a <b> check” first.", ran=False),
     )
-    page = rendering.html(Report("X", "failed", "X: 1 of 3 checks passed <i>", outcomes, 3.0, ("<note>",)))
+    page = reports.html(Report("X", "failed", "X: 1 of 3 checks passed <i>", outcomes, 3.0, ("<note>",)))
     assert "<script" not in page
     assert "<img" not in page
     for part in ("&lt;b&gt;", "&lt;script&gt;", "&lt;i&gt;", "&lt;note&gt;", "another &amp; one"):
@@ -195,7 +196,7 @@ def test_the_headline_counts_what_failed_and_what_was_not_run() -> None:
 
 def test_plain_text_puts_the_diagnosis_first() -> None:
     outcomes = (Outcome("fine", True), Outcome("not fine", False, "The mistake.\nThe numbers."))
-    text = rendering.plain(Report("X", "failed", "X: 1 of 2 checks passed", outcomes, 2.0))
+    text = reports.plain(Report("X", "failed", "X: 1 of 2 checks passed", outcomes, 2.0))
     assert text.splitlines() == [
         "X: 1 of 2 checks passed",
         "",

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from bnn_core.answers.notebook import exercises_of
-from bnn_core.autograder.exercise import Report
 from bnn_core.autograder.exercises import EXERCISES
+from bnn_core.autograder.report import Report
 from bnn_core.course.notebook_checks import check_notebook, lesson_in
 from bnn_core.lesson_files import Course
 

@@ -10,8 +10,8 @@ from fake_device import NAME as FAKE
 from torch import Tensor
 from zoo import bayesian_linear, define, hidden_layer, sample_preactivation
 
-from bnn_core.autograder.exercise import Report
 from bnn_core.autograder.in_notebook import report_on
+from bnn_core.autograder.report import Report
 
 MODULES = [bayesian_linear, sample_preactivation, hidden_layer]
 EXERCISES = pytest.mark.parametrize("module", MODULES, ids=lambda module: module.EXERCISE)

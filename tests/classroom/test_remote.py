@@ -20,7 +20,7 @@ from bnn_core.autograder.exercise import run
 from bnn_core.autograder.exercises import EXERCISES
 from bnn_core.autograder.exercises.hidden_layer import Layer
 from bnn_core.autograder.in_process import InProcess
-from bnn_core.autograder.preactivations import Problem
+from bnn_core.autograder.judging.preactivations import Problem
 from bnn_core.autograder.subject import Subject
 from bnn_core.classroom.sandbox import zygote
 from bnn_core.classroom.sandbox.launching import Sandboxed

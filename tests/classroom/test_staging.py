@@ -84,7 +84,7 @@ assert show(None, alt="") is None
 
 
 @pytest.mark.parametrize(
-    "module", ["autograder.exercises", "autograder.exercise", "autograder.misconceptions", "classroom.grading"]
+    "module", ["autograder.exercises", "autograder.exercise", "autograder.mistakes", "classroom.grading"]
 )
 def test_the_checks_can_t_be_imported(module: str, tmp_path: Path) -> None:
     result = run("06_hidden_layer", f"import bnn_core.{module}", tmp_path)

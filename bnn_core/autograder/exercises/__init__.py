@@ -1,8 +1,16 @@
-"""All exercises of the course, by the name that a learner defines."""
+"""All exercises of the course, by the name that a learner defines: whatever module or package lies in this folder is
+one, and has it as `exercise`.
+"""
+
+from importlib import import_module
+from pkgutil import iter_modules
 
 from bnn_core.autograder.exercise import Exercise
-from bnn_core.autograder.exercises import bayesian_linear, hidden_layer, sample_preactivation
 
-EXERCISES: dict[str, Exercise] = {
-    module.exercise.name: module.exercise for module in (bayesian_linear, sample_preactivation, hidden_layer)
-}
+
+def _found() -> list[Exercise]:
+    modules = (import_module(f"{__name__}.{module.name}") for module in iter_modules(__path__))
+    return sorted((module.exercise for module in modules), key=lambda exercise: exercise.lesson)
+
+
+EXERCISES: dict[str, Exercise] = {exercise.name: exercise for exercise in _found()}

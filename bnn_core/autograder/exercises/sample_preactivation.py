@@ -11,13 +11,22 @@ from functools import cached_property, partial
 import torch
 from torch import Tensor
 
-from bnn_core.autograder import diagnosis, preactivations, statistics
+from bnn_core.autograder.exercise import Evidence as SharedEvidence
 from bnn_core.autograder.exercise import Exercise, Failed
-from bnn_core.autograder.gradients import linear_gradients
-from bnn_core.autograder.noise import Axis, require_independent, require_normal
-from bnn_core.autograder.preactivations import NAMES, Loss, Problem
+from bnn_core.autograder.judging import preactivations
+from bnn_core.autograder.judging.draws import (
+    Axis,
+    mean_tolerance,
+    require_centred,
+    require_independent,
+    require_normal,
+    require_spread,
+)
+from bnn_core.autograder.judging.gradients import linear_gradients
+from bnn_core.autograder.judging.preactivations import NAMES, Loss, Problem
+from bnn_core.autograder.judging.values import expected_and_came, matches, numbers, shape, tensor_from
+from bnn_core.autograder.mistakes import CODE, DRAWING, GRADIENTS, MOMENTS
 from bnn_core.autograder.subject import LearnerError, Reply, Subject
-from bnn_core.autograder.wording import expected_and_came, numbers, shape, tensor_from
 
 FUNCTION = "sample_preactivation"
 ROWS, IN, UNITS = 3, 4, 5
@@ -26,12 +35,8 @@ SQUARE, SMALL_CALLS = (4, 4, 4), 1000
 ELEMENT = "an element of the result"
 
 
-class Evidence:
-    """What the checks share: problems drawn for this run, and many draws for one of them, made once."""
-
-    def __init__(self, subject: Subject, generator: torch.Generator) -> None:
-        self.subject = subject
-        self.generator = generator
+class Evidence(SharedEvidence):
+    """What the checks share: many draws for one problem, made once."""
 
     def problem(self, rows: int = ROWS, inputs: int = IN, units: int = UNITS) -> Problem:
         return Problem.random(self.generator, rows, inputs, units)
@@ -44,13 +49,15 @@ class Evidence:
 
     @cached_property
     def drawn_problem(self) -> Problem:
-        return self.problem()
+        with self.shared("problem"):
+            return self.problem()
 
     @cached_property
     def draws(self) -> Tensor:
         """Draws for `drawn_problem`: repeats × calls × B × H."""
         many = repeated(self.drawn_problem)
-        values = self.subject.sample(CALLS, *many.tensors).double()
+        with self.shared("draws"):
+            values = self.subject.sample(CALLS, *many.tensors).double()
         return values.reshape(CALLS, REPEATS, ROWS, UNITS).transpose(0, 1)
 
     @property
@@ -69,6 +76,8 @@ def probe(subject: Subject) -> None:
 
 
 exercise = Exercise(name=FUNCTION, lesson="05_local_reparameterization", points=5, evidence=Evidence, probe=probe)
+exercise.knows("Your turn: write the function", CODE)
+exercise.knows("The mathematics", MOMENTS, DRAWING, GRADIENTS)
 
 
 @exercise.check("it returns a tensor of shape (B, H)")
@@ -134,14 +143,14 @@ def units_have_their_own_noise(evidence: Evidence) -> None:
 def draws_are_centred(evidence: Evidence) -> None:
     problem = evidence.drawn_problem
     require_rows_to_average_out(evidence.draws)
-    preactivations.require_centred(evidence.draws.flatten(0, 1), problem.mean, ELEMENT, problem.wrong_means)
+    require_centred(evidence.draws.flatten(0, 1), problem.mean, ELEMENT, problem.wrong_means)
 
 
 def require_rows_to_average_out(draws: Tensor) -> None:
     """Raise Failed where the averages over repeated rows differ from call to call: the rows share some noise."""
     first, second = draws.mean(dim=0)
-    tolerance = 2**0.5 * statistics.mean_tolerance(draws.std(dim=0).amax(dim=0), REPEATS) + 1e-4
-    if not diagnosis.matches(second, first, tolerance):
+    tolerance = 2**0.5 * mean_tolerance(draws.std(dim=0).amax(dim=0), REPEATS) + 1e-4
+    if not matches(second, first, tolerance):
         averages = f"{numbers(first)} in one call, and {numbers(second)} in another"
         raise Failed(f"Over {REPEATS} equal rows, the draws average {averages}.", "noise-shared-by-rows")
 
@@ -149,7 +158,7 @@ def require_rows_to_average_out(draws: Tensor) -> None:
 @exercise.check("each element's variance is Σ X²·A_scale²", needs=[draws_are_centred])
 def draws_spread(evidence: Evidence) -> None:
     problem, draws = evidence.drawn_problem, evidence.draws.flatten(0, 1)
-    preactivations.require_spread(draws, problem.mean, problem.std, ELEMENT, problem.wrong_stds)
+    require_spread(draws, problem.mean, problem.std, ELEMENT, problem.wrong_stds)
 
 
 @exercise.check("the noise is standard normal", needs=[draws_spread])
@@ -209,7 +218,7 @@ def zero_row_is_harmless(evidence: Evidence) -> None:
 def small_scales_count(evidence: Evidence) -> None:
     problem = evidence.drawn_problem.with_scale(0.05 * evidence.drawn_problem.A_scale)
     draws = evidence.draw(repeated(problem))[1].reshape(REPEATS, ROWS, UNITS)
-    preactivations.require_spread(draws, problem.mean, problem.std, ELEMENT, problem.wrong_stds)
+    require_spread(draws, problem.mean, problem.std, ELEMENT, problem.wrong_stds)
 
 
 @exercise.check("it works in float64", needs=[result_has_its_shape])

@@ -1,6 +1,5 @@
-"""Which known mistake a wrong value comes from: values are compared with those that mistakes would give.
-
-This module knows numbers, not learners: it is given what came and what each suspected mistake predicts.
+"""Which mistake a wrong KL divergence between Gaussians comes from: it is compared with what mistakes would make of it,
+form by form and term by term.
 """
 
 from __future__ import annotations
@@ -14,27 +13,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from bnn_core.autograder.wording import number
+from bnn_core.autograder.judging.values import matches, number
 
 Elementwise = Callable[[Tensor, Tensor], Tensor]
 Point = Sequence[tuple[Tensor, Tensor]]
-
-
-def matches(came: Tensor, predicted: Tensor, tolerance: Tensor | float) -> bool:
-    """Whether all values are the predicted ones, within a tolerance that is absolute."""
-    if came.shape != predicted.shape:
-        return False
-    return bool(((came - predicted).abs() <= tolerance).all())
-
-
-def first_match(
-    came: Tensor, suspects: Sequence[tuple[str, Tensor]], tolerance: Callable[[Tensor], Tensor]
-) -> str | None:
-    """The first suspected mistake whose predicted values came; tolerance(predicted) is absolute."""
-    for name, predicted in suspects:
-        if matches(came, predicted, tolerance(predicted)):
-            return name
-    return None
 
 
 def gaussian_kl_terms(mean: Tensor, std: Tensor) -> Tensor:

@@ -1,13 +1,15 @@
-"""How a report reads: as plain text everywhere, and as HTML where a notebook shows it.
+"""What came of an exercise, and how that reads: as plain text everywhere, and as HTML where a notebook shows it.
 
 The diagnosis stands first, failed checks above passed ones. This module knows reports and nothing of Jupyter.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from html import escape
+from typing import Literal
 
-from bnn_core.autograder.exercise import Outcome, Report
+Status = Literal["passed", "failed", "not_attempted", "error"]
 
 INDENT = "  "
 MARKS = {"passed": "✓", "failed": "✗", "skipped": "–"}
@@ -38,6 +40,41 @@ HIDE_THE_ERROR_BELOW = """
 .jp-OutputArea-child:has(.bnn-report) ~ .jp-OutputArea-child:has([data-mime-type="application/vnd.jupyter.error"])
 {display: none;}
 """
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of one check. `ran` is False when a check that it builds on failed, so that it made no sense to run."""
+
+    name: str
+    passed: bool
+    message: str = ""
+    misconception: str | None = None
+    ran: bool = True
+    code_raised: bool = False
+
+
+@dataclass(frozen=True)
+class Report:
+    """What came of an exercise. `message` is one line; `notes` are remarks and advice beside the checks."""
+
+    exercise: str
+    status: Status
+    message: str
+    outcomes: tuple[Outcome, ...] = ()
+    points: float = 0.0
+    notes: tuple[str, ...] = ()
+
+    @property
+    def passed(self) -> bool:
+        return self.status == "passed"
+
+    @property
+    def score(self) -> float:
+        """The exercise's points times the share of its checks that passed."""
+        if not self.outcomes:
+            return 0.0
+        return self.points * sum(outcome.passed for outcome in self.outcomes) / len(self.outcomes)
 
 
 def state(outcome: Outcome) -> str:

@@ -9,9 +9,8 @@ from collections.abc import Callable, Mapping
 
 from torch import Tensor
 
-from bnn_core.autograder import diagnosis
 from bnn_core.autograder.exercise import Failed
-from bnn_core.autograder.wording import expected_and_came
+from bnn_core.autograder.judging.values import expected_and_came, matches
 
 Gradients = Mapping[str, Tensor | None]
 
@@ -31,7 +30,7 @@ def linear_gradients(gradients_of: Callable[[Tensor], Gradients], cotangent: Ten
         if value is None or larger is None:
             continue
         right = ENLARGED * value.double()
-        if not diagnosis.matches(larger.double(), right, 1e-3 * right.abs() + 1e-3 * right.abs().max() + 1e-6):
+        if not matches(larger.double(), right, 1e-3 * right.abs() + 1e-3 * right.abs().max() + 1e-6):
             message = f"For a loss {ENLARGED:.0f} times as large, the gradient for {name}"
             raise Failed(expected_and_came(message, right, larger.double()), "gradient-clipped")
     return dict(came)

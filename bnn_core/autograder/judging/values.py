@@ -1,8 +1,8 @@
-"""How checks put values into words: numbers, shapes, and what a call returned."""
+"""Whether values are those that were expected, and how a check puts them into words: numbers, shapes, what came."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -53,3 +53,20 @@ def tensor_from(reply: Reply, what: str, size: Sequence[int] | None = None) -> T
     if not reply.tensor.isfinite().all():
         raise Failed(f"Your {what} returns values that aren't finite: {numbers(reply.tensor)}.")
     return reply.tensor.double()
+
+
+def matches(came: Tensor, predicted: Tensor, tolerance: Tensor | float) -> bool:
+    """Whether all values are the predicted ones, within a tolerance that is absolute."""
+    if came.shape != predicted.shape:
+        return False
+    return bool(((came - predicted).abs() <= tolerance).all())
+
+
+def first_match(
+    came: Tensor, suspects: Sequence[tuple[str, Tensor]], tolerance: Callable[[Tensor], Tensor]
+) -> str | None:
+    """The first suspected mistake whose predicted values came; tolerance(predicted) is absolute."""
+    for name, predicted in suspects:
+        if matches(came, predicted, tolerance(predicted)):
+            return name
+    return None

@@ -13,11 +13,17 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from bnn_core.autograder import diagnosis, statistics
 from bnn_core.autograder.exercise import Failed
-from bnn_core.autograder.gradients import require_arrival
-from bnn_core.autograder.noise import Axis, require_independent, require_normal
-from bnn_core.autograder.wording import expected_and_came, number, numbers
+from bnn_core.autograder.judging.draws import (
+    SIGMAS,
+    Axis,
+    require_centred,
+    require_independent,
+    require_normal,
+    require_spread,
+)
+from bnn_core.autograder.judging.gradients import require_arrival
+from bnn_core.autograder.judging.values import expected_and_came, matches, numbers
 
 NAMES = ("X", "A_mean", "A_scale")
 
@@ -126,70 +132,6 @@ class Problem:
         ]
 
 
-def require_centred(draws: Tensor, mean: Tensor, what: str, suspects: Sequence[tuple[str, Tensor]] = ()) -> None:
-    """Raise Failed unless the draws (N × …) have this mean, each by itself and all of them together.
-
-    suspects: what known mistakes would make of it.
-    """
-    average, spread = draws.mean(dim=0), draws.std(dim=0)
-    tolerance = statistics.mean_tolerance(spread, len(draws)) + 1e-4
-    offset = ((average - mean) / (spread + 1e-4)).mean().item()
-    within_chance = abs(offset) <= float(statistics.mean_tolerance(1.0, draws.numel()))
-    if within_chance and diagnosis.matches(average, mean, tolerance):
-        return
-    message = expected_and_came(f"Over {len(draws)} draws, the average of {what}", mean, average)
-    if not within_chance:
-        message += f"\nOn average it is off by {number(offset)} standard deviations."
-    known = known_mistake(average, suspects, lambda _: tolerance)
-    if known is None and abs(offset) > 1 and is_shifted_noise(draws, mean):
-        known = "noise-not-normal"
-    raise Failed(message, known)
-
-
-def is_shifted_noise(draws: Tensor, mean: Tensor) -> bool:
-    """Whether the draws are off by the same multiple of their standard deviation in every element."""
-    offsets = (draws.mean(dim=0) - mean) / (draws.std(dim=0) + 1e-6)
-    # Dividing by a spread that was measured, too, adds half the square of an offset to its variance.
-    chance = statistics.mean_tolerance(1.0, len(draws)) * (1 + 0.5 * offsets.mean() ** 2).sqrt()
-    return diagnosis.matches(offsets, offsets.mean().expand_as(offsets), chance)
-
-
-def require_spread(draws: Tensor, mean: Tensor, std: Tensor, what: str, suspects: Sequence[tuple[str, Tensor]]) -> None:
-    """Raise Failed unless the draws (N × …) have this standard deviation, each by itself and all of them together."""
-    count = len(draws)
-    came, tolerance = draws.std(dim=0), statistics.std_ratio_tolerance(count)
-    overall = ((draws - mean) / std).square().mean().sqrt().item()
-    off_by_a_factor = abs(overall - 1) > statistics.std_ratio_tolerance(draws.numel())
-    if diagnosis.matches(came, std, tolerance * std) and not off_by_a_factor:
-        return
-    message = expected_and_came(f"Over {count} draws, the standard deviation of {what}", std, came)
-    if bool((came < 1e-6).all()):
-        raise Failed(message, "no-sampling", what="the mean")
-    # The constant is for a small floor under the root, which is no mistake.
-    known = known_mistake(came, suspects, lambda predicted: tolerance * predicted + 1e-4)
-    if known is None and off_by_a_factor and equal_but_for_chance(came / std, count):
-        raise Failed(message, "noise-scaled", what=number(overall))
-    raise Failed(message, known)
-
-
-def equal_but_for_chance(ratios: Tensor, count: int) -> bool:
-    """Whether standard deviations measured over `count` draws, each over its true one, may all be the same."""
-    deviations = (ratios / ratios.mean() - 1) * (2 * count) ** 0.5
-    return bool(deviations.square().mean() < 1 + 3 * (2 / ratios.numel()) ** 0.5)
-
-
-def known_mistake(
-    came: Tensor, suspects: Sequence[tuple[str, Tensor]], tolerance: Callable[[Tensor], Tensor]
-) -> str | None:
-    """The mistake whose prediction came, and the nearest of them where several did."""
-    distances = {
-        float((came - predicted).abs().div(tolerance(predicted)).max()): name
-        for name, predicted in suspects
-        if diagnosis.matches(came, predicted, tolerance(predicted))
-    }
-    return distances[min(distances)] if distances else None
-
-
 class Loss:
     """A loss whose exact gradients are known, to see whether those through the learner's draws are right on average.
 
@@ -245,8 +187,8 @@ class Loss:
         for name, value in came.items():
             right = gradients[name]
             assert value is not None
-            tolerance = statistics.SIGMAS * errors[name] + 1e-3 * right.abs() + 1e-5
-            if not diagnosis.matches(value.double(), right, tolerance):
+            tolerance = SIGMAS * errors[name] + 1e-3 * right.abs() + 1e-5
+            if not matches(value.double(), right, tolerance):
                 message = expected_and_came(
                     f"Averaged over {count} draws, the gradient for {name}", right, value.double()
                 )
@@ -258,9 +200,7 @@ class Loss:
     def part_missing(self, came: Tensor, tolerance: Tensor) -> str | None:
         """What the gradient for X doesn't come through, if it is otherwise right."""
         whole = self.gradients["X"]
-        found = (
-            name for name, part in self.input_gradient_parts.items() if diagnosis.matches(came, whole - part, tolerance)
-        )
+        found = (name for name, part in self.input_gradient_parts.items() if matches(came, whole - part, tolerance))
         return next(found, None)
 
 
@@ -284,7 +224,7 @@ def require_zero_row(draws: Tensor, gradients: Mapping[str, Tensor | None]) -> N
 
     gradients: those of the draws' sum over this row.
     """
-    if not diagnosis.matches(draws, torch.zeros_like(draws), ZERO_ROW_TOLERANCE):
+    if not matches(draws, torch.zeros_like(draws), ZERO_ROW_TOLERANCE):
         message = f"For an all-zero row of X every draw is 0; yours are {numbers(draws)}."
         raise Failed(message, "variance-floor-too-high")
     for name, value in gradients.items():
@@ -292,7 +232,7 @@ def require_zero_row(draws: Tensor, gradients: Mapping[str, Tensor | None]) -> N
             raise Failed(f"The gradient for {name} holds {numbers(value)}.", "zero-row-gradient")
     for name in ("A_mean", "A_scale"):
         value = gradients[name]
-        if value is not None and not diagnosis.matches(value, torch.zeros_like(value), ZERO_ROW_TOLERANCE):
+        if value is not None and not matches(value, torch.zeros_like(value), ZERO_ROW_TOLERANCE):
             raise Failed(
                 f"An all-zero row says nothing about {name}; its gradient should be 0 and is {numbers(value)}."
             )
@@ -307,7 +247,7 @@ def require_gradient_to_zero_row(to_X: Tensor | None) -> None:
 
 def require_noise_beside_zero_row(first: Tensor, second: Tensor) -> None:
     """Raise Failed where two draws (B × H) agree in rows that aren't zero."""
-    if diagnosis.matches(second[1:], first[1:], 1e-5 * first[1:].abs().max()):
+    if matches(second[1:], first[1:], 1e-5 * first[1:].abs().max()):
         raise Failed(
             f"With a first row of zeros, two calls draw the same for the other rows: {numbers(first[1:])}.",
             "no-sampling",
@@ -317,7 +257,7 @@ def require_noise_beside_zero_row(first: Tensor, second: Tensor) -> None:
 
 def require_fresh_noise(first: Tensor, second: Tensor, mean: Tensor, how: str) -> None:
     """Raise Failed where two draws for positive inputs, made as `how` says, are the same, or but lie on their means."""
-    on_means = diagnosis.matches(first, mean, 1e-4 * mean.abs().max())
+    on_means = matches(first, mean, 1e-4 * mean.abs().max())
     if torch.equal(first, second):
         message = f"Two calls {how} both give {numbers(first)}."
         if on_means:
@@ -353,12 +293,12 @@ def with_repetition(problem: Problem) -> Problem:
 def rows_share_weights(draws: Tensor) -> bool:
     """Whether draws (4 × H) for `with_repetition` come from one draw of the weights."""
     scale = 1e-4 * draws.abs().max()
-    return diagnosis.matches(draws[3], draws[0] + draws[1], scale) and rows_share_noise(draws)
+    return matches(draws[3], draws[0] + draws[1], scale) and rows_share_noise(draws)
 
 
 def rows_share_noise(draws: Tensor) -> bool:
     """Whether equal rows give equal draws."""
-    return diagnosis.matches(draws[2], draws[0], 1e-4 * draws.abs().max())
+    return matches(draws[2], draws[0], 1e-4 * draws.abs().max())
 
 
 def with_equal_units(problem: Problem) -> Problem:
@@ -369,7 +309,7 @@ def with_equal_units(problem: Problem) -> Problem:
 
 def require_own_noise_per_unit(draws: Tensor) -> None:
     """Raise Failed where draws (B × H) for `with_equal_units` are the same for all units."""
-    if diagnosis.matches(draws, draws[:, :1].expand_as(draws), 1e-4 * draws.abs().max()):
+    if matches(draws, draws[:, :1].expand_as(draws), 1e-4 * draws.abs().max()):
         raise Failed(
             f"Two units with the same weights draw {numbers(draws[:, 0])} and {numbers(draws[:, 1])}, row by row.",
             "noise-shared-by-units",

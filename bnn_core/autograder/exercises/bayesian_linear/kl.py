@@ -1,0 +1,164 @@
+"""The KL divergence: the closed form, for weights and biases together, from the parameters alone."""
+
+from __future__ import annotations
+
+import contextlib
+
+import torch
+from torch import Tensor
+
+from bnn_core.autograder.exercise import Failed
+from bnn_core.autograder.exercises.bayesian_linear.gradients import require_gradients
+from bnn_core.autograder.exercises.bayesian_linear.layer import FORWARD, IN, OUT, PARAMETERS, Evidence, Layer, exercise
+from bnn_core.autograder.exercises.bayesian_linear.parameters import has_its_parameters, output_has_its_shape
+from bnn_core.autograder.judging.kl import KL_FORMS, kl_mistake
+from bnn_core.autograder.judging.values import expected_and_came, matches, number, numbers, shape, tensor_from
+from bnn_core.autograder.subject import LearnerError, Reply
+
+
+@exercise.check("kl_divergence returns a scalar tensor", needs=[has_its_parameters])
+def kl_is_scalar(evidence: Evidence) -> None:
+    layer = evidence.layer()
+    layer.set(evidence.parameters())
+    reply = call_kl(layer, evidence)
+    if reply.type_name == "NoneType":
+        raise Failed("It should return a scalar tensor; yours gives None.", "missing-return", what="kl_divergence")
+    if reply.tensor is None:
+        raise Failed("Return the sum as a tensor, without .item() or float().", "kl-not-a-tensor", what=reply.type_name)
+    if reply.tensor.numel() > 1:
+        raise Failed(f"It should have shape (); yours has shape {shape(reply.tensor.shape)}.", "kl-not-reduced")
+    if reply.tensor.ndim:
+        raise Failed("Use .sum() without keepdim.", "kl-scalar-shape", what=shape(reply.tensor.shape))
+    if reply.tensor.isnan() and layer_kl_at(layer, log_std=1.0).isfinite():
+        raise Failed("It is NaN wherever a log_std is negative.", "kl-log-of-log-std")
+    tensor_from(reply, "kl_divergence", ())
+
+
+def layer_kl_at(layer: Layer, log_std: float) -> Tensor:
+    """What kl_divergence returns with every log_std at this value, and every mean at 0."""
+    layer.set({name: torch.full(size, log_std * name.endswith("log_std")) for name, size in layer.sizes.items()})
+    value = layer.instance.call("kl_divergence").tensor
+    return torch.tensor(torch.nan) if value is None else value
+
+
+def call_kl(layer: Layer, evidence: Evidence) -> Reply:
+    """Call kl_divergence before any forward; where only that fails, say so."""
+    try:
+        return layer.instance.call("kl_divergence")
+    except LearnerError as error:
+        if error.is_stub:
+            raise
+        try:
+            layer.instance.call(FORWARD, evidence.normal(2, IN))
+            layer.instance.call("kl_divergence")
+        except LearnerError:
+            raise error from None
+        raise Failed(error.sentence, "kl-needs-forward") from None
+
+
+@exercise.check("the KL is the same whenever it is asked for", needs=[kl_is_scalar])
+def kl_is_exact(evidence: Evidence) -> None:
+    layer = evidence.layer()
+    layer.set(evidence.parameters())
+    values = torch.stack([layer.kl()[1] for _ in range(3)])
+    steps, same = values.diff(), 1e-4 * values[0].abs() + 1e-6
+    if not matches(steps, torch.zeros_like(steps), same):
+        message = f"Three calls with the same parameters give {numbers(values)}."
+        grows = matches(steps, values[0].expand_as(steps), 1e-3 * values[0].abs())
+        raise Failed(message, "kl-accumulates" if grows else "kl-monte-carlo")
+    with contextlib.suppress(LearnerError):  # a forward that raises is another check's business
+        layer.instance.call(FORWARD, evidence.normal(2, IN))
+    after = layer.kl()[1]
+    if not matches(after, values[0], same):
+        message = expected_and_came("After a forward, with the same parameters, it", values[0], after)
+        raise Failed(message, "kl-depends-on-forward")
+    layer.instance.train(False)
+    in_evaluation = layer.kl()[1]
+    if not matches(in_evaluation, values[0], same):
+        raise Failed(expected_and_came("In eval() it", values[0], in_evaluation), "kl-differs-in-evaluation")
+
+
+@exercise.check("the KL is zero when every parameter follows the prior", needs=[kl_is_exact])
+def kl_is_zero_at_the_prior(evidence: Evidence) -> None:
+    layer = evidence.layer()
+    layer.set({name: torch.zeros(size) for name, size in layer.sizes.items()})
+    value = layer.kl()[1]
+    if value.abs() > 1e-4:
+        diagnose_kl(evidence, f"With all means 0 and all log_stds 0 it should be 0; yours is {number(value.item())}.")
+
+
+@exercise.check("the KL is the closed form, for weights and biases together", needs=[kl_is_exact])
+def kl_is_right(evidence: Evidence) -> None:
+    layer = evidence.layer()
+    for low, high in [(-4.0, 0.8)] * 4 + [(-8.0, -7.0), (1.5, 2.0)]:
+        parameters = evidence.parameters(low, high)
+        layer.set(parameters)
+        right, came = right_kl(parameters), layer.kl()[1]
+        if not matches(came, right, 1e-4 * (right.abs() + 1)):
+            diagnose_kl(evidence, expected_and_came(f"For a layer of {IN} inputs and {OUT} outputs it", right, came))
+    require_kl_of_another_size(evidence)
+
+
+def require_kl_of_another_size(evidence: Evidence) -> None:
+    """Raise Failed unless the KL is right for layers of other sizes, with means far from zero."""
+    for in_features, out_features in [(6, 2), (4, 4), (20, 15)]:
+        layer = evidence.layer(in_features, out_features)
+        parameters = {name: evidence.uniform(-5, 5, *size) for name, size in layer.sizes.items()}
+        parameters |= {name: value / 5 for name, value in parameters.items() if name.endswith("log_std")}
+        layer.set(parameters)
+        right, came = right_kl(parameters), layer.kl()[1]
+        if not matches(came, right, 1e-4 * right.abs()):
+            sizes = f"{in_features} inputs and {out_features} outputs"
+            raise Failed(expected_and_came(f"For a layer of {sizes} it", right, came))
+
+
+def groups(parameters: dict[str, Tensor]) -> list[tuple[Tensor, Tensor]]:
+    """The (mean, log_std) of the weights and of the biases, in float64."""
+    return [
+        (parameters[f"{kind}_mean"].double(), parameters[f"{kind}_log_std"].double()) for kind in ("weight", "bias")
+    ]
+
+
+def right_kl(parameters: dict[str, Tensor]) -> Tensor:
+    """KL(posterior ‖ standard normal) of all parameters together, from its closed form."""
+    return torch.stack([KL_FORMS[""](*group).sum() for group in groups(parameters)]).sum()
+
+
+def diagnose_kl(evidence: Evidence, message: str) -> None:
+    """Raise Failed with the mistake that explains the KL at a dozen random points, or with the numbers alone."""
+    layer = evidence.layer()
+    points, values = [], []
+    for _ in range(24):
+        parameters = evidence.parameters(-2.5, 1.2)
+        layer.set(parameters)
+        points.append(groups(parameters))
+        values.append(layer.kl()[1])
+    mistake = kl_mistake(torch.stack(values), points)
+    if mistake is None:
+        raise Failed(message)
+    raise Failed(f"{mistake.where}{message}", mistake.misconception, **mistake.about)
+
+
+@exercise.check("the gradient of the KL reaches all four parameters, and is right", needs=[kl_is_right])
+def kl_gradient_is_right(evidence: Evidence) -> None:
+    layer, parameters = evidence.layer(), evidence.parameters()
+    layer.set(parameters)
+    reply, _ = layer.kl()
+    expected = {
+        name: value.double() if name.endswith("mean") else (2 * value.double()).exp() - 1
+        for name, value in parameters.items()
+    }
+    require_gradients(expected, layer.gradients(reply), "the KL")
+
+
+@exercise.check("only these four train", needs=[output_has_its_shape, kl_is_scalar])
+def trains_nothing_else(evidence: Evidence) -> None:
+    layer = evidence.layer()
+    others = [name for name in layer.instance.trainable_names(PARAMETERS) if name not in PARAMETERS]
+    output, kl = layer.forward(evidence.normal(4, IN)), layer.kl()
+    for reply, value in (output, kl):
+        gradients = reply.gradients(others, torch.ones_like(value, dtype=reply.dtype))
+        used = [name for name, gradient in zip(others, gradients, strict=True) if gradient is not None]
+        if used:
+            message = "A bias with a distribution has bias_mean and bias_log_std, and no value besides."
+            raise Failed(message, "parameters-besides", what=", ".join(used))

@@ -1,0 +1,176 @@
+"""One layer of the learner's, and what the checks share.
+
+The draw of one forward is read off its output: the layer is affine, so its value at zero is the bias, and its values at
+the unit vectors, less the bias, are the weights.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from bnn_core.autograder.exercise import Evidence as SharedEvidence
+from bnn_core.autograder.exercise import Exercise, Failed
+from bnn_core.autograder.exercises.bayesian_linear.mistakes import KL_OF_THE_LAYER, MODULE, OWN_PARAMETERS, SAMPLING
+from bnn_core.autograder.judging.values import shape, tensor_from
+from bnn_core.autograder.mistakes import CLASSES, CODE, DRAWING, GRADIENTS, KL, KL_FROM_LOG_STD, STANDARD_DEVIATION
+from bnn_core.autograder.subject import Instance, Reply, Subject
+
+IN, OUT = 3, 5
+DRAWS = 1500
+LARGE_BATCH = 600
+PARAMETERS = ("weight_mean", "weight_log_std", "bias_mean", "bias_log_std")
+FORWARD = "__call__"
+
+# A weight of standard deviation below this moves no output that anyone could see.
+SMALLEST_INITIAL_STD = 1e-4
+
+# With a standard deviation above this, an output is nothing but noise.
+LARGEST_INITIAL_STD = 20.0
+
+
+class Layer:
+    """One layer of the learner's."""
+
+    def __init__(self, subject: Subject, in_features: int, out_features: int) -> None:
+        self.sizes = {
+            "weight_mean": (out_features, in_features),
+            "weight_log_std": (out_features, in_features),
+            "bias_mean": (out_features,),
+            "bias_log_std": (out_features,),
+        }
+        self.in_features, self.out_features = in_features, out_features
+        self.instance: Instance = subject.construct(in_features, out_features)
+
+    def initial(self, name: str) -> Tensor:
+        """A parameter's present value."""
+        parameter = self.instance.parameter(name)
+        if parameter is None or parameter.value is None:
+            raise Failed("", "parameters-missing", what=name)
+        return parameter.value.double()
+
+    def set(self, values: dict[str, Tensor]) -> None:
+        """Give parameters new values."""
+        self.instance.set_parameters(**{name: value.float() for name, value in values.items()})
+
+    def forward(self, x: Tensor) -> tuple[Reply, Tensor]:
+        """One forward: the reply, and its value, checked to be finite and of the right shape."""
+        reply = self.instance.call(FORWARD, x)
+        return reply, output_of(reply, (*x.shape[:-1], self.out_features))
+
+    def kl(self) -> tuple[Reply, Tensor]:
+        """The KL: the reply, and its value, checked to be a finite scalar tensor."""
+        reply = self.instance.call("kl_divergence")
+        return reply, tensor_from(reply, "kl_divergence", ())
+
+    def gradients(self, reply: Reply, cotangent: Tensor | None = None) -> dict[str, Tensor | None]:
+        """The gradient for each of the four parameters; None where none arrives."""
+        found = reply.gradients(PARAMETERS, cotangent)
+        return {name: None if value is None else value.double() for name, value in zip(PARAMETERS, found, strict=True)}
+
+
+@dataclass(frozen=True)
+class Draws:
+    """The weights and biases of many forwards, and the parameters they were drawn at."""
+
+    at: dict[str, Tensor]
+    weights: Tensor  # draws × out × in
+    biases: Tensor  # draws × out
+
+    def of(self, kind: str) -> tuple[Tensor, Tensor, Tensor]:
+        """The draws of "weight" or "bias", one column per parameter, with their means and their log_stds."""
+        values = self.weights if kind == "weight" else self.biases
+        return values.flatten(1), self.at[f"{kind}_mean"].flatten(), self.at[f"{kind}_log_std"].flatten()
+
+    @cached_property
+    def noise(self) -> Tensor:
+        """Each draw less its mean, over its standard deviation: draws × (weights, then biases)."""
+        parts = [(values - mean) / log_std.exp() for values, mean, log_std in (self.of("weight"), self.of("bias"))]
+        return torch.cat(parts, dim=1)
+
+
+class Evidence(SharedEvidence):
+    """What the checks share: the draws of many forwards, made once."""
+
+    def layer(self, in_features: int = IN, out_features: int = OUT) -> Layer:
+        return Layer(self.subject, in_features, out_features)
+
+    def parameters(self, low: float = -2.0, high: float = 0.3, out_features: int = OUT) -> dict[str, Tensor]:
+        """Random parameters for a layer of IN × OUT, with log_std between two bounds."""
+        return {
+            "weight_mean": self.normal(out_features, IN),
+            "weight_log_std": self.uniform(low, high, out_features, IN),
+            "bias_mean": self.normal(out_features),
+            "bias_log_std": self.uniform(low, high, out_features),
+        }
+
+    def spread_parameters(self) -> dict[str, Tensor]:
+        """Parameters whose log_stds lie far apart, so that one function of log_std can't be taken for another."""
+        parameters = self.parameters()
+        for name in ("weight_log_std", "bias_log_std"):
+            count = parameters[name].numel()
+            ladder = torch.linspace(-6.0, 0.6, count)[torch.randperm(count, generator=self.generator)]
+            parameters[name] = ladder.reshape(parameters[name].shape)
+        return parameters
+
+    @cached_property
+    def initial_log_std(self) -> dict[str, Tensor]:
+        """The log_stds of the layer that `draws` come from, before they were set."""
+        return {kind: self.drawn_layer.initial(f"{kind}_log_std").flatten() for kind in ("weight", "bias")}
+
+    @cached_property
+    def drawn_layer(self) -> Layer:
+        return self.layer()
+
+    @cached_property
+    def draws(self) -> Draws:
+        with self.shared("draws"):
+            layer, at = self.drawn_layer, self.spread_parameters()
+            _ = self.initial_log_std
+            layer.set(at)
+            outputs = layer.instance.sample(DRAWS, FORWARD, READING).double()
+        weights, biases = read_draw(outputs)
+        return Draws({name: value.double() for name, value in at.items()}, weights, biases)
+
+
+# At zero an affine layer gives its bias; at the unit vectors, bias plus one column of weights.
+READING = torch.cat([torch.zeros(1, IN), torch.eye(IN)])
+
+
+def read_draw(outputs: Tensor) -> tuple[Tensor, Tensor]:
+    """The weights (…, out, in) and biases (…, out) of forwards over READING, from their outputs (…, 1 + in, out)."""
+    biases = outputs[..., 0, :]
+    return (outputs[..., 1 : 1 + IN, :] - outputs[..., :1, :]).mT, biases
+
+
+def output_of(reply: Reply, size: Sequence[int]) -> Tensor:
+    """The value of a forward. Raises Failed with what came where it isn't a finite tensor of this shape."""
+    if reply.tensor is not None and reply.tensor.ndim < len(size) and reply.tensor.numel() == torch.Size(size).numel():
+        came = f"For an input of {size[0]} rows the output should have shape {shape(size)}; "
+        raise Failed(f"{came}yours has shape {shape(reply.tensor.shape)}.", "output-squeezed")
+    if (
+        reply.tensor is not None
+        and reply.tensor.ndim == 2
+        and reply.tensor.T.shape == tuple(size) != reply.tensor.shape
+    ):
+        raise Failed(
+            f"The output should have shape {shape(size)}; yours has shape {shape(reply.tensor.shape)}.",
+            "output-transposed",
+        )
+    return tensor_from(reply, "forward", size)
+
+
+exercise = Exercise(
+    name="BayesianLinear",
+    lesson="03_bayesian_linear",
+    points=10,
+    evidence=Evidence,
+    probe=lambda subject: subject.construct(IN, OUT),
+)
+exercise.knows("Your turn: write the layer", MODULE, OWN_PARAMETERS, CODE, CLASSES)
+exercise.knows("The idea: store a distribution, draw a weight", SAMPLING, DRAWING)
+exercise.knows("The mathematics", STANDARD_DEVIATION, GRADIENTS, KL_OF_THE_LAYER, KL, KL_FROM_LOG_STD)

@@ -1,0 +1,140 @@
+"""What the layer is made of, and that calling it leaves everything as it was."""
+
+from __future__ import annotations
+
+import contextlib
+
+import torch
+
+from bnn_core.autograder.exercise import Failed
+from bnn_core.autograder.exercises.bayesian_linear.layer import (
+    FORWARD,
+    IN,
+    LARGEST_INITIAL_STD,
+    OUT,
+    PARAMETERS,
+    SMALLEST_INITIAL_STD,
+    Evidence,
+    Layer,
+    exercise,
+)
+from bnn_core.autograder.judging.values import expected_and_came, matches, number, numbers, shape
+from bnn_core.autograder.subject import LearnerError
+
+
+@exercise.check("it can be built for any number of inputs and outputs")
+def is_built(evidence: Evidence) -> None:
+    for sizes in [(3, 5), (5, 2), (1, 4), (6, 1)]:
+        if not evidence.layer(*sizes).instance.is_module:
+            raise Failed("Write class BayesianLinear(nn.Module).", "not-a-module")
+
+
+@exercise.check("it has weight_mean, weight_log_std, bias_mean and bias_log_std, which train", needs=[is_built])
+def has_its_parameters(evidence: Evidence) -> None:
+    for sizes in [(IN, OUT), (4, 2)]:
+        layer = evidence.layer(*sizes)
+        for name in PARAMETERS:
+            require_parameter(layer, name)
+    for out_features in (OUT, IN):
+        require_own_parameters(evidence, out_features)
+
+
+def require_own_parameters(evidence: Evidence, out_features: int) -> None:
+    """Raise Failed where setting one parameter changes another, of this layer or of a second one."""
+    first, second = evidence.layer(IN, out_features), evidence.layer(IN, out_features)
+    before = {name: second.initial(name) for name in PARAMETERS}
+    values = evidence.parameters(out_features=out_features)
+    first.set(values)
+    for name in PARAMETERS:
+        if not matches(first.initial(name), values[name].double(), 1e-6):
+            raise Failed(
+                f"Setting the four parameters one by one changes {name} twice.", "parameters-shared", what=name
+            )
+        if not torch.equal(second.initial(name), before[name]):
+            message = f"Setting {name} of one layer changes it in another."
+            raise Failed(message, "parameters-shared", what=name)
+
+
+def require_parameter(layer: Layer, name: str) -> None:
+    """Raise Failed unless the layer has this parameter, in its shape, finite, and known to an optimiser."""
+    parameter = layer.instance.parameter(name)
+    if parameter is None:
+        others = ", ".join(layer.instance.trainable_names()) or "none"
+        raise Failed(f"The layer's trainable parameters are: {others}.", "parameters-missing", what=name)
+    if parameter.value is None:
+        raise Failed(f"{name} should be an nn.Parameter; it is a {parameter.kind}.")
+    if parameter.kind == "unregistered parameter":
+        raise Failed("", "parameters-unregistered", what=name)
+    if parameter.kind != "parameter":
+        raise Failed("Wrap the tensor: nn.Parameter(…).", "parameters-as-buffers", what=name)
+    if not parameter.trains:
+        raise Failed("Leave requires_grad at True.", "parameters-frozen", what=name)
+    right, came = layer.sizes[name], tuple(parameter.value.shape)
+    if came == right[::-1] != right:
+        raise Failed(f"It should be {shape(right)}; yours is {shape(came)}.", "weight-transposed", what=name)
+    if came != right:
+        sizes = f"BayesianLinear({layer.in_features}, {layer.out_features})"
+        raise Failed(f"For {sizes} it should be {shape(right)}; yours is {shape(came)}.", "parameter-shape", what=name)
+    if not parameter.value.isfinite().all():
+        raise Failed(f"It holds {numbers(parameter.value)}.", "parameters-uninitialised", what=name)
+
+
+@exercise.check("it starts with a spread that can be seen", needs=[has_its_parameters])
+def starts_uncertain(evidence: Evidence) -> None:
+    layer = evidence.layer(8, 6)
+    for name in ("weight_log_std", "bias_log_std"):
+        initial = layer.initial(name)
+        if bool(((initial > 0.04) & (initial < 0.06)).all()):
+            raise Failed(f"It starts at {numbers(initial)}.", "initial-std-for-log-std", what=name)
+        std = initial.exp().median().item()
+        if std < SMALLEST_INITIAL_STD:
+            raise Failed(
+                f"Half of its standard deviations start below {number(std)}; between 0.001 and 0.1 is usual"
+                " (log_std between −7 and −2).",
+                "initial-std-too-small",
+                what=name,
+            )
+        if std > LARGEST_INITIAL_STD:
+            message = f"Half of its standard deviations start above {number(std)}; between 0.001 and 0.1 is usual."
+            raise Failed(message, "initial-std-too-large", what=name)
+
+
+@exercise.check("the output has shape (batch, out_features)", needs=[is_built])
+def output_has_its_shape(evidence: Evidence) -> None:
+    for in_features, out_features, batch in [(3, 5, 4), (7, 2, 6), (2, 9, 1), (1, 4, 3), (4, 1, 1), (4, 4, 4)]:
+        evidence.layer(in_features, out_features).forward(evidence.normal(batch, in_features))
+
+
+@exercise.check("forward leaves its input as it was", needs=[output_has_its_shape])
+def input_is_left_alone(evidence: Evidence) -> None:
+    layer, x = evidence.layer(), evidence.normal(4, IN)
+    layer.forward(x)
+    now = evidence.subject.present_value(x)
+    if now.shape != x.shape:
+        message = f"Its shape was {shape(x.shape)}; after a forward it is {shape(now.shape)}."
+        raise Failed(message, "input-modified")
+    if not torch.equal(now, x):
+        raise Failed(expected_and_came("The input", x, now), "input-modified")
+
+
+@exercise.check(
+    "forward and kl_divergence leave parameters and gradients as they were",
+    needs=[has_its_parameters, output_has_its_shape],
+)
+def parameters_are_left_alone(evidence: Evidence) -> None:
+    layer, parameters = evidence.layer(), evidence.parameters()
+    layer.set(parameters)
+    calls = {FORWARD: (evidence.normal(4, IN),), "kl_divergence": ()}
+    for method, args in calls.items():
+        shown = "forward" if method == FORWARD else method
+        with contextlib.suppress(LearnerError):  # what raises is another check's business
+            layer.instance.call(method, *args)
+        for name, value in parameters.items():
+            now = layer.initial(name)
+            if not matches(now, value.double(), 1e-6):
+                raise Failed(
+                    expected_and_came(f"After it, {name}", value.double(), now), "parameters-changed", what=shown
+                )
+            parameter = layer.instance.parameter(name)
+            if parameter is not None and parameter.has_gradient:
+                raise Failed("", "backward-inside", what=shown)

@@ -1,0 +1,198 @@
+"""The draws of X·A, under local reparameterization and in weight space: moments, noise, gradients."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import torch
+import torch.nn.functional as F
+
+from bnn_core.autograder.exercise import Failed
+from bnn_core.autograder.exercises.hidden_layer.layer import (
+    LOCAL,
+    LOCAL_AXES,
+    PRIOR,
+    SAMPLES_AXIS,
+    SMALL_CALLS,
+    SQUARE,
+    WEIGHT_AXES,
+    WEIGHT_SPACE,
+    Evidence,
+    exercise,
+)
+from bnn_core.autograder.exercises.hidden_layer.shapes import (
+    draws_have_their_sample_shape,
+    given_non_linearity_is_used,
+    layer_is_left_alone,
+)
+from bnn_core.autograder.exercises.sample_preactivation import gradients
+from bnn_core.autograder.judging import preactivations
+from bnn_core.autograder.judging.draws import require_centred, require_independent, require_normal, require_spread
+from bnn_core.autograder.judging.gradients import linear_gradients
+from bnn_core.autograder.judging.preactivations import Loss
+from bnn_core.autograder.judging.values import matches, numbers
+from bnn_core.autograder.subject import LearnerError
+
+GRADIENT_SAMPLES = 1000
+
+
+# Local reparameterization.
+
+
+@exercise.check("every row has noise of its own", needs=[given_non_linearity_is_used])
+def rows_have_their_own_noise(evidence: Evidence) -> None:
+    problem = preactivations.with_repetition(evidence.problem())
+    draws = evidence.plain_layer(problem, LOCAL).draw()[1]
+    message = f"Two equal rows of X draw {numbers(draws[0])} and {numbers(draws[2])}."
+    if preactivations.rows_share_weights(draws):
+        swapped = not preactivations.rows_share_noise(evidence.plain_layer(problem, WEIGHT_SPACE).draw()[1])
+        raise Failed(message, "sampling-modes-swapped" if swapped else "weight-space-for-local")
+    if preactivations.rows_share_noise(draws):
+        raise Failed(message, "noise-shared-by-rows")
+
+
+@exercise.check("every unit has noise of its own", needs=[given_non_linearity_is_used])
+def units_have_their_own_noise(evidence: Evidence) -> None:
+    problem = preactivations.with_equal_units(evidence.problem())
+    preactivations.require_own_noise_per_unit(evidence.plain_layer(problem, LOCAL).draw()[1])
+
+
+@exercise.check(
+    "every sample of sample_shape has noise of its own",
+    needs=[given_non_linearity_is_used, draws_have_their_sample_shape],
+)
+def samples_have_their_own_noise(evidence: Evidence) -> None:
+    for mode in (LOCAL, WEIGHT_SPACE):
+        draws = evidence.plain_layer(evidence.problem(), mode).draw(2, 3)[1]
+        for first, second in ((draws[0], draws[1]), (draws[:, 0], draws[:, 1])):
+            if matches(second, first, 1e-4 * draws.abs().max()):
+                message = f"With weight_space_sampling={mode} rsample((2, 3)) repeats {numbers(first)}."
+                raise Failed(message, "noise-shared-by-samples")
+
+
+@exercise.check(
+    "the draws are centred on X·A_mean",
+    needs=[rows_have_their_own_noise, units_have_their_own_noise, samples_have_their_own_noise],
+    slow=True,
+)
+def draws_are_centred(evidence: Evidence) -> None:
+    problem, draws = evidence.local_problem, evidence.local_draws.flatten(0, 1)
+    require_centred(draws, problem.mean, "a pre-activation", problem.wrong_means)
+
+
+@exercise.check("the variance of X·A is Σ X²·A_scale²", needs=[draws_are_centred])
+def draws_spread(evidence: Evidence) -> None:
+    problem, draws = evidence.local_problem, evidence.local_draws.flatten(0, 1)
+    suspects = [*problem.wrong_stds, ("prior-in-draws", PRIOR * problem.std)]
+    require_spread(draws, problem.mean, problem.std, "a pre-activation", suspects)
+
+
+@exercise.check("the noise is standard normal, and independent in rows, units and samples", needs=[draws_spread])
+def noise_is_independent(evidence: Evidence) -> None:
+    require_normal(evidence.local_noise)
+    require_independent(evidence.local_noise, LOCAL_AXES, repeated=SAMPLES_AXIS)
+
+
+@exercise.check(
+    "gradients through rsample reach X, A_mean and A_scale, and are right on average", needs=[noise_is_independent]
+)
+def gradients_are_right(evidence: Evidence) -> None:
+    require_gradients(evidence, LOCAL)
+
+
+def require_gradients(evidence: Evidence, mode: bool) -> None:
+    """Raise Failed unless gradients are right on average, also when there was another draw in between."""
+    for random, names in preactivations.gradient_problems(evidence.problem(), evidence.problem()):
+        problem = random.with_gradients()
+        layer, loss = evidence.plain_layer(problem, mode), Loss(problem, evidence.generator)
+        reply, draws = layer.draw(GRADIENT_SAMPLES)
+        layer.draw()
+        came = linear_gradients(partial(gradients, reply, problem), loss.cotangent(draws))
+        loss.require({name: came[name] for name in names}, GRADIENT_SAMPLES, rows_share_draws=mode == WEIGHT_SPACE)
+
+
+@exercise.check("an all-zero row of X gives zeros and finite gradients", needs=[gradients_are_right])
+def zero_row_is_harmless(evidence: Evidence) -> None:
+    problem = preactivations.with_zero_row(evidence.problem())
+    try:
+        layer = evidence.plain_layer(problem, LOCAL)
+        reply, draws = layer.draw()
+    except LearnerError as error:
+        raise Failed(error.sentence, "zero-row-gradient") from None
+    cotangent = torch.zeros_like(draws)
+    cotangent[0] = 1
+    came = gradients(reply, problem, cotangent)
+    preactivations.require_zero_row(draws[0], came)
+    preactivations.require_gradient_to_zero_row(came["X"])
+    preactivations.require_noise_beside_zero_row(draws, layer.draw()[1])
+
+
+# Weight space.
+
+
+@exercise.check("in weight space, all rows see one draw of the weights", needs=[given_non_linearity_is_used])
+def rows_share_the_weights(evidence: Evidence) -> None:
+    problem = preactivations.with_repetition(evidence.problem())
+    for sample_shape in [(), (3,)]:
+        draws = evidence.plain_layer(problem, WEIGHT_SPACE).draw(*sample_shape)[1]
+        for draw in draws.reshape(-1, *draws.shape[-2:]):
+            if preactivations.rows_share_weights(draw):
+                continue
+            if preactivations.rows_share_noise(draw):
+                summands = f"{numbers(draw[0])} and {numbers(draw[1])}"
+                rows = f"Two rows of X draw {summands}, but their sum, as a row, {numbers(draw[3])}."
+                raise Failed(rows, "weight-space-without-weights")
+            rows = f"Two equal rows of X draw {numbers(draw[0])} and {numbers(draw[2])}."
+            raise Failed(rows, "weight-space-ignored")
+
+
+@exercise.check(
+    "in weight space, the weights are centred on A_mean and spread by A_scale",
+    needs=[rows_share_the_weights, samples_have_their_own_noise],
+    slow=True,
+)
+def weights_are_right(evidence: Evidence) -> None:
+    weights = evidence.weights.flatten(0, 1)
+    mean, scale = evidence.weight_problem.A_mean.double(), evidence.weight_problem.A_scale.double()
+    swapped = ("mean-and-scale-swapped", scale)
+    require_centred(weights, mean, "a weight", [("preactivation-mean-missing", torch.zeros_like(mean)), swapped])
+    suspects = [
+        ("weight-noise-unscaled", torch.ones_like(scale)),
+        ("prior-in-draws", torch.full_like(scale, PRIOR)),
+        ("prior-in-draws", PRIOR * scale),
+        ("scale-squared-twice", scale**2),
+        ("scale-as-variance", scale.sqrt()),
+        ("scale-as-log-std", scale.exp()),
+        ("scale-as-log-variance", (0.5 * scale).exp()),
+        ("scale-through-softplus", F.softplus(scale)),
+    ]
+    require_spread(weights, mean, scale, "a weight", suspects)
+
+
+@exercise.check("in weight space, every weight and every sample has noise of its own", needs=[weights_are_right])
+def weight_noise_is_independent(evidence: Evidence) -> None:
+    require_normal(evidence.weight_noise)
+    require_independent(evidence.weight_noise, WEIGHT_AXES, repeated=SAMPLES_AXIS)
+
+
+@exercise.check("in weight space, gradients through rsample are right on average", needs=[weight_noise_is_independent])
+def weight_space_gradients_are_right(evidence: Evidence) -> None:
+    require_gradients(evidence, WEIGHT_SPACE)
+
+
+# The activations: non-linearity and bias unit, where the weights are as good as certain.
+
+
+@exercise.check(
+    "few samples of a small batch, as square as its weights, are no exception",
+    needs=[layer_is_left_alone, noise_is_independent, weight_noise_is_independent],
+)
+def square_batch_is_right(evidence: Evidence) -> None:
+    for mode in (LOCAL, WEIGHT_SPACE):
+        problem = evidence.problem(*SQUARE)
+        if mode == WEIGHT_SPACE:
+            problem = problem.with_inputs(torch.eye(SQUARE[0]))  # so the draws are the weights
+        layer = evidence.plain_layer(problem, mode)
+        draws = layer.instance.sample(SMALL_CALLS, "rsample", (2,)).double()
+        axes = WEIGHT_AXES if mode == WEIGHT_SPACE else LOCAL_AXES
+        preactivations.require_right_draws(draws, problem, f"an element of X·A, {layer.settings},", axes)

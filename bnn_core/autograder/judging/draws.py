@@ -1,0 +1,199 @@
+"""Whether noise that was read off a learner's draws is standard normal, and whether its elements are independent.
+
+It is given numbers, in any arrangement, and may not know where they come from.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from bnn_core.autograder.exercise import Failed
+from bnn_core.autograder.judging.values import expected_and_came, matches, number
+
+# A normal variate lies beyond 7.0 standard deviations once in 4e11 draws. A run makes a few thousand comparisons of
+# averages over at least a thousand draws, whose tails are near enough to normal for that to leave 1e-6 to spare.
+SIGMAS = 7.0
+
+# The probability with which the whole empirical distribution may leave its band.
+DISTRIBUTION_RISK = 1e-9
+
+
+def mean_tolerance(std: Tensor | float, count: int) -> Tensor:
+    """How far the average of `count` draws may lie from the mean, for draws of this standard deviation."""
+    return SIGMAS * torch.as_tensor(std) / math.sqrt(count)
+
+
+def std_ratio_tolerance(count: int) -> float:
+    """How far the ratio of an estimated to a true standard deviation may lie from 1, over `count` normal draws."""
+    return SIGMAS / math.sqrt(2 * count)
+
+
+def correlation_tolerance(count: int) -> float:
+    """How far the average product of two independent standard normal variables may lie from 0, over `count` draws."""
+    return SIGMAS / math.sqrt(count)
+
+
+def normal_distance(draws: Tensor) -> float:
+    """The largest gap between the empirical distribution function of the draws and the standard normal one."""
+    ordered = draws.flatten().double().sort().values
+    count = ordered.numel()
+    expected = torch.special.ndtr(ordered)
+    steps = torch.arange(count + 1, dtype=torch.float64) / count
+    return float(torch.maximum(steps[1:] - expected, expected - steps[:-1]).max())
+
+
+def distance_tolerance(count: int) -> float:
+    """The bound on that gap for `count` independent normal draws (Dvoretzky–Kiefer–Wolfowitz, Massart 1990)."""
+    return math.sqrt(math.log(2 / DISTRIBUTION_RISK) / (2 * count))
+
+
+def smallest_extreme(count: int) -> float:
+    """What the largest of `count` independent standard normal draws exceeds in size, but for DISTRIBUTION_RISK."""
+    share_beyond = -math.log(DISTRIBUTION_RISK) / count
+    return -float(torch.special.ndtri(torch.tensor(share_beyond / 2, dtype=torch.float64)))
+
+
+def fourth_moment_tolerance(count: int) -> float:
+    """How far the average fourth power of standard normal draws may lie from 3: its variance is 105 − 9 = 96."""
+    return SIGMAS * math.sqrt(96 / count)
+
+
+def require_centred(draws: Tensor, mean: Tensor, what: str, suspects: Sequence[tuple[str, Tensor]] = ()) -> None:
+    """Raise Failed unless the draws (N × …) have this mean, each by itself and all of them together.
+
+    suspects: what known mistakes would make of it.
+    """
+    average, spread = draws.mean(dim=0), draws.std(dim=0)
+    tolerance = mean_tolerance(spread, len(draws)) + 1e-4
+    offset = ((average - mean) / (spread + 1e-4)).mean().item()
+    within_chance = abs(offset) <= float(mean_tolerance(1.0, draws.numel()))
+    if within_chance and matches(average, mean, tolerance):
+        return
+    message = expected_and_came(f"Over {len(draws)} draws, the average of {what}", mean, average)
+    if not within_chance:
+        message += f"\nOn average it is off by {number(offset)} standard deviations."
+    known = known_mistake(average, suspects, lambda _: tolerance)
+    if known is None and abs(offset) > 1 and is_shifted_noise(draws, mean):
+        known = "noise-not-normal"
+    raise Failed(message, known)
+
+
+def is_shifted_noise(draws: Tensor, mean: Tensor) -> bool:
+    """Whether the draws are off by the same multiple of their standard deviation in every element."""
+    offsets = (draws.mean(dim=0) - mean) / (draws.std(dim=0) + 1e-6)
+    # Dividing by a spread that was measured, too, adds half the square of an offset to its variance.
+    chance = mean_tolerance(1.0, len(draws)) * (1 + 0.5 * offsets.mean() ** 2).sqrt()
+    return matches(offsets, offsets.mean().expand_as(offsets), chance)
+
+
+def require_spread(draws: Tensor, mean: Tensor, std: Tensor, what: str, suspects: Sequence[tuple[str, Tensor]]) -> None:
+    """Raise Failed unless the draws (N × …) have this standard deviation, each by itself and all of them together."""
+    count = len(draws)
+    came, tolerance = draws.std(dim=0), std_ratio_tolerance(count)
+    overall = ((draws - mean) / std).square().mean().sqrt().item()
+    off_by_a_factor = abs(overall - 1) > std_ratio_tolerance(draws.numel())
+    if matches(came, std, tolerance * std) and not off_by_a_factor:
+        return
+    message = expected_and_came(f"Over {count} draws, the standard deviation of {what}", std, came)
+    if bool((came < 1e-6).all()):
+        raise Failed(message, "no-sampling", what="the mean")
+    # The constant is for a small floor under the root, which is no mistake.
+    known = known_mistake(came, suspects, lambda predicted: tolerance * predicted + 1e-4)
+    if known is None and off_by_a_factor and equal_but_for_chance(came / std, count):
+        raise Failed(message, "noise-scaled", what=number(overall))
+    raise Failed(message, known)
+
+
+def equal_but_for_chance(ratios: Tensor, count: int) -> bool:
+    """Whether standard deviations measured over `count` draws, each over its true one, may all be the same."""
+    deviations = (ratios / ratios.mean() - 1) * (2 * count) ** 0.5
+    return bool(deviations.square().mean() < 1 + 3 * (2 / ratios.numel()) ** 0.5)
+
+
+def known_mistake(
+    came: Tensor, suspects: Sequence[tuple[str, Tensor]], tolerance: Callable[[Tensor], Tensor]
+) -> str | None:
+    """The mistake whose prediction came, and the nearest of them where several did."""
+    distances = {
+        float((came - predicted).abs().div(tolerance(predicted)).max()): name
+        for name, predicted in suspects
+        if matches(came, predicted, tolerance(predicted))
+    }
+    return distances[min(distances)] if distances else None
+
+
+def require_normal(noise: Tensor) -> None:
+    """Raise Failed unless the values look like independent standard normal draws."""
+    distance, fourth = normal_distance(noise), (noise**4).mean().item()
+    bound = distance_tolerance(noise.numel())
+    if distance > bound or abs(fourth - 3) > fourth_moment_tolerance(noise.numel()):
+        raise Failed(
+            f"Over {noise.numel()} draws its distribution function lies up to {number(distance)} from the normal one"
+            f" (up to {number(bound)} would be chance), and its average fourth power is {number(fourth)}, not 3.",
+            "noise-not-normal",
+        )
+    largest, least = noise.abs().max().item(), smallest_extreme(noise.numel())
+    if largest < least:
+        raise Failed(
+            f"Of {noise.numel()} draws none is larger than {number(largest)}; of as many normal ones, some lie beyond"
+            f" {number(least)}.",
+            "noise-not-normal",
+        )
+
+
+@dataclass(frozen=True)
+class Axis:
+    """One dimension of the noise, as in "rows": its name, and the mistake of sharing noise along it."""
+
+    name: str
+    misconception: str
+    about: str = ""
+
+
+def require_independent(noise: Tensor, axes: Sequence[Axis], repeated: Axis) -> None:
+    """Raise Failed where standard normal noise is shared.
+
+    noise: N × n₁ × n₂ × …, where `repeated` says what N counts, and `axes` what n₁, n₂, … count.
+    """
+    count, bound = len(noise), correlation_tolerance(len(noise))
+
+    def refuse(correlation: float, among: str, axis: Axis | None = None) -> None:
+        shown = number(max(-1.0, min(correlation, 1.0)))  # moments of a sample may say a little more than 1
+        message = f"Over {count} draws the noise of {among} has correlation {shown}; it should have none."
+        if axis is None:
+            raise Failed(message)
+        raise Failed(message, axis.misconception, what=axis.about)
+
+    for dimension, axis in enumerate(axes, start=1):
+        # Averaged over all other dimensions, which makes it the sharper.
+        aligned = noise.movedim(dimension, 0).flatten(1)
+        worst = largest_off_diagonal(aligned @ aligned.T / aligned.shape[1])
+        if abs(worst) > correlation_tolerance(aligned.shape[1]):
+            refuse(worst, f"two {axis.name}", axis)
+    columns = noise.flatten(1)
+    worst = largest_off_diagonal(columns.T @ columns / count)
+    if abs(worst) > bound:
+        refuse(worst, f"two elements of different {' and '.join(axis.name for axis in axes)}")
+    again = recurrence(columns)
+    # At half the length each product enters twice, which doubles its variance.
+    bound *= (2 / columns.shape[1]) ** 0.5
+    if abs(again) > bound:
+        refuse(again, f"two {repeated.name}", repeated)
+
+
+def largest_off_diagonal(matrices: Tensor) -> float:
+    """The entry of the largest size off the diagonals of … × n × n."""
+    values = matrices.masked_fill(torch.eye(matrices.shape[-1], dtype=torch.bool), 0).flatten()
+    return values[values.abs().argmax()].item()
+
+
+def recurrence(columns: Tensor) -> float:
+    """The largest circular autocorrelation, at any lag, of N × n values, averaged over the n columns."""
+    power = torch.fft.rfft(columns, dim=0).abs().square().mean(dim=1)
+    by_lag = torch.fft.irfft(power, n=len(columns))[1:] / len(columns)
+    return float(by_lag[by_lag.abs().argmax()])

@@ -1,0 +1,554 @@
+"""What learners get wrong, in words: one `Mistake` each, and here those that several exercises share.
+
+An exercise lists the mistakes that it can tell, its own beside these, with the section of its lesson that teaches each.
+This module holds text and may not know any check.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """One known mistake.
+
+    name: what reports count it under. sentence: what the learner reads first; its {blanks} are filled by the check or
+    by the exercise. formula: what the mistake makes of a right value, from the exercise's arguments, where that can be
+    written down: a wrong value is compared with it, and tests run it as a learner's answer. error_signs: parts of error
+    messages that only this mistake leads to. seen_in: public code or threads that made it (repository#number).
+    """
+
+    name: str
+    sentence: str
+    formula: Callable[..., Any] | None = None
+    error_signs: tuple[str, ...] = ()
+    seen_in: tuple[str, ...] = ()
+
+    def by(self, formula: Callable[..., Any]) -> Mistake:
+        """The same mistake with the formula that it comes to in an exercise."""
+        return replace(self, formula=formula)
+
+    def sentence_for(self, **about: str) -> str:
+        """The sentence with its blanks filled; a blank that is not given becomes an empty word."""
+        return " ".join(self.sentence.format_map(defaultdict(str, about)).split())
+
+
+def named(name: str, *groups: tuple[Mistake, ...]) -> Mistake:
+    """The mistake of this name in one of the groups."""
+    return next(mistake for group in groups for mistake in group if mistake.name == name)
+
+
+CODE = (
+    Mistake(
+        "missing-return",
+        "Your {what} returns nothing: a return is missing.",
+    ),
+    Mistake(
+        "output-transposed",
+        "The output is transposed: it has a row per example and a column per output.",
+    ),
+    Mistake(
+        "arguments-modified",
+        "Your code changes {what} in place: it belongs to the caller. Work on a new tensor.",
+    ),
+    Mistake(
+        "seed-fixed",
+        "Your code seeds the global random generator, so every later draw, in anyone's code, repeats itself.",
+    ),
+    Mistake(
+        "wrong-dtype",
+        "It doesn't work in float64: some tensor in it is fixed to another dtype.",
+        error_signs=(
+            "must have the same dtype",
+            "to have the same dtype",
+        ),
+        seen_in=("piEsposito/blitz-bayesian-deep-learning#9",),
+    ),
+    Mistake(
+        "power-as-xor",
+        "In Python a power is written **: x**2. The sign ^ means something else.",
+        error_signs=(
+            "bitwise_xor",
+            "unsupported operand type(s) for ^",
+            "unsupported operand type(s) for @: 'int' and 'Tensor'",
+        ),
+    ),
+    Mistake(
+        "number-function-on-a-tensor",
+        "A function of plain Python or of NumPy is given a tensor: use torch's own, torch.exp, torch.log, torch.sqrt.",
+        error_signs=(
+            "only one element tensors can be converted",
+            "can be converted to Python scalars",
+            "Can't call numpy() on Tensor that requires grad",
+        ),
+    ),
+    Mistake(
+        "matrix-shapes",
+        "The shapes in a matrix product don't fit: x @ W wants a row of W per input, F.linear(x, W) a row per output.",
+        error_signs=(
+            "shapes cannot be multiplied",
+            "size mismatch, got",
+            "inconsistent tensor size",
+        ),
+    ),
+    Mistake(
+        "elementwise-shapes",
+        "Tensors are combined element by element whose shapes don't fit: a matrix product is written @, and noise"
+        " has the shape of what it is added to.",
+        error_signs=("must match the size of tensor b",),
+    ),
+    Mistake(
+        "truth-of-a-tensor",
+        "Python asks whether a whole tensor is true, as max(x, 0) and if x > 0 do: use torch.clamp_min or torch.where.",
+        error_signs=("Boolean value of Tensor with more than one value is ambiguous",),
+    ),
+    Mistake(
+        "sizes-nested",
+        "torch.randn takes its sizes one by one, or as one tuple; a tuple among them is unpacked with a star, as"
+        " in torch.randn(*sample_shape, 3, 4).",
+        error_signs=(
+            "randn() received an invalid combination of arguments",
+            "randn(): argument 'size'",
+        ),
+    ),
+    Mistake(
+        "ellipsis-left",
+        "A … of the hint is still in your code: put the expression in its place.",
+        error_signs=(
+            "'ellipsis'",
+            "'Ellipsis'",
+            "(ellipsis)",
+        ),
+    ),
+)
+
+CLASSES = (
+    Mistake(
+        "self-missing",
+        "A method lacks its first parameter, self.",
+        error_signs=("takes 0 positional arguments but",),
+    ),
+    Mistake(
+        "method-of-base-class",
+        "Your class has no method of this name, so PyTorch's base class answered, which raises"
+        " NotImplementedError: is the name spelled right, and the method indented into the class?",
+    ),
+    Mistake(
+        "tensor-called",
+        "A tensor is called as if it were a function: an attribute or a property is read without parentheses.",
+        error_signs=(
+            "'Tensor' object is not callable",
+            "'Parameter' object is not callable",
+        ),
+    ),
+)
+
+DRAWING = (
+    Mistake(
+        "no-sampling",
+        "The output doesn't change from call to call: {what} is used as it is, and no noise is added to it.",
+        seen_in=("tensorflow/probability#711",),
+    ),
+    Mistake(
+        "noise-drawn-once",
+        "The noise is the same in every call: draw epsilon where it is used, anew each time, and without fixing a"
+        " seed.",
+    ),
+    Mistake(
+        "noise-overwritten",
+        "The noise of one forward is overwritten by the next before its backward pass: don't keep it on the module.",
+        error_signs=("modified by an inplace operation",),
+    ),
+    Mistake(
+        "noise-shared",
+        "{what} share one epsilon: each weight needs a noise value of its own, so draw as many as there are weights.",
+    ),
+    Mistake(
+        "noise-not-normal",
+        "The noise isn't standard normal{what}: it is what torch.randn draws, as it comes; torch.rand draws"
+        " uniform noise.",
+    ),
+    Mistake(
+        "log-std-as-scale",
+        "A negative standard deviation is handed over: Normal wants exp(log_std), not log_std.",
+        error_signs=("GreaterThan(lower_bound=0.0)",),
+    ),
+    Mistake(
+        "matrix-turned-when-square",
+        "Where a layer has as many inputs as outputs, your code uses a matrix the wrong way round: its shape"
+        " can't tell its rows from its columns.",
+    ),
+)
+
+STANDARD_DEVIATION = (
+    Mistake(
+        "log-variance-for-log-std",
+        "{what} is exp(½·log_std): you read log_std as the logarithm of the variance. The standard deviation is"
+        " exp(log_std).",
+        seen_in=(
+            "ibp_vae#3",
+            "kumar-shridhar/PyTorch-BayesianCNN#8",
+        ),
+    ),
+    Mistake(
+        "variance-for-std",
+        "{what} is exp(2·log_std), which is the variance, where the standard deviation exp(log_std) belongs.",
+        seen_in=("bayesian_flow_networks#1",),
+    ),
+    Mistake(
+        "softplus-for-exp",
+        "{what} is softplus(log_std), where exp(log_std) belongs: the parameter is the logarithm of the standard"
+        " deviation.",
+        seen_in=("a Blundell et al. reproduction",),
+    ),
+    Mistake(
+        "log-std-for-std",
+        "{what} is log_std itself: take its exponential, or it would be negative.",
+    ),
+    Mistake(
+        "std-ignored",
+        "{what} is 1 whatever log_std says: scale epsilon by exp(log_std).",
+    ),
+    Mistake(
+        "sign-of-log-std",
+        "{what} is exp(−log_std): the sign is turned round.",
+    ),
+    Mistake(
+        "std-base",
+        "{what} is a power of another base than e: torch.exp undoes the natural logarithm.",
+    ),
+    Mistake(
+        "std-swapped",
+        "{what} is computed from another log_std than its own.",
+    ),
+    Mistake(
+        "std-scaled",
+        "{what} is {factor} times exp(log_std).",
+    ),
+    Mistake(
+        "std-offset",
+        "{what} is exp(log_std) with {factor} added.",
+    ),
+    Mistake(
+        "log-std-clamped",
+        "{what} stops following log_std when log_std is {where}: it is clamped.",
+    ),
+)
+
+GRADIENTS = (
+    Mistake(
+        "gradient-stopped",
+        "No gradient reaches {what}: something on the way cuts it off (sample() for rsample(), torch.normal,"
+        " .data, .detach(), .item(), torch.no_grad, a new torch.tensor).",
+        error_signs=("does not require grad and does not have a grad_fn",),
+        seen_in=("pytorch/pytorch#7705",),
+    ),
+    Mistake(
+        "gradient-stopped-in-part",
+        "Only a part of the gradient reaches X: none comes through {what}, as if X were detached there.",
+    ),
+    Mistake(
+        "log-std-gradient-missing",
+        "No gradient reaches {what}: the spread is computed outside the graph, so how sure to be is never learned.",
+    ),
+    Mistake(
+        "gradient-clipped",
+        "Gradients through your code are clipped or changed on the way: a loss a thousand times as large has"
+        " gradients a thousand times as large.",
+    ),
+)
+
+KL = (
+    Mistake(
+        "kl-not-a-tensor",
+        "The KL is a {what}, not a tensor: gradients can't flow through it.",
+    ),
+    Mistake(
+        "kl-not-reduced",
+        "The KL has one value per parameter: sum it, the KL between independent distributions is the sum of theirs.",
+        seen_in=("kumar-shridhar/PyTorch-BayesianCNN#14",),
+    ),
+    Mistake(
+        "kl-scalar-shape",
+        "The KL has shape {what}: a scalar has shape (), so that backward() and adding it to a loss work.",
+    ),
+    Mistake(
+        "kl-dropped",
+        "The KL is always zero.",
+        seen_in=("kumar-shridhar/PyTorch-BayesianCNN#59",),
+    ),
+    Mistake(
+        "kl-averaged",
+        "The KL is averaged over the parameters, where it must be summed: independent weights' KL divergences add"
+        " up, and the mean makes the prior weaker the larger the layer.",
+        seen_in=(
+            "IntelLabs/bayesian-torch#36",
+            "torchbnn",
+        ),
+    ),
+    Mistake(
+        "kl-negated",
+        "The KL has the wrong sign: a KL divergence is never negative, and added to the loss it must hold the"
+        " weights back.",
+        seen_in=("xuanqing94/BayesianDefense#10",),
+    ),
+    Mistake(
+        "kl-reversed",
+        "You computed KL(prior ‖ posterior); the loss needs KL(posterior ‖ prior), the expectation under what was"
+        " learned.",
+        seen_in=("kumar-shridhar/PyTorch-BayesianCNN#28",),
+    ),
+    Mistake(
+        "kl-half-missing",
+        "Your KL is twice the right value: the ½ of the closed form is missing.",
+    ),
+    Mistake(
+        "kl-half-twice",
+        "Your KL is half the right value: the ½ of the closed form is applied twice.",
+    ),
+    Mistake(
+        "kl-divided",
+        "Your KL is {factor} of the right value: kl_divergence gives the whole KL; any weighting against the data"
+        " belongs in the loss.",
+        seen_in=(
+            "tensorflow/probability#719",
+            "tensorflow/probability#396",
+            "piEsposito/blitz-bayesian-deep-learning#108",
+        ),
+    ),
+    Mistake(
+        "kl-scaled",
+        "Your KL is {factor} times the right value.",
+    ),
+    Mistake(
+        "kl-term-missing",
+        "In your KL the {what} is missing.",
+    ),
+    Mistake(
+        "kl-term-sign",
+        "In your KL the {what} has the wrong sign.",
+    ),
+    Mistake(
+        "kl-term-scaled",
+        "In your KL the {what} should be multiplied by {right}; yours by {came}.",
+    ),
+    Mistake(
+        "kl-term-extra",
+        "Your KL has a term in {what}, which doesn't belong there.",
+    ),
+    Mistake(
+        "kl-constant-once",
+        "In your KL the −½ is counted once; every weight brings one of its own, so it belongs inside the sum.",
+    ),
+    Mistake(
+        "kl-wrong-prior",
+        "Your KL is the one to another prior, N({mean}, {std}²), than the standard normal.",
+    ),
+    Mistake(
+        "kl-clamped",
+        "Your KL is right for usual values of mean and log_std, and wrong for others: something is clamped.",
+    ),
+    Mistake(
+        "kl-monte-carlo",
+        "Your KL changes from call to call: it is an estimate from sampled weights. Between two normal"
+        " distributions it has an exact closed form, without noise.",
+    ),
+    Mistake(
+        "kl-accumulates",
+        "Your KL grows with every call: start from zero each time.",
+    ),
+)
+
+KL_FROM_LOG_STD = (
+    Mistake(
+        "kl-std-for-variance",
+        "Your KL uses exp(log_std) where the variance, exp(2·log_std), belongs.",
+        seen_in=("vgae_pytorch#2",),
+    ),
+    Mistake(
+        "kl-log-variance",
+        "Your KL reads log_std as the logarithm of the variance: the variance is exp(2·log_std), and log σ is"
+        " log_std itself.",
+        seen_in=(
+            "ibp_vae#3",
+            "kumar-shridhar/PyTorch-BayesianCNN#8",
+        ),
+    ),
+    Mistake(
+        "kl-variance-as-std",
+        "Your KL takes the variance exp(2·log_std) for the standard deviation, as in Normal(mean, variance).",
+        seen_in=("bayesian_flow_networks#1",),
+    ),
+    Mistake(
+        "kl-softplus",
+        "Your KL takes softplus(log_std) for the standard deviation; it is exp(log_std), as in forward.",
+        seen_in=("a Blundell et al. reproduction",),
+    ),
+    Mistake(
+        "kl-log-of-log-std",
+        "Your KL takes the logarithm of log_std: log σ is log_std itself.",
+    ),
+    Mistake(
+        "kl-swapped",
+        "In your KL mean and log_std are exchanged.",
+    ),
+)
+
+PRIORS = (
+    Mistake(
+        "prior-ignored",
+        "Your KL doesn't use {prior}: it is the KL to a standard normal prior.",
+    ),
+    Mistake(
+        "prior-as-variance",
+        "Your KL reads {prior} as the prior's variance; it is its standard deviation, and the variance is its square.",
+        seen_in=("IntelLabs/bayesian-torch",),
+    ),
+    Mistake(
+        "prior-not-squared",
+        "Your KL divides squares by {prior}; they must be divided by its square.",
+    ),
+    Mistake(
+        "prior-squared-twice",
+        "Your KL squares {prior} once too often: it isn't a variance whose root is missing.",
+    ),
+    Mistake(
+        "prior-inverted",
+        "Your KL multiplies by {prior} where it should divide: it is a scale, not a precision.",
+    ),
+    Mistake(
+        "prior-not-on-every-term",
+        "{prior} is missing from a part of your KL: mean, scale and logarithm are all measured in its units,"
+        " ({mean}/prior)², ({scale}/prior)² and log({scale}/prior).",
+    ),
+    Mistake(
+        "prior-log-sign",
+        "The logarithm of {prior} has the wrong sign in your KL: the term is −log({scale}/prior).",
+    ),
+    Mistake(
+        "prior-not-spread",
+        "Your KL doesn't count every weight's own prior: {prior} broadcasts to the weights, D × H, and its"
+        " logarithm is summed once for each of them.",
+    ),
+    Mistake(
+        "prior-of-one-kind",
+        "{prior} may be a number or a tensor; your KL works with one of the two only. torch.log takes tensors,"
+        " math.log numbers; log({scale} / {prior}) takes both.",
+    ),
+)
+
+MOMENTS = (
+    Mistake(
+        "preactivation-mean-missing",
+        "The mean isn't added: the draws spread around 0 and not around X·A_mean.",
+    ),
+    Mistake(
+        "input-squared-in-mean",
+        "The mean is X·A_mean, with X as it is; X is squared in the variance alone.",
+    ),
+    Mistake(
+        "mean-and-scale-swapped",
+        "A_mean and A_scale have changed places: the mean of the draws is X·A_mean.",
+    ),
+    Mistake(
+        "root-missing",
+        "The noise is multiplied by the variance Σ X²·A_scale²; it must be multiplied by its square root.",
+        seen_in=("bayesian_flow_networks#1",),
+    ),
+    Mistake(
+        "root-by-precedence",
+        "variance**1/2 is half the variance, since powers go before division: write variance**0.5, or .sqrt().",
+    ),
+    Mistake(
+        "scale-not-squared",
+        "The variance of X·A is Σ X²·A_scale²; yours has A_scale without its square: A_scale is a standard deviation.",
+    ),
+    Mistake(
+        "input-not-squared",
+        "The variance of X·A is Σ X²·A_scale²; yours has X in it without its square.",
+    ),
+    Mistake(
+        "stds-added",
+        "You added standard deviations, Σ X·A_scale. For independent weights the variances add up: square, sum,"
+        " and take the root of the sum.",
+    ),
+    Mistake(
+        "std-from-mean",
+        "The spread is computed from A_mean; it comes from A_scale: its variance is Σ X²·A_scale².",
+    ),
+    Mistake(
+        "noise-unscaled",
+        "The noise isn't scaled: multiply it by the standard deviation √(Σ X²·A_scale²).",
+    ),
+    Mistake(
+        "std-without-input",
+        "The spread doesn't depend on X; its variance is Σ X²·A_scale².",
+    ),
+    Mistake(
+        "scale-logged",
+        "The logarithm of A_scale stands where A_scale itself belongs: it is the standard deviation.",
+    ),
+    Mistake(
+        "scale-as-log-std",
+        "exp(A_scale) is taken, but A_scale is the standard deviation itself (and gaussian_kl wants its logarithm).",
+    ),
+    Mistake(
+        "scale-as-log-variance",
+        "You take exp(½·A_scale), as if A_scale were the logarithm of a variance; it is the standard deviation itself.",
+    ),
+    Mistake(
+        "scale-through-softplus",
+        "You take softplus(A_scale), but A_scale is the standard deviation itself.",
+    ),
+    Mistake(
+        "scale-squared-twice",
+        "The weights' standard deviation is A_scale; yours is A_scale²: somewhere a variance is taken for a"
+        " standard deviation, and squared once more.",
+        seen_in=("bayesian_flow_networks#1",),
+    ),
+    Mistake(
+        "root-twice",
+        "The square root of the variance is taken twice.",
+    ),
+    Mistake(
+        "noise-scaled",
+        "The noise is {what} times as strong as it should be, in every element: its variance is the sum Σ"
+        " X²·A_scale², no average and no multiple of it.",
+    ),
+    Mistake(
+        "weight-space-for-local",
+        "All rows see one draw of the weights. Under local reparameterization no weight is drawn: every row draws"
+        " its own X·A, from that element's mean and standard deviation.",
+        seen_in=("JavierAntoran/Bayesian-Neural-Networks#14",),
+    ),
+    Mistake(
+        "noise-shared-by-rows",
+        "The rows of a batch share their noise: every row needs noise of its own, so draw as much as the result"
+        " has elements, B × H.",
+    ),
+    Mistake(
+        "noise-shared-by-units",
+        "The units of a row share their noise: their weights are independent, so draw as much noise as the result"
+        " has elements, B × H.",
+    ),
+    Mistake(
+        "noise-vanishing",
+        "There is noise, but it is as good as zero: what was done to the variance? Kept above 1e-12 it is by"
+        " clamp_min; clamp_max keeps it below.",
+    ),
+    Mistake(
+        "zero-row-gradient",
+        "An all-zero row of X has variance 0, where a square root has an infinite slope: its gradient is NaN."
+        " Keep the variance a little above zero before you take the root: after it is too late, and less than"
+        " about 1e-38 counts as zero in float32.",
+        seen_in=("pyro.contrib.bnn.HiddenLayer 1.9.2",),
+    ),
+    Mistake(
+        "variance-floor-too-high",
+        "What keeps the variance above zero is so large that it shows in the draws: 1e-12 is enough.",
+    ),
+)
