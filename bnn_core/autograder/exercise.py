@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from bnn_core.autograder.mistakes import Mistake
+from bnn_core.autograder.mistakes import SHARED, Mistake
 from bnn_core.autograder.report import Outcome, Report, Status
 from bnn_core.autograder.subject import LearnerError, Subject
 
@@ -133,7 +133,7 @@ class Exercise:
     def knows(self, section: str, *groups: Sequence[Mistake]) -> None:
         """These mistakes can be told here, and this section of the lesson teaches what they get wrong.
 
-        Of several with one name the first counts.
+        Of several with one name the first counts; a shared one that no exercise lists has its own sentence.
         """
         for mistake in (mistake for group in groups for mistake in group):
             self.mistakes.setdefault(mistake.name, mistake)
@@ -141,7 +141,8 @@ class Exercise:
 
     def sentence(self, mistake: str, about: dict[str, str]) -> str:
         """What a learner who made this mistake reads first."""
-        return self.mistakes[mistake].sentence_for(**{**self.words, **about})
+        known = self.mistakes.get(mistake) or SHARED[mistake]
+        return known.sentence_for(**{**self.words, **about})
 
     def in_order(self) -> list[Check]:
         """The checks as they are run: those that are slow, or need one that is, last."""

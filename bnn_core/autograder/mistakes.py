@@ -7,8 +7,8 @@ This module holds text and may not know any check.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 
@@ -20,6 +20,7 @@ class Mistake:
     by the exercise. formula: what the mistake makes of a right value, from the exercise's arguments, where that can be
     written down: a wrong value is compared with it, and tests run it as a learner's answer. error_signs: parts of error
     messages that only this mistake leads to. seen_in: public code or threads that made it (repository#number).
+    about: what fills the blanks where the formula is found to fit.
     """
 
     name: str
@@ -27,22 +28,18 @@ class Mistake:
     formula: Callable[..., Any] | None = None
     error_signs: tuple[str, ...] = ()
     seen_in: tuple[str, ...] = ()
-
-    def by(self, formula: Callable[..., Any]) -> Mistake:
-        """The same mistake with the formula that it comes to in an exercise."""
-        return replace(self, formula=formula)
+    about: Mapping[str, str] = field(default_factory=dict)
 
     def sentence_for(self, **about: str) -> str:
         """The sentence with its blanks filled; a blank that is not given becomes an empty word."""
         return " ".join(self.sentence.format_map(defaultdict(str, about)).split())
 
 
-def named(name: str, *groups: tuple[Mistake, ...]) -> Mistake:
-    """The mistake of this name in one of the groups."""
-    return next(mistake for group in groups for mistake in group if mistake.name == name)
-
-
 CODE = (
+    Mistake(
+        "result-in-float64",
+        "For float32 arguments the result isn't float32: a NumPy array or a tensor of another dtype has crept in.",
+    ),
     Mistake(
         "missing-return",
         "Your {what} returns nothing: a return is missing.",
@@ -149,6 +146,10 @@ CLASSES = (
 
 DRAWING = (
     Mistake(
+        "noise-multiplies-mean",
+        "Epsilon multiplies {what}, too: only exp(log_std) is multiplied by it, as in mean + exp(log_std)·epsilon.",
+    ),
+    Mistake(
         "no-sampling",
         "The output doesn't change from call to call: {what} is used as it is, and no noise is added to it.",
         seen_in=("tensorflow/probability#711",),
@@ -249,7 +250,7 @@ GRADIENTS = (
     ),
     Mistake(
         "gradient-stopped-in-part",
-        "Only a part of the gradient reaches X: none comes through {what}, as if X were detached there.",
+        "Only a part of the gradient arrives: none comes through {what}, as if something were detached there.",
     ),
     Mistake(
         "log-std-gradient-missing",
@@ -443,6 +444,21 @@ PRIORS = (
 
 MOMENTS = (
     Mistake(
+        "scale-clamped",
+        "The spread is right for usual scales, and wrong for small or large ones: something is clamped or added.",
+    ),
+    Mistake(
+        "weights-drawn-for-each-row",
+        "A weight matrix is drawn for every row, B × D × H numbers of noise. Under local reparameterization no weight"
+        " is drawn: one number for each element of the result, B × H, does the same.",
+    ),
+    Mistake(
+        "variance-exponentiated",
+        "exp(½·variance) is taken, as if the variance were a logarithm: take its square root.",
+    ),
+    Mistake("variance-logged", "The logarithm of the variance stands where its square root belongs."),
+    Mistake("mean-in-variance", "A_mean² enters the variance; Σ X²·A_scale² is all of it."),
+    Mistake(
         "preactivation-mean-missing",
         "The mean isn't added: the draws spread around 0 and not around X·A_mean.",
     ),
@@ -552,3 +568,14 @@ MOMENTS = (
         "What keeps the variance above zero is so large that it shows in the draws: 1e-12 is enough.",
     ),
 )
+
+SHARED = {
+    mistake.name: mistake
+    for group in (CODE, CLASSES, DRAWING, STANDARD_DEVIATION, GRADIENTS, KL, KL_FROM_LOG_STD, PRIORS, MOMENTS)
+    for mistake in group
+}
+
+
+def shared(name: str, formula: Callable[..., Any], **about: str) -> Mistake:
+    """A shared mistake, with the formula that it comes to in an exercise, and what then fills its sentence's blanks."""
+    return replace(SHARED[name], formula=formula, about=about)

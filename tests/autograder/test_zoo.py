@@ -10,10 +10,11 @@ import pytest
 import zoo
 from zoo import Wrong, define
 
-from bnn_core.autograder.exercise import run
+from bnn_core.autograder.exercise import Exercise, run
 from bnn_core.autograder.exercises import EXERCISES
 from bnn_core.autograder.in_notebook import report_on, undisturbed
 from bnn_core.autograder.in_process import in_process_subject
+from bnn_core.autograder.judging.function_exercise import FunctionExercise, WrongAnswer
 from bnn_core.autograder.report import Report
 
 MODULES: list[ModuleType] = [
@@ -32,6 +33,11 @@ SEEDS_PER_RIGHT_SOLUTION = 20
 
 def report(module: ModuleType, source: str, seed: int = 0) -> Report:
     return report_on(define(source, module.EXERCISE), seed=seed)
+
+
+def formulas(exercise: Exercise) -> list[WrongAnswer]:
+    """The wrong answers that an exercise has from its mistakes' formulas."""
+    return exercise.wrong_answers if isinstance(exercise, FunctionExercise) else []
 
 
 def test_every_exercise_has_a_zoo() -> None:
@@ -61,12 +67,14 @@ def test_right_solution_passes_with_any_inputs(module: ModuleType, source: str) 
 
 @pytest.mark.parametrize("module", MODULES, ids=lambda module: module.EXERCISE)
 def test_every_check_is_the_first_to_reject_something(module: ModuleType) -> None:
-    first = {wrong.check for wrong in module.WRONG}
-    assert {check.name for check in EXERCISES[module.EXERCISE].checks} - first == set()
+    exercise = EXERCISES[module.EXERCISE]
+    first = {wrong.check for wrong in (*module.WRONG, *formulas(exercise))}
+    assert {check.name for check in exercise.checks} - first == set()
 
 
 def test_every_mistake_is_told_to_someone() -> None:
     told = {wrong.misconception for module in MODULES for wrong in module.WRONG}
+    told |= {wrong.mistake for exercise in EXERCISES.values() for wrong in formulas(exercise)}
     assert {name for exercise in EXERCISES.values() for name in exercise.mistakes} - told == set()
 
 

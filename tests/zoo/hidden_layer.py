@@ -193,13 +193,6 @@ class HiddenLayer(TorchDistribution):
         (SUPER, ""),
         ("        self.X = X\n", "        super().__init__()\n        self.X = X\n"),
     ),
-    "weights drawn for every row": changed(
-        (MEAN, "pass\n"),
-        (VARIANCE, "shape = (*sample_shape, len(X), *self.A_mean.shape)"),
-        (STD, "A = self.A_mean + self.A_scale * torch.randn(shape, dtype=X.dtype)"),
-        (NOISE, "activation = torch.einsum('bd,...bdh->...bh', X, A)"),
-        (LOCAL_DRAW, "pass"),
-    ),
     "moments computed when it is built": changed(
         (
             "        self.X = X\n",
@@ -377,12 +370,12 @@ CENTRED = "the draws are centred on X·A_mean"
 SPREAD = "the variance of X·A is Σ X²·A_scale²"
 INDEPENDENT = "the noise is standard normal, and independent in rows, units and samples"
 THROUGH = "the noise goes through the non-linearity"
-GRADIENT = "gradients through rsample reach X, A_mean and A_scale, and are right on average"
+GRADIENT = "gradients through rsample reach X, A_mean and A_scale, and are those of each draw"
 ZERO_ROW = "an all-zero row of X gives zeros and finite gradients"
 SHARED_WEIGHTS = "in weight space, all rows see one draw of the weights"
 WEIGHTS = "in weight space, the weights are centred on A_mean and spread by A_scale"
 OWN_WEIGHTS = "in weight space, every weight and every sample has noise of its own"
-WEIGHT_GRADIENT = "in weight space, gradients through rsample are right on average"
+WEIGHT_GRADIENT = "in weight space, gradients through rsample are those of each draw"
 KL_SCALAR = "KL is a scalar tensor"
 KL_EXACT = "KL is the same whenever it is asked for"
 KL_RIGHT = "KL is the closed form, to a standard normal prior"
@@ -402,6 +395,18 @@ DTYPE = "it works in float64"
 SEED = "it leaves the global random seed alone"
 
 WRONG: list[Wrong] = [
+    Wrong(
+        "weights drawn for every row",
+        changed(
+            (MEAN, "pass\n"),
+            (VARIANCE, "shape = (*sample_shape, len(X), *self.A_mean.shape)"),
+            (STD, "A = self.A_mean + self.A_scale * torch.randn(shape, dtype=X.dtype)"),
+            (NOISE, "activation = torch.einsum('bd,...bdh->...bh', X, A)"),
+            (LOCAL_DRAW, "pass"),
+        ),
+        GRADIENT,
+        "weights-drawn-for-each-row",
+    ),
     Wrong("renames an option", changed(("A_prior_scale", "A_prior")), BUILT, "signature-changed"),
     Wrong(
         "has no defaults",
@@ -1033,8 +1038,8 @@ WRONG: list[Wrong] = [
     Wrong(
         "a great deal under the root",
         changed((STD, "std = torch.sqrt(variance + 1e-2)")),
-        ZERO_ROW,
-        "variance-floor-too-high",
+        SPREAD,
+        "scale-clamped",
     ),
     Wrong("never samples weights", changed((MODE, "if False:")), SHARED_WEIGHTS, "weight-space-ignored"),
     Wrong(

@@ -66,24 +66,6 @@ def sample_preactivation(X, A_mean, A_scale):
         (VARIANCE, "stretched = X[:, :, None] * A_scale"),
         (STD, "std = torch.linalg.vector_norm(stretched, dim=1)"),
     ),
-    "weights drawn for every row by itself": """
-import torch
-
-
-def sample_preactivation(X, A_mean, A_scale):
-    batch, _ = X.shape
-    weights = A_mean + A_scale * torch.randn(batch, *A_mean.shape, dtype=X.dtype)
-    return torch.bmm(X.unsqueeze(1), weights).squeeze(1)
-""",
-    "Normal weights drawn for every row": """
-import torch
-from torch.distributions import Independent, Normal
-
-
-def sample_preactivation(X, A_mean, A_scale):
-    A = Independent(Normal(A_mean, A_scale), 2).rsample((X.shape[0],))
-    return torch.matmul(X[:, None, :], A)[:, 0, :]
-""",
     "where, twice": changed(
         (
             STD,
@@ -139,16 +121,41 @@ OWN_ROWS = "every row has noise of its own"
 OWN_UNITS = "every unit has noise of its own"
 CENTRED = "the draws are centred on X·A_mean"
 SPREAD = "each element's variance is Σ X²·A_scale²"
-NORMAL = "the noise is standard normal"
-INDEPENDENT = "the noise of rows, of units and of calls is independent"
-GRADIENT = "gradients reach X, A_mean and A_scale, and are right on average"
+NOISE = "the noise is standard normal, and independent in rows, units and calls"
+GRADIENT = "gradients reach X, A_mean and A_scale, and are those of each draw"
 ZERO_ROW = "an all-zero row of X gives zeros and finite gradients"
-SQUARE = "a small batch, as square as its weights, is no exception"
-SMALL = "a small A_scale gives a small spread"
-DTYPE = "it works in float64"
+DTYPE = "the result has the dtype of the arguments"
 SEED = "it leaves the global random seed alone"
 
 WRONG: list[Wrong] = [
+    Wrong(
+        "Normal weights drawn for every row",
+        """
+import torch
+from torch.distributions import Independent, Normal
+
+
+def sample_preactivation(X, A_mean, A_scale):
+    A = Independent(Normal(A_mean, A_scale), 2).rsample((X.shape[0],))
+    return torch.matmul(X[:, None, :], A)[:, 0, :]
+""",
+        GRADIENT,
+        "weights-drawn-for-each-row",
+    ),
+    Wrong(
+        "weights drawn for every row by itself",
+        """
+import torch
+
+
+def sample_preactivation(X, A_mean, A_scale):
+    batch, _ = X.shape
+    weights = A_mean + A_scale * torch.randn(batch, *A_mean.shape, dtype=X.dtype)
+    return torch.bmm(X.unsqueeze(1), weights).squeeze(1)
+""",
+        GRADIENT,
+        "weights-drawn-for-each-row",
+    ),
     Wrong("forgets to return", changed((RETURN, "mean + std * epsilon")), SHAPE, "missing-return"),
     Wrong("transposes the result", changed((RETURN, "return (mean + std * epsilon).T")), SHAPE, "output-transposed"),
     Wrong("returns the distribution", changed((RETURN, "return Normal(mean, std)")), SHAPE, None),
@@ -282,13 +289,13 @@ def sample_preactivation(X, A_mean, A_scale):
                 "    mean = X @ A_mean",
             )
         ),
-        SQUARE,
+        CENTRED,
         "matrix-turned-when-square",
     ),
     Wrong(
         "turns A_scale where it is square",
         changed((VARIANCE, "variance = X**2 @ (A_scale.T if A_scale.shape[0] == A_scale.shape[1] else A_scale)**2")),
-        SQUARE,
+        SPREAD,
         "matrix-turned-when-square",
     ),
     Wrong(
@@ -300,22 +307,27 @@ def sample_preactivation(X, A_mean, A_scale):
                 + "\n    if mean.shape[0] == mean.shape[1]:\n        epsilon = epsilon.triu() + epsilon.triu(1).mT",
             )
         ),
-        SQUARE,
+        NOISE,
         None,
     ),
     Wrong(
         "centres the noise over the batch",
         changed((RETURN, "return mean + std * (epsilon - epsilon.mean(dim=0))")),
-        SQUARE,
-        "noise-scaled",
+        ANEW,
+        "no-sampling",
     ),
     Wrong(
         "draws the noise from three uniform numbers",
         changed((EPSILON, "epsilon = 2 * (torch.rand(3, *mean.shape).to(mean).sum(dim=0) - 1.5)")),
-        NORMAL,
+        NOISE,
         "noise-not-normal",
     ),
-    Wrong("raises small scales", changed((VARIANCE, "variance = X**2 @ A_scale.clamp_min(0.05) ** 2")), SMALL, None),
+    Wrong(
+        "raises small scales",
+        changed((VARIANCE, "variance = X**2 @ A_scale.clamp_min(0.05) ** 2")),
+        SPREAD,
+        "scale-clamped",
+    ),
     Wrong(
         "clips the gradient of the spread",
         changed((STD, STD + "\n    if std.requires_grad:\n        std.register_hook(lambda g: g.clamp(-0.1, 0.1))")),
@@ -342,8 +354,8 @@ def sample_preactivation(X, A_mean, A_scale):
     Wrong(
         "draws weights, and adds noise of its own to every row",
         changed((MEAN, "mean = X @ (A_mean + A_scale * torch.randn_like(A_scale))")),
-        CENTRED,
-        "noise-shared-by-rows",
+        SPREAD,
+        "noise-scaled",
     ),
     Wrong(
         "X is detached in the mean", changed((MEAN, "mean = X.detach() @ A_mean")), GRADIENT, "gradient-stopped-in-part"
@@ -357,8 +369,28 @@ def sample_preactivation(X, A_mean, A_scale):
     Wrong(
         "keeps the variance above 0.01",
         changed((STD, "std = torch.sqrt(variance.clamp_min(1e-2))")),
-        ZERO_ROW,
-        "variance-floor-too-high",
+        SPREAD,
+        "scale-clamped",
+    ),
+    Wrong("adds a little to X", changed((MEAN, "X = X + 1e-3\n    mean = X @ A_mean")), CENTRED, None),
+    Wrong(
+        "keeps A_scale between 0.01 and 10",
+        changed((VARIANCE, "variance = X**2 @ A_scale.clamp(1e-2, 10) ** 2")),
+        SPREAD,
+        "scale-clamped",
+    ),
+    Wrong(
+        "draws nothing for a batch of one row",
+        changed((RETURN, "return mean if len(X) == 1 else mean + std * epsilon")),
+        ANEW,
+        "no-sampling",
+    ),
+    Wrong("returns float64", changed((RETURN, "return (mean + std * epsilon).double()")), DTYPE, "result-in-float64"),
+    Wrong(
+        "computes in half precision",
+        changed((RETURN, "return (mean + std * epsilon).bfloat16().to(mean.dtype)")),
+        CENTRED,
+        None,
     ),
     Wrong("adds 0.2 to the mean", changed((MEAN, "mean = X @ A_mean + 0.2")), CENTRED, None),
     Wrong("doesn't square the scale", changed((VARIANCE, "variance = X**2 @ A_scale")), SPREAD, "scale-not-squared"),
@@ -413,19 +445,19 @@ def sample_preactivation(X, A_mean, A_scale):
     Wrong(
         "uniform noise of variance 1",
         changed((EPSILON, "epsilon = (torch.rand_like(mean) - 0.5) * 12**0.5")),
-        NORMAL,
+        NOISE,
         "noise-not-normal",
     ),
     Wrong(
         "noise of plus or minus 1",
         changed((EPSILON, "epsilon = torch.randint(2, mean.shape) * 2.0 - 1")),
-        NORMAL,
+        NOISE,
         "noise-not-normal",
     ),
     Wrong(
         "noise that is partly shared by the units",
         changed((EPSILON, "epsilon = 0.8 * torch.randn_like(mean) + 0.6 * torch.randn(len(mean), 1)")),
-        INDEPENDENT,
+        NOISE,
         "noise-shared-by-units",
     ),
     Wrong(
@@ -437,7 +469,7 @@ def sample_preactivation(X, A_mean, A_scale):
                 " = -epsilon[:half]",
             )
         ),
-        INDEPENDENT,
+        NOISE,
         "noise-shared-by-rows",
     ),
     Wrong(
@@ -449,7 +481,7 @@ def sample_preactivation(X, A_mean, A_scale):
                 "    epsilon[1 : 2 * half : 2] = epsilon[0 : 2 * half : 2].roll(1, dims=1)",
             )
         ),
-        INDEPENDENT,
+        NOISE,
         None,
     ),
     Wrong(

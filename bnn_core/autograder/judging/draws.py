@@ -10,17 +10,25 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
+from scipy.stats import kstest
 from torch import Tensor
 
 from bnn_core.autograder.exercise import Failed
-from bnn_core.autograder.judging.values import expected_and_came, matches, number
+from bnn_core.autograder.judging.values import expected_and_came, matches, number, numbers
 
 # A normal variate lies beyond 7.0 standard deviations once in 4e11 draws. A run makes a few thousand comparisons of
 # averages over at least a thousand draws, whose tails are near enough to normal for that to leave 1e-6 to spare.
 SIGMAS = 7.0
 
-# The probability with which the whole empirical distribution may leave its band.
+# The probability with which the whole empirical distribution may lie as far from the normal one.
 DISTRIBUTION_RISK = 1e-9
+
+
+# What a mistake predicts must lie nearer to what came than chance could take it in a million runs.
+SURE = 0.65
+
+# An average of fewer products of two normal variates has tails too heavy for that.
+ENOUGH_PRODUCTS = 400
 
 
 def mean_tolerance(std: Tensor | float, count: int) -> Tensor:
@@ -36,20 +44,6 @@ def std_ratio_tolerance(count: int) -> float:
 def correlation_tolerance(count: int) -> float:
     """How far the average product of two independent standard normal variables may lie from 0, over `count` draws."""
     return SIGMAS / math.sqrt(count)
-
-
-def normal_distance(draws: Tensor) -> float:
-    """The largest gap between the empirical distribution function of the draws and the standard normal one."""
-    ordered = draws.flatten().double().sort().values
-    count = ordered.numel()
-    expected = torch.special.ndtr(ordered)
-    steps = torch.arange(count + 1, dtype=torch.float64) / count
-    return float(torch.maximum(steps[1:] - expected, expected - steps[:-1]).max())
-
-
-def distance_tolerance(count: int) -> float:
-    """The bound on that gap for `count` independent normal draws (Dvoretzky–Kiefer–Wolfowitz, Massart 1990)."""
-    return math.sqrt(math.log(2 / DISTRIBUTION_RISK) / (2 * count))
 
 
 def smallest_extreme(count: int) -> float:
@@ -75,11 +69,10 @@ def require_centred(draws: Tensor, mean: Tensor, what: str, suspects: Sequence[t
     if within_chance and matches(average, mean, tolerance):
         return
     message = expected_and_came(f"Over {len(draws)} draws, the average of {what}", mean, average)
-    if not within_chance:
-        message += f"\nOn average it is off by {number(offset)} standard deviations."
-    known = known_mistake(average, suspects, lambda _: tolerance)
-    if known is None and abs(offset) > 1 and is_shifted_noise(draws, mean):
-        known = "noise-not-normal"
+    known = known_mistake(average, suspects, lambda _: tolerance, mean)
+    if known is None and not within_chance and is_shifted_noise(draws, mean):
+        message += f"\nEverywhere it is off by {number(offset)} standard deviations."
+        known = "noise-not-normal" if abs(offset) > 1 else None
     raise Failed(message, known)
 
 
@@ -92,21 +85,43 @@ def is_shifted_noise(draws: Tensor, mean: Tensor) -> bool:
 
 
 def require_spread(draws: Tensor, mean: Tensor, std: Tensor, what: str, suspects: Sequence[tuple[str, Tensor]]) -> None:
-    """Raise Failed unless the draws (N × …) have this standard deviation, each by itself and all of them together."""
+    """Raise Failed unless the draws (N × …) have this standard deviation, each by itself and all of them together.
+
+    suspects: what known mistakes would make of it.
+    """
+    if not draws.isfinite().all():
+        raise Failed(f"Some draws of {what} aren't finite, where the standard deviation is {numbers(std)}.")
     count = len(draws)
     came, tolerance = draws.std(dim=0), std_ratio_tolerance(count)
-    overall = ((draws - mean) / std).square().mean().sqrt().item()
-    off_by_a_factor = abs(overall - 1) > std_ratio_tolerance(draws.numel())
+    squares = ((draws - mean) / std).square().reshape(count, -1).mean(dim=1)
+    overall = squares.mean().sqrt().item()
+    # Where elements share their noise, which is another check's matter, there are fewer independent ones than it seems.
+    chance = max(mean_tolerance(squares.std(), count).item(), 2 * std_ratio_tolerance(draws.numel()))
+    off_by_a_factor = abs(overall**2 - 1) > chance
     if matches(came, std, tolerance * std) and not off_by_a_factor:
         return
-    message = expected_and_came(f"Over {count} draws, the standard deviation of {what}", std, came)
+    message = expected_and_came(f"Over {count} draws, the standard deviation of {what}", std, came, relative=True)
     if bool((came < 1e-6).all()):
         raise Failed(message, "no-sampling", what="the mean")
+    if is_floor(came, std, tolerance):
+        raise Failed(message, "variance-floor-too-high")
+    factor = number(overall)
     # The constant is for a small floor under the root, which is no mistake.
-    known = known_mistake(came, suspects, lambda predicted: tolerance * predicted + 1e-4)
+    known = known_mistake(came, suspects, lambda predicted: SURE * tolerance * predicted + 1e-4, std)
     if known is None and off_by_a_factor and equal_but_for_chance(came / std, count):
-        raise Failed(message, "noise-scaled", what=number(overall))
-    raise Failed(message, known)
+        known = "noise-scaled"
+    raise Failed(message, known, what=factor)
+
+
+def is_floor(came: Tensor, std: Tensor, tolerance: float) -> bool:
+    """Whether standard deviations are right above some value, and at that value where they should be below it."""
+    raised = came - std > tolerance * std
+    if not raised.any() or not matches(came[~raised], std[~raised], tolerance * std[~raised]):
+        return False
+    floor = came[raised].mean()
+    return bool(floor > 2 * std[raised].max()) and matches(
+        came[raised], floor.expand_as(came[raised]), tolerance * floor
+    )
 
 
 def equal_but_for_chance(ratios: Tensor, count: int) -> bool:
@@ -116,25 +131,43 @@ def equal_but_for_chance(ratios: Tensor, count: int) -> bool:
 
 
 def known_mistake(
-    came: Tensor, suspects: Sequence[tuple[str, Tensor]], tolerance: Callable[[Tensor], Tensor]
+    came: Tensor,
+    suspects: Sequence[tuple[str, Tensor]],
+    tolerance: Callable[[Tensor], Tensor],
+    right: Tensor | None = None,
 ) -> str | None:
-    """The mistake whose prediction came, and the nearest of them where several did."""
+    """The mistake whose prediction came, and the nearest of them where several did.
+
+    right: what was expected; a suspect that predicts the same is none.
+    """
     distances = {
-        float((came - predicted).abs().div(tolerance(predicted)).max()): name
+        float((came - predicted).div(tolerance(predicted)).square().mean()): name
         for name, predicted in suspects
-        if matches(came, predicted, tolerance(predicted))
+        if matches(came, predicted, tolerance(predicted)) and (right is None or not torch.equal(predicted, right))
     }
     return distances[min(distances)] if distances else None
 
 
+def require_fresh_noise(first: Tensor, second: Tensor, mean: Tensor, how: str) -> None:
+    """Raise Failed where two draws for positive inputs, made as `how` says, are the same, or but lie on their means."""
+    on_means = matches(first, mean, 1e-4 * mean.abs().max())
+    if torch.equal(first, second):
+        message = f"Two calls {how} both give {numbers(first)}."
+        if on_means:
+            raise Failed(message, "no-sampling", what="the mean")
+        raise Failed(message, "noise-drawn-once")
+    if on_means:
+        message = f"For the means {numbers(mean)} a call {how} draws {numbers(first)}."
+        raise Failed(message, "noise-vanishing")
+
+
 def require_normal(noise: Tensor) -> None:
     """Raise Failed unless the values look like independent standard normal draws."""
-    distance, fourth = normal_distance(noise), (noise**4).mean().item()
-    bound = distance_tolerance(noise.numel())
-    if distance > bound or abs(fourth - 3) > fourth_moment_tolerance(noise.numel()):
+    test, fourth = kstest(noise.flatten().numpy(), "norm"), (noise**4).mean().item()
+    if test.pvalue < DISTRIBUTION_RISK or abs(fourth - 3) > fourth_moment_tolerance(noise.numel()):
         raise Failed(
-            f"Over {noise.numel()} draws its distribution function lies up to {number(distance)} from the normal one"
-            f" (up to {number(bound)} would be chance), and its average fourth power is {number(fourth)}, not 3.",
+            f"Over {noise.numel()} draws its distribution function lies up to {number(test.statistic)} from the normal"
+            f" one (probability {number(test.pvalue)}), and its average fourth power is {number(fourth)}, not 3.",
             "noise-not-normal",
         )
     largest, least = noise.abs().max().item(), smallest_extreme(noise.numel())
@@ -173,11 +206,11 @@ def require_independent(noise: Tensor, axes: Sequence[Axis], repeated: Axis) -> 
         # Averaged over all other dimensions, which makes it the sharper.
         aligned = noise.movedim(dimension, 0).flatten(1)
         worst = largest_off_diagonal(aligned @ aligned.T / aligned.shape[1])
-        if abs(worst) > correlation_tolerance(aligned.shape[1]):
+        if aligned.shape[1] >= ENOUGH_PRODUCTS and abs(worst) > correlation_tolerance(aligned.shape[1]):
             refuse(worst, f"two {axis.name}", axis)
-    columns = noise.flatten(1)
+    columns = noise.reshape(count, -1)
     worst = largest_off_diagonal(columns.T @ columns / count)
-    if abs(worst) > bound:
+    if count >= ENOUGH_PRODUCTS and abs(worst) > bound:
         refuse(worst, f"two elements of different {' and '.join(axis.name for axis in axes)}")
     again = recurrence(columns)
     # At half the length each product enters twice, which doubles its variance.

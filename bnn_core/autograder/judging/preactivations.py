@@ -6,7 +6,7 @@ a learner's code is called.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 
 import torch
@@ -15,20 +15,72 @@ from torch import Tensor
 
 from bnn_core.autograder.exercise import Failed
 from bnn_core.autograder.judging.draws import (
-    SIGMAS,
     Axis,
     require_centred,
     require_independent,
     require_normal,
     require_spread,
 )
-from bnn_core.autograder.judging.gradients import require_arrival
-from bnn_core.autograder.judging.values import expected_and_came, matches, numbers
+from bnn_core.autograder.judging.values import matches, numbers, tensor_from
+from bnn_core.autograder.mistakes import Mistake, shared
+from bnn_core.autograder.subject import Reply
 
 NAMES = ("X", "A_mean", "A_scale")
 
 # An all-zero row has standard deviation 0; to keep the square root's slope finite, a little may be added under it.
 ZERO_ROW_TOLERANCE = 1e-2
+
+
+def mean(X: Tensor, A_mean: Tensor, A_scale: Tensor) -> Tensor:
+    """The mean of X·A for A ~ N(A_mean, A_scale²), B × H."""
+    return X @ A_mean
+
+
+def std(X: Tensor, A_mean: Tensor, A_scale: Tensor) -> Tensor:
+    """Its standard deviation."""
+    return (X**2 @ A_scale**2).sqrt()
+
+
+def turned(matrix: Tensor) -> Tensor:
+    """The other way round where the shape can't tell."""
+    return matrix.T if matrix.shape[0] == matrix.shape[1] else matrix
+
+
+WRONG_MEANS = (
+    shared("matrix-turned-when-square", lambda X, M, S: X @ turned(M)),
+    shared("preactivation-mean-missing", lambda X, M, S: 0 * (X @ M)),
+    shared("input-squared-in-mean", lambda X, M, S: X**2 @ M),
+    shared("mean-and-scale-swapped", lambda X, M, S: X @ S),
+)
+WRONG_STDS = (
+    shared("matrix-turned-when-square", lambda X, M, S: (X**2 @ turned(S) ** 2).sqrt()),
+    shared("root-missing", lambda X, M, S: X**2 @ S**2),
+    shared("root-by-precedence", lambda X, M, S: X**2 @ S**2 / 2),
+    shared("root-twice", lambda X, M, S: (X**2 @ S**2) ** 0.25),
+    shared("scale-not-squared", lambda X, M, S: (X**2 @ S).sqrt()),
+    shared("input-not-squared", lambda X, M, S: (X.abs() @ S**2).sqrt()),
+    shared("input-not-squared", lambda X, M, S: (X @ S**2).abs().sqrt()),
+    shared("input-not-squared", lambda X, M, S: (X @ S**2).clamp_min(0).sqrt()),
+    shared("stds-added", lambda X, M, S: X.abs() @ S),
+    shared("stds-added", lambda X, M, S: (X @ S).abs()),
+    shared("std-from-mean", lambda X, M, S: (X**2 @ M**2).sqrt()),
+    shared("std-from-mean", lambda X, M, S: (X @ M).abs()),
+    shared("noise-unscaled", lambda X, M, S: torch.ones_like(X @ M)),
+    shared("std-without-input", lambda X, M, S: (torch.ones_like(X) @ S**2).sqrt()),
+    shared("scale-logged", lambda X, M, S: (X**2 @ S.log() ** 2).sqrt()),
+    shared("scale-as-log-std", lambda X, M, S: (X**2 @ (2 * S).exp()).sqrt()),
+    shared("scale-as-log-variance", lambda X, M, S: (X**2 @ S.exp()).sqrt()),
+    shared("scale-through-softplus", lambda X, M, S: (X**2 @ F.softplus(S) ** 2).sqrt()),
+    shared("scale-squared-twice", lambda X, M, S: (X**2 @ S**4).sqrt()),
+    shared("variance-exponentiated", lambda X, M, S: (0.5 * (X**2 @ S**2)).exp()),
+    shared("variance-logged", lambda X, M, S: (X**2 @ S**2).log().abs()),
+    shared("mean-in-variance", lambda X, M, S: (X**2 @ (S**2 + M**2)).sqrt()),
+)
+
+
+def predictions(mistakes: Sequence[Mistake], arguments: Sequence[Tensor]) -> list[tuple[str, Tensor]]:
+    """What each mistake makes of the arguments."""
+    return [(mistake.name, mistake.formula(*arguments)) for mistake in mistakes if mistake.formula is not None]
 
 
 class Problem:
@@ -64,6 +116,10 @@ class Problem:
         """A copy whose tensors ask for gradients."""
         return self.mapped(lambda value: value.clone().requires_grad_())
 
+    def gradients(self, reply: Reply, cotangent: Tensor) -> dict[str, Tensor | None]:
+        """The gradients of Σ cotangent·value for its tensors, by name."""
+        return dict(zip(NAMES, reply.gradients(self.tensors, cotangent.to(reply.dtype)), strict=True))
+
     def with_inputs(self, X: Tensor) -> Problem:
         return Problem(X, self.A_mean, self.A_scale)
 
@@ -73,143 +129,39 @@ class Problem:
     def with_scale(self, A_scale: Tensor) -> Problem:
         return Problem(self.X, self.A_mean, A_scale)
 
+    @property
+    def arguments(self) -> dict[str, Tensor]:
+        return dict(zip(NAMES, self.tensors, strict=True))
+
     @cached_property
     def mean(self) -> Tensor:
-        X, A_mean, _ = self._exact
-        return X @ A_mean
+        return mean(*self._exact)
 
     @cached_property
     def std(self) -> Tensor:
-        X, _, A_scale = self._exact
-        return (X**2 @ A_scale**2).sqrt()
-
-    @property
-    def is_square(self) -> bool:
-        """Whether the weights have as many inputs as units."""
-        return self.A_mean.shape[0] == self.A_mean.shape[1]
+        return std(*self._exact)
 
     @property
     def _exact(self) -> tuple[Tensor, Tensor, Tensor]:
         return self.X.detach().double(), self.A_mean.detach().double(), self.A_scale.detach().double()
 
-    @cached_property
+    @property
     def wrong_means(self) -> list[tuple[str, Tensor]]:
         """The averages that known mistakes give."""
-        X, A_mean, A_scale = self._exact
-        turned = [("matrix-turned-when-square", X @ A_mean.T)] if self.is_square else []
-        return [
-            *turned,
-            ("preactivation-mean-missing", torch.zeros_like(self.mean)),
-            ("input-squared-in-mean", X**2 @ A_mean),
-            ("mean-and-scale-swapped", X @ A_scale),
-        ]
+        return predictions(WRONG_MEANS, self._exact)
 
-    @cached_property
+    @property
     def wrong_stds(self) -> list[tuple[str, Tensor]]:
         """The standard deviations that known mistakes give."""
-        X, A_mean, A_scale = self._exact
-        turned = [("matrix-turned-when-square", (X**2 @ (A_scale**2).T).sqrt())] if self.is_square else []
-        return [
-            *turned,
-            ("root-missing", X**2 @ A_scale**2),
-            ("root-by-precedence", X**2 @ A_scale**2 / 2),
-            ("scale-not-squared", (X**2 @ A_scale).sqrt()),
-            ("input-not-squared", (X.abs() @ A_scale**2).sqrt()),
-            ("input-not-squared", (X @ A_scale**2).abs().sqrt()),
-            ("input-not-squared", (X @ A_scale**2).clamp_min(0).sqrt()),
-            ("stds-added", X.abs() @ A_scale),
-            ("stds-added", (X @ A_scale).abs()),
-            ("std-from-mean", (X**2 @ A_mean**2).sqrt()),
-            ("std-from-mean", (X @ A_mean).abs()),
-            ("noise-unscaled", torch.ones_like(self.std)),
-            ("std-without-input", (torch.ones_like(X) @ A_scale**2).sqrt()),
-            ("scale-logged", (X**2 @ A_scale.log() ** 2).sqrt()),
-            ("scale-as-log-std", (X**2 @ (2 * A_scale).exp()).sqrt()),
-            ("scale-as-log-variance", (X**2 @ A_scale.exp()).sqrt()),
-            ("scale-through-softplus", (X**2 @ F.softplus(A_scale) ** 2).sqrt()),
-            ("scale-squared-twice", (X**2 @ A_scale**4).sqrt()),
-            ("root-twice", self.std.sqrt()),
-        ]
+        return predictions(WRONG_STDS, self._exact)
 
 
-class Loss:
-    """A loss whose exact gradients are known, to see whether those through the learner's draws are right on average.
-
-    Over N draws Z of X·A it is the average of Σ pull·Z + ½·stiffness·(Z − c)², with c the mean of Z. Any unbiased
-    gradient is right, through a draw of X·A or through draws of A: so averages are compared, and their standard errors
-    are bounds for either way.
-    """
-
-    def __init__(self, problem: Problem, generator: torch.Generator) -> None:
-        self.problem = problem
-        self.pull = torch.randn(problem.mean.shape, generator=generator).double()
-        self.stiffness = 0.5 + torch.rand(problem.mean.shape, generator=generator).double()
-
-    def cotangent(self, draws: Tensor) -> Tensor:
-        """The loss's gradient with respect to the draws, N × B × H."""
-        return (self.pull + self.stiffness * (draws - self.problem.mean)) / len(draws)
-
-    @property
-    def input_gradient_parts(self) -> dict[str, Tensor]:
-        """The two parts of the exact gradient for X, by what they come through."""
-        X, A_mean, A_scale = (value.detach().double() for value in self.problem.tensors)
-        return {"the mean X·A_mean": self.pull @ A_mean.T, "the spread": X * (self.stiffness @ (A_scale**2).T)}
-
-    @property
-    def gradients(self) -> dict[str, Tensor]:
-        """The exact gradients of the loss's expectation."""
-        X, _, A_scale = (value.detach().double() for value in self.problem.tensors)
-        return {
-            "X": sum(self.input_gradient_parts.values(), torch.zeros_like(X)),
-            "A_mean": X.T @ self.pull,
-            "A_scale": (X**2).T @ self.stiffness * A_scale,
-        }
-
-    def standard_errors(self, count: int, rows_share_draws: bool) -> dict[str, Tensor]:
-        """Bounds on the standard errors of the gradients over `count` draws."""
-        X, A_mean, A_scale = (value.detach().double().abs() for value in self.problem.tensors)
-        swing = self.stiffness * self.problem.std
-        swing_with_noise = (self.pull**2 + 2 * swing**2).sqrt()
-        to_X = A_mean * swing[:, None] + A_scale * swing_with_noise[:, None]
-        to_A_mean, to_A_scale = X[..., None] * swing[:, None], X[..., None] * swing_with_noise[:, None]
-        add_rows = torch.sum if rows_share_draws else torch.linalg.vector_norm
-        errors = {
-            "X": torch.linalg.vector_norm(to_X, dim=2),
-            "A_mean": add_rows(to_A_mean, dim=0),
-            "A_scale": add_rows(to_A_scale, dim=0),
-        }
-        return {name: error / count**0.5 for name, error in errors.items()}
-
-    def require(self, came: Mapping[str, Tensor | None], count: int, rows_share_draws: bool = False) -> None:
-        """Raise Failed unless the gradients that came, by name, arrived and are right."""
-        require_arrival(came)
-        errors, gradients = self.standard_errors(count, rows_share_draws), self.gradients
-        for name, value in came.items():
-            right = gradients[name]
-            assert value is not None
-            tolerance = SIGMAS * errors[name] + 1e-3 * right.abs() + 1e-5
-            if not matches(value.double(), right, tolerance):
-                message = expected_and_came(
-                    f"Averaged over {count} draws, the gradient for {name}", right, value.double()
-                )
-                missing = self.part_missing(value.double(), tolerance) if name == "X" else None
-                if missing is None:
-                    raise Failed(message)
-                raise Failed(message, "gradient-stopped-in-part", what=missing)
-
-    def part_missing(self, came: Tensor, tolerance: Tensor) -> str | None:
-        """What the gradient for X doesn't come through, if it is otherwise right."""
-        whole = self.gradients["X"]
-        found = (name for name, part in self.input_gradient_parts.items() if matches(came, whole - part, tolerance))
-        return next(found, None)
-
-
-def gradient_problems(first: Problem, second: Problem) -> list[tuple[Problem, tuple[str, ...]]]:
-    """Problems to try gradients at, and for which tensors: the second with weights that are nearly certain.
-
-    There the gradients for X and A_mean are sharp even when they are averaged over few draws.
-    """
-    return [(first, NAMES), (second.with_scale(0.05 * second.A_scale), ("X", "A_mean"))]
+def extremes(generator: torch.Generator) -> list[Problem]:
+    """Two problems: with scales from 0.001 to 30, one for each unit, and with all of them near 0.0003."""
+    wide, narrow = Problem.random(generator, 3, 1, 6), Problem.random(generator, 3, 4, 5)
+    scale = torch.logspace(-3, 1.5, 6)[torch.randperm(6, generator=generator)]
+    X = torch.tensor([[0.5], [1.0], [-2.0]])
+    return [Problem(X, wide.A_mean, scale[None]), narrow.with_scale(3e-4 * narrow.A_scale)]
 
 
 def with_zero_row(problem: Problem) -> Problem:
@@ -219,14 +171,18 @@ def with_zero_row(problem: Problem) -> Problem:
     return problem.with_inputs(X).with_gradients()
 
 
-def require_zero_row(draws: Tensor, gradients: Mapping[str, Tensor | None]) -> None:
-    """Raise Failed unless an all-zero first row gives draws (H) of 0 and changes nothing but itself.
+def require_harmless_zero_row(reply: Reply, again: Tensor, problem: Problem) -> None:
+    """Raise Failed unless an all-zero first row gives draws of 0, finite gradients, and changes nothing but itself.
 
-    gradients: those of the draws' sum over this row.
+    reply, again: two draws (B × H) for `with_zero_row`.
     """
-    if not matches(draws, torch.zeros_like(draws), ZERO_ROW_TOLERANCE):
-        message = f"For an all-zero row of X every draw is 0; yours are {numbers(draws)}."
+    draws = tensor_from(reply, "code")
+    if not matches(draws[0], torch.zeros_like(draws[0]), ZERO_ROW_TOLERANCE):
+        message = f"For an all-zero row of X every draw is 0; yours are {numbers(draws[0])}."
         raise Failed(message, "variance-floor-too-high")
+    cotangent = torch.zeros_like(draws)
+    cotangent[0] = 1
+    gradients = problem.gradients(reply, cotangent)
     for name, value in gradients.items():
         if value is not None and not bool(value.isfinite().all()):
             raise Failed(f"The gradient for {name} holds {numbers(value)}.", "zero-row-gradient")
@@ -236,36 +192,13 @@ def require_zero_row(draws: Tensor, gradients: Mapping[str, Tensor | None]) -> N
             raise Failed(
                 f"An all-zero row says nothing about {name}; its gradient should be 0 and is {numbers(value)}."
             )
-
-
-def require_gradient_to_zero_row(to_X: Tensor | None) -> None:
-    """Raise Failed where the first row of X, all zero, gets no gradient: it comes through the mean."""
+    to_X = gradients["X"]
     if to_X is None or not bool(to_X[0].any()):
         message = "The first row of X is all zero; the gradient for it, through X·A_mean, is not."
         raise Failed(message, "gradient-stopped", what="an all-zero row of X")
-
-
-def require_noise_beside_zero_row(first: Tensor, second: Tensor) -> None:
-    """Raise Failed where two draws (B × H) agree in rows that aren't zero."""
-    if matches(second[1:], first[1:], 1e-5 * first[1:].abs().max()):
-        raise Failed(
-            f"With a first row of zeros, two calls draw the same for the other rows: {numbers(first[1:])}.",
-            "no-sampling",
-            what="a fixed value",
-        )
-
-
-def require_fresh_noise(first: Tensor, second: Tensor, mean: Tensor, how: str) -> None:
-    """Raise Failed where two draws for positive inputs, made as `how` says, are the same, or but lie on their means."""
-    on_means = matches(first, mean, 1e-4 * mean.abs().max())
-    if torch.equal(first, second):
-        message = f"Two calls {how} both give {numbers(first)}."
-        if on_means:
-            raise Failed(message, "no-sampling", what="the mean")
-        raise Failed(message, "noise-drawn-once")
-    if on_means:
-        message = f"For the means {numbers(mean)} a call {how} draws {numbers(first)}."
-        raise Failed(message, "noise-vanishing")
+    if matches(again[1:], draws[1:], 1e-5 * draws[1:].abs().max()):
+        message = f"With a first row of zeros, two calls draw the same for the other rows: {numbers(draws[1:])}."
+        raise Failed(message, "no-sampling", what="a fixed value")
 
 
 def require_right_draws(draws: Tensor, problem: Problem, what: str, axes: Sequence[Axis]) -> None:
@@ -298,7 +231,19 @@ def rows_share_weights(draws: Tensor) -> bool:
 
 def rows_share_noise(draws: Tensor) -> bool:
     """Whether equal rows give equal draws."""
-    return matches(draws[2], draws[0], 1e-4 * draws.abs().max())
+    return matches(draws[2], draws[0], 1e-4 * (draws[0].abs() + draws[2].abs()))
+
+
+def require_own_noise_per_row(draws: Tensor, swapped: bool = False) -> None:
+    """Raise Failed where draws (4 × H) for `with_repetition` are the same for equal rows.
+
+    swapped: whether, where weights were to be drawn, rows have noise of their own.
+    """
+    message = f"Two equal rows of X draw {numbers(draws[0])} and {numbers(draws[2])}."
+    if rows_share_weights(draws):
+        raise Failed(message, "sampling-modes-swapped" if swapped else "weight-space-for-local")
+    if rows_share_noise(draws):
+        raise Failed(message, "noise-shared-by-rows")
 
 
 def with_equal_units(problem: Problem) -> Problem:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -30,27 +31,34 @@ def shape(size: Sequence[int]) -> str:
     return str(tuple(size))
 
 
-def expected_and_came(what: str, expected: Tensor, came: Tensor) -> str:
-    """Two lines at the places where values differ most: what was expected, and what came."""
+def expected_and_came(what: str, expected: Tensor, came: Tensor, relative: bool = False) -> str:
+    """What was expected, and what came, at the places where they differ most, be it relative to what was expected."""
     if expected.numel() == 1:
         return f"{what} should be {number(expected.item())}; yours is {number(came.item())}."
-    worst = (came - expected).abs().flatten().argsort(descending=True)[:MOST_NUMBERS].sort().values
+    difference = (came - expected) / (expected.abs() + 1e-9 if relative else 1.0)
+    worst = difference.abs().flatten().argsort(descending=True)[:MOST_NUMBERS].sort().values
     return f"{what} should be {numbers(expected.flatten()[worst])}; yours is {numbers(came.flatten()[worst])}."
 
 
-def tensor_from(reply: Reply, what: str, size: Sequence[int] | None = None) -> Tensor:
-    """The finite tensor of this shape that `what` was to return, in float64. Raises Failed with what came instead."""
+def tensor_from(reply: Reply, what: str, size: Sequence[int] | None = None, finite: bool = True) -> Tensor:
+    """The tensor of this shape that `what` was to return, in float64. Raises Failed with what came instead.
+
+    finite: whether its values must be.
+    """
     if reply.type_name == "NoneType":
         raise Failed("It should return a tensor; yours gives None.", "missing-return", what=what)
     if reply.tensor is None:
         raise Failed(f"Your {what} should return a tensor; it returns a {reply.type_name}.")
+    if size is not None and len(size) == 2 and tuple(reply.tensor.shape) == tuple(size)[::-1] != tuple(size):
+        message = f"It should have shape {shape(size)}; yours has {shape(reply.tensor.shape)}."
+        raise Failed(message, "output-transposed")
     if size is not None and tuple(reply.tensor.shape) != tuple(size):
         raise Failed(
             f"Your {what} should return a tensor of shape {shape(size)}; yours has shape {shape(reply.tensor.shape)}."
         )
     if not reply.tensor.is_floating_point():
         raise Failed(f"Your {what} should return real numbers; yours has dtype {reply.tensor.dtype}.")
-    if not reply.tensor.isfinite().all():
+    if finite and not reply.tensor.isfinite().all():
         raise Failed(f"Your {what} returns values that aren't finite: {numbers(reply.tensor)}.")
     return reply.tensor.double()
 
@@ -70,3 +78,47 @@ def first_match(
         if matches(came, predicted, tolerance(predicted)):
             return name
     return None
+
+
+ROUNDING = 1e-4
+"""How far what was computed in float32 may lie from the right value, relative to the largest."""
+
+
+def close(came: Tensor, right: Tensor, tolerance: float = ROUNDING) -> bool:
+    """Whether values of one shape are the right ones up to rounding, and infinite where those are."""
+    if came.shape != right.shape:
+        return False
+    finite = right.isfinite()
+    if not torch.equal(came[~finite].double(), right[~finite]):
+        return False
+    came, right = came[finite].double(), right[finite]
+    largest = right.abs().max() if right.numel() else 0.0
+    return matches(came, right, tolerance * (right.abs() + largest + 1e-2))
+
+
+def described(arguments: Mapping[str, Any]) -> str:
+    """Arguments as a reader wants to see them: x = [0.5, −1], std = 2."""
+    shown = {
+        name: (numbers(value) if value.dim() else number(value.item())) if isinstance(value, Tensor) else str(value)
+        for name, value in arguments.items()
+    }
+    return ", ".join(f"{name} = {value}" for name, value in shown.items())
+
+
+def require_scalar(reply: Reply, what: str, kind: str) -> Tensor:
+    """The tensor of one number, in shape (), that `what` was to return. Raises Failed with what came instead.
+
+    kind: the word that the names of its mistakes begin with.
+    """
+    if reply.type_name == "NoneType":
+        raise Failed("It should be a scalar tensor; yours gives None.", "missing-return", what=what)
+    if reply.tensor is None:
+        raise Failed(
+            "Give the sum as a tensor, without .item() or float().", f"{kind}-not-a-tensor", what=reply.type_name
+        )
+    if reply.tensor.numel() > 1:
+        message = f"It should have shape (); yours has shape {shape(reply.tensor.shape)}."
+        raise Failed(message, f"{kind}-not-reduced")
+    if reply.tensor.ndim:
+        raise Failed("Use .sum() without keepdim.", f"{kind}-scalar-shape", what=shape(reply.tensor.shape))
+    return reply.tensor

@@ -6,6 +6,7 @@ from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
+from scipy.stats import kstest
 from torch import Tensor
 
 from bnn_core.autograder.exercise import Failed
@@ -29,10 +30,9 @@ from bnn_core.autograder.exercises.bayesian_linear.parameters import (
     parameters_are_left_alone,
 )
 from bnn_core.autograder.judging.draws import (
+    DISTRIBUTION_RISK,
     correlation_tolerance,
-    distance_tolerance,
     mean_tolerance,
-    normal_distance,
     require_normal,
     std_ratio_tolerance,
 )
@@ -185,7 +185,7 @@ def diagnose_ratio(values: Tensor, ratio: Tensor, log_std: Tensor, message: str,
     factor = ratio.median()
     if matches(ratio, factor.expand_as(ratio), 2 * tolerance * factor):
         standardised = (values - values.mean(dim=0)) / values.std(dim=0)
-        if normal_distance(standardised) > 2 * distance_tolerance(standardised.numel()):
+        if kstest(standardised.flatten().numpy(), "norm").pvalue < DISTRIBUTION_RISK:
             raise Failed(message, "noise-not-normal", what=f": its standard deviation is {number(factor.item())}")
         raise Failed(message, "std-scaled", what=what, factor=number(factor.item()))
     right = (ratio - 1).abs() <= tolerance

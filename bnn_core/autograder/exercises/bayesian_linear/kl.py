@@ -12,7 +12,14 @@ from bnn_core.autograder.exercises.bayesian_linear.gradients import require_grad
 from bnn_core.autograder.exercises.bayesian_linear.layer import FORWARD, IN, OUT, PARAMETERS, Evidence, Layer, exercise
 from bnn_core.autograder.exercises.bayesian_linear.parameters import has_its_parameters, output_has_its_shape
 from bnn_core.autograder.judging.kl import KL_FORMS, kl_mistake
-from bnn_core.autograder.judging.values import expected_and_came, matches, number, numbers, shape, tensor_from
+from bnn_core.autograder.judging.values import (
+    expected_and_came,
+    matches,
+    number,
+    numbers,
+    require_scalar,
+    tensor_from,
+)
 from bnn_core.autograder.subject import LearnerError, Reply
 
 
@@ -21,15 +28,7 @@ def kl_is_scalar(evidence: Evidence) -> None:
     layer = evidence.layer()
     layer.set(evidence.parameters())
     reply = call_kl(layer, evidence)
-    if reply.type_name == "NoneType":
-        raise Failed("It should return a scalar tensor; yours gives None.", "missing-return", what="kl_divergence")
-    if reply.tensor is None:
-        raise Failed("Return the sum as a tensor, without .item() or float().", "kl-not-a-tensor", what=reply.type_name)
-    if reply.tensor.numel() > 1:
-        raise Failed(f"It should have shape (); yours has shape {shape(reply.tensor.shape)}.", "kl-not-reduced")
-    if reply.tensor.ndim:
-        raise Failed("Use .sum() without keepdim.", "kl-scalar-shape", what=shape(reply.tensor.shape))
-    if reply.tensor.isnan() and layer_kl_at(layer, log_std=1.0).isfinite():
+    if require_scalar(reply, "kl_divergence", "kl").isnan() and layer_kl_at(layer, log_std=1.0).isfinite():
         raise Failed("It is NaN wherever a log_std is negative.", "kl-log-of-log-std")
     tensor_from(reply, "kl_divergence", ())
 

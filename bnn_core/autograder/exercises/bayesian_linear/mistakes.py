@@ -121,10 +121,6 @@ SAMPLING = (
         "{what}_mean is missing from the sampled {what}: mean + exp(log_std)·epsilon.",
     ),
     Mistake(
-        "noise-multiplies-mean",
-        "Epsilon multiplies {what}, too: only exp(log_std) is multiplied by it, as in mean + exp(log_std)·epsilon.",
-    ),
-    Mistake(
         "not-affine",
         "The layer is affine, x·Wᵀ + b, and nothing else: a non-linearity belongs between layers, and the noise"
         " may not depend on x.",

@@ -19,7 +19,6 @@ from bnn_core.autograder.exercises.hidden_layer.layer import (
     exercise,
 )
 from bnn_core.autograder.exercises.hidden_layer.shapes import draws_have_their_sample_shape
-from bnn_core.autograder.exercises.sample_preactivation import gradients
 from bnn_core.autograder.judging.draws import known_mistake, require_centred, require_spread
 from bnn_core.autograder.judging.preactivations import Problem
 from bnn_core.autograder.judging.values import expected_and_came, matches, number
@@ -71,7 +70,7 @@ def gradients_pass_the_non_linearity(evidence: Evidence) -> None:
         layer = evidence.layer(problem, **options)
         reply, draws = layer.draw()
         cotangent = evidence.normal(*draws.shape).double()
-        came = gradients(reply, problem, cotangent)["A_mean"]
+        came = problem.gradients(reply, cotangent)["A_mean"]
         right = problem.X.detach().double().T @ (cotangent * problem.mean.cos())
         if came is None or not matches(came.double(), right, CERTAIN_TOLERANCE):
             message = expected_and_came(

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 
 import torch
 import torch.nn.functional as F
+from torch import Tensor
 
 from bnn_core.autograder.exercise import Failed
 from bnn_core.autograder.exercises.hidden_layer.layer import (
+    IN,
     LOCAL,
     LOCAL_AXES,
     PRIOR,
@@ -25,15 +28,15 @@ from bnn_core.autograder.exercises.hidden_layer.shapes import (
     given_non_linearity_is_used,
     layer_is_left_alone,
 )
-from bnn_core.autograder.exercises.sample_preactivation import gradients
 from bnn_core.autograder.judging import preactivations
 from bnn_core.autograder.judging.draws import require_centred, require_independent, require_normal, require_spread
-from bnn_core.autograder.judging.gradients import linear_gradients
-from bnn_core.autograder.judging.preactivations import Loss
+from bnn_core.autograder.judging.gradients import Draw, linear_gradients, scaled
+from bnn_core.autograder.judging.preactivations import NAMES, rows_share_noise, rows_share_weights
 from bnn_core.autograder.judging.values import matches, numbers
 from bnn_core.autograder.subject import LearnerError
 
-GRADIENT_SAMPLES = 1000
+GRADIENT_SAMPLES = 3
+EXTREME_SAMPLES = 1000
 
 
 # Local reparameterization.
@@ -43,12 +46,8 @@ GRADIENT_SAMPLES = 1000
 def rows_have_their_own_noise(evidence: Evidence) -> None:
     problem = preactivations.with_repetition(evidence.problem())
     draws = evidence.plain_layer(problem, LOCAL).draw()[1]
-    message = f"Two equal rows of X draw {numbers(draws[0])} and {numbers(draws[2])}."
-    if preactivations.rows_share_weights(draws):
-        swapped = not preactivations.rows_share_noise(evidence.plain_layer(problem, WEIGHT_SPACE).draw()[1])
-        raise Failed(message, "sampling-modes-swapped" if swapped else "weight-space-for-local")
-    if preactivations.rows_share_noise(draws):
-        raise Failed(message, "noise-shared-by-rows")
+    in_weight_space = evidence.plain_layer(problem, WEIGHT_SPACE).draw()[1] if rows_share_weights(draws) else draws
+    preactivations.require_own_noise_per_row(draws, swapped=not rows_share_noise(in_weight_space))
 
 
 @exercise.check("every unit has noise of its own", needs=[given_non_linearity_is_used])
@@ -85,6 +84,18 @@ def draws_spread(evidence: Evidence) -> None:
     problem, draws = evidence.local_problem, evidence.local_draws.flatten(0, 1)
     suspects = [*problem.wrong_stds, ("prior-in-draws", PRIOR * problem.std)]
     require_spread(draws, problem.mean, problem.std, "a pre-activation", suspects)
+    require_every_scale_to_count(evidence, LOCAL)
+
+
+def require_every_scale_to_count(evidence: Evidence, mode: bool) -> None:
+    """Raise Failed where scales from 0.001 to 30, or all near 0.0003, don't spread the draws as they should."""
+    wide, narrow = preactivations.extremes(evidence.generator)
+    for problem in (wide, narrow) if mode == LOCAL else (wide,):
+        draws = evidence.plain_layer(problem, mode).draw(EXTREME_SAMPLES)[1]
+        try:
+            require_spread(draws, problem.mean, problem.std, "a pre-activation", [])
+        except Failed as failure:
+            raise Failed(failure.message, "scale-clamped") from None
 
 
 @exercise.check("the noise is standard normal, and independent in rows, units and samples", needs=[draws_spread])
@@ -94,21 +105,32 @@ def noise_is_independent(evidence: Evidence) -> None:
 
 
 @exercise.check(
-    "gradients through rsample reach X, A_mean and A_scale, and are right on average", needs=[noise_is_independent]
+    "gradients through rsample reach X, A_mean and A_scale, and are those of each draw", needs=[noise_is_independent]
 )
 def gradients_are_right(evidence: Evidence) -> None:
     require_gradients(evidence, LOCAL)
 
 
 def require_gradients(evidence: Evidence, mode: bool) -> None:
-    """Raise Failed unless gradients are right on average, also when there was another draw in between."""
-    for random, names in preactivations.gradient_problems(evidence.problem(), evidence.problem()):
-        problem = random.with_gradients()
-        layer, loss = evidence.plain_layer(problem, mode), Loss(problem, evidence.generator)
-        reply, draws = layer.draw(GRADIENT_SAMPLES)
-        layer.draw()
-        came = linear_gradients(partial(gradients, reply, problem), loss.cotangent(draws))
-        loss.require({name: came[name] for name in names}, GRADIENT_SAMPLES, rows_share_draws=mode == WEIGHT_SPACE)
+    """Raise Failed unless gradients are those of the draw, also when there was another in between."""
+    problem = (evidence.weight_problem if mode == WEIGHT_SPACE else evidence.problem()).with_gradients()
+    layer = evidence.plain_layer(problem, mode)
+    reply, draws = layer.draw(GRADIENT_SAMPLES)
+    layer.draw()
+    cotangent = evidence.normal(*draws.shape).double()
+    came = linear_gradients(partial(problem.gradients, reply), cotangent)
+    exact = {name: value.detach().double() for name, value in problem.arguments.items()}
+    if mode == LOCAL:
+        noise = scaled(preactivations.std, (draws - problem.mean) / problem.std)
+    else:
+        noise = weight_noise((draws[..., :IN, :] - exact["A_mean"]) / exact["A_scale"])  # that rows of one 1 show
+    draw = Draw(preactivations.mean, noise, exact, NAMES, cotangent)
+    draw.require(came, otherwise="weights-drawn-for-each-row" if mode == LOCAL else None)
+
+
+def weight_noise(epsilon: Tensor) -> Callable[..., Tensor]:
+    """What the noise of the weights adds to X·A_mean."""
+    return lambda X, A_mean, A_scale: X @ (A_scale * epsilon)
 
 
 @exercise.check("an all-zero row of X gives zeros and finite gradients", needs=[gradients_are_right])
@@ -116,15 +138,10 @@ def zero_row_is_harmless(evidence: Evidence) -> None:
     problem = preactivations.with_zero_row(evidence.problem())
     try:
         layer = evidence.plain_layer(problem, LOCAL)
-        reply, draws = layer.draw()
+        reply, again = layer.draw()[0], layer.draw()[1]
     except LearnerError as error:
         raise Failed(error.sentence, "zero-row-gradient") from None
-    cotangent = torch.zeros_like(draws)
-    cotangent[0] = 1
-    came = gradients(reply, problem, cotangent)
-    preactivations.require_zero_row(draws[0], came)
-    preactivations.require_gradient_to_zero_row(came["X"])
-    preactivations.require_noise_beside_zero_row(draws, layer.draw()[1])
+    preactivations.require_harmless_zero_row(reply, again, problem)
 
 
 # Weight space.
@@ -136,9 +153,9 @@ def rows_share_the_weights(evidence: Evidence) -> None:
     for sample_shape in [(), (3,)]:
         draws = evidence.plain_layer(problem, WEIGHT_SPACE).draw(*sample_shape)[1]
         for draw in draws.reshape(-1, *draws.shape[-2:]):
-            if preactivations.rows_share_weights(draw):
+            if rows_share_weights(draw):
                 continue
-            if preactivations.rows_share_noise(draw):
+            if rows_share_noise(draw):
                 summands = f"{numbers(draw[0])} and {numbers(draw[1])}"
                 rows = f"Two rows of X draw {summands}, but their sum, as a row, {numbers(draw[3])}."
                 raise Failed(rows, "weight-space-without-weights")
@@ -167,6 +184,7 @@ def weights_are_right(evidence: Evidence) -> None:
         ("scale-through-softplus", F.softplus(scale)),
     ]
     require_spread(weights, mean, scale, "a weight", suspects)
+    require_every_scale_to_count(evidence, WEIGHT_SPACE)
 
 
 @exercise.check("in weight space, every weight and every sample has noise of its own", needs=[weights_are_right])
@@ -175,7 +193,9 @@ def weight_noise_is_independent(evidence: Evidence) -> None:
     require_independent(evidence.weight_noise, WEIGHT_AXES, repeated=SAMPLES_AXIS)
 
 
-@exercise.check("in weight space, gradients through rsample are right on average", needs=[weight_noise_is_independent])
+@exercise.check(
+    "in weight space, gradients through rsample are those of each draw", needs=[weight_noise_is_independent]
+)
 def weight_space_gradients_are_right(evidence: Evidence) -> None:
     require_gradients(evidence, WEIGHT_SPACE)
 

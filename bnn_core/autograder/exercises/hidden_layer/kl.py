@@ -14,7 +14,15 @@ from bnn_core.autograder.exercises.hidden_layer.shapes import is_built
 from bnn_core.autograder.judging.gradients import require_arrival
 from bnn_core.autograder.judging.kl import KL_TERMS, gaussian_kl_terms, kl_term_mistake
 from bnn_core.autograder.judging.preactivations import Problem
-from bnn_core.autograder.judging.values import expected_and_came, matches, number, numbers, shape, tensor_from
+from bnn_core.autograder.judging.values import (
+    expected_and_came,
+    matches,
+    number,
+    numbers,
+    require_scalar,
+    shape,
+    tensor_from,
+)
 from bnn_core.autograder.subject import LearnerError, Reply
 
 # The KL divergence.
@@ -23,14 +31,7 @@ from bnn_core.autograder.subject import LearnerError, Reply
 @exercise.check("KL is a scalar tensor", needs=[is_built])
 def kl_is_scalar(evidence: Evidence) -> None:
     reply = kl_for_a_number(evidence)
-    if reply.type_name == "NoneType":
-        raise Failed("It should be a scalar tensor; yours gives None.", "missing-return", what="KL")
-    if reply.tensor is None:
-        raise Failed("Give the sum as a tensor, without .item() or float().", "kl-not-a-tensor", what=reply.type_name)
-    if reply.tensor.numel() > 1:
-        raise Failed(f"It should have shape (); yours has shape {shape(reply.tensor.shape)}.", "kl-not-reduced")
-    if reply.tensor.ndim:
-        raise Failed("Use .sum() without keepdim.", "kl-scalar-shape", what=shape(reply.tensor.shape))
+    require_scalar(reply, "KL", "kl")
     tensor_from(reply, "KL", ())
 
 

@@ -16,6 +16,7 @@ from bnn_core.autograder.exercises.hidden_layer.layer import (
     LOCAL,
     OPTIONS,
     PLAIN,
+    ROWS,
     SQUARE,
     WEIGHT_SPACE,
     Evidence,
@@ -23,9 +24,8 @@ from bnn_core.autograder.exercises.hidden_layer.layer import (
     close,
     exercise,
 )
-from bnn_core.autograder.exercises.sample_preactivation import require_unchanged
-from bnn_core.autograder.judging import preactivations
-from bnn_core.autograder.judging.draws import known_mistake
+from bnn_core.autograder.judging.draws import known_mistake, require_fresh_noise
+from bnn_core.autograder.judging.function_exercise import require_unchanged
 from bnn_core.autograder.judging.preactivations import NAMES
 from bnn_core.autograder.judging.values import number, numbers, shape, tensor_from
 from bnn_core.autograder.subject import LearnerError
@@ -137,7 +137,7 @@ def arguments_are_left_alone(evidence: Evidence) -> None:
         layer = evidence.layer(weight_space_sampling=mode)
         for use in (layer.draw, layer.kl_reply, layer.log_prob_reply):
             use_what_is_written(use)
-            require_unchanged(evidence.subject, layer.problem)
+            require_unchanged(evidence.subject, layer.problem.arguments)
 
 
 def use_what_is_written(use: Callable[[], object]) -> None:
@@ -187,9 +187,11 @@ def costs(layer: Layer) -> dict[str, Tensor]:
 @exercise.check("every call of rsample draws anew", needs=[draws_are_finite, arguments_are_left_alone])
 def draws_anew(evidence: Evidence) -> None:
     for mode in (LOCAL, WEIGHT_SPACE):
-        layer = evidence.plain_layer(evidence.problem().with_positive_inputs(), mode)
-        first, second = layer.draw()[1], layer.draw()[1]
-        preactivations.require_fresh_noise(first, second, layer.problem.mean, layer.settings)
+        for rows in (ROWS, 1):
+            layer = evidence.plain_layer(evidence.problem(rows).with_positive_inputs(), mode)
+            first, second = layer.draw()[1], layer.draw()[1]
+            how = f"{layer.settings}, for {rows} {'row' if rows == 1 else 'rows'} of X,"
+            require_fresh_noise(first, second, layer.problem.mean, how)
 
 
 @exercise.check("non_linearity is the one that is used", needs=[draws_anew])

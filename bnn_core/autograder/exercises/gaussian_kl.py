@@ -1,0 +1,103 @@
+"""The specification of lesson 02's exercise `gaussian_kl(mean, log_std, prior_std=1.0)`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.distributions import Normal, kl_divergence
+
+from bnn_core.autograder.exercise import Evidence
+from bnn_core.autograder.judging.function_exercise import Arguments, FunctionExercise
+from bnn_core.autograder.mistakes import CODE, GRADIENTS, KL, KL_FROM_LOG_STD, PRIORS, shared
+
+
+def inputs(evidence: Evidence) -> list[Arguments]:
+    def case(*size: int, low: float = -4.0, high: float = 0.8, **prior: Any) -> Arguments:
+        return {"mean": evidence.normal(*size), "log_std": evidence.uniform(low, high, *size), **prior}
+
+    return [
+        case(2),
+        case(3, 4),
+        case(2, prior_std=0.4),
+        case(3, 2, prior_std=evidence.uniform(0.3, 3.0, 2)),
+        case(3, 2, prior_std=evidence.uniform(0.3, 3.0, 3, 1)),
+        case(3, prior_std=torch.tensor(2.0)),
+        case(1),
+        case(),
+        case(2, 3, 4, prior_std=3),
+        case(4, low=-9.0, high=-7.0),
+        case(4, low=1.5, high=2.0, prior_std=2.5),
+    ]
+
+
+def right(mean: Tensor, log_std: Tensor, prior_std: Tensor | float = 1.0) -> Tensor:
+    prior = torch.as_tensor(prior_std, dtype=mean.dtype)
+    value: Tensor = kl_divergence(Normal(mean, log_std.exp()), Normal(torch.zeros_like(mean), prior)).sum()
+    return value
+
+
+Terms = Callable[[Tensor, Tensor, Tensor], tuple[Any, Any, Any, Any]]
+
+
+def kl(terms: Terms) -> Callable[..., Tensor]:
+    """½·Σ(a + b − c − d) of the four terms that a mistake makes of μ²/p², σ²/p², 1 and log(σ²/p²)."""
+
+    def formula(mean: Tensor, log_std: Tensor, prior_std: Tensor | float = 1.0) -> Tensor:
+        squared, variance, constant, log = terms(mean, log_std, torch.as_tensor(prior_std, dtype=mean.dtype))
+        return torch.sum(0.5 * (squared + variance - constant - log + torch.zeros_like(mean)))
+
+    return formula
+
+
+def with_std(std: Callable[[Tensor], Tensor]) -> Callable[..., Tensor]:
+    return lambda mean, log_std, prior_std=1.0: right(mean, std(log_std).log(), prior_std)
+
+
+exercise = FunctionExercise("gaussian_kl", lesson="02_kl_divergence", points=3, inputs=inputs, right=right)
+exercise.words |= {"prior": "prior_std", "mean": "mean", "scale": "exp(log_std)"}
+exercise.returns("it returns one number, as a tensor", scalar="kl")
+exercise.keeps_arguments("mean and log_std stay as they were")
+exercise.equals("it is the closed form, whatever the prior", taught_in="The mathematics", mistakes=[
+    shared("kl-dropped", lambda m, *_: torch.zeros((), dtype=m.dtype)),
+    shared("kl-reversed", kl(lambda m, s, p: (m**2 / (2 * s).exp(), p**2 / (2 * s).exp(), 1, 2 * (p.log() - s)))),
+    shared("kl-std-for-variance", kl(lambda m, s, p: ((m / p) ** 2, s.exp() / p**2, 1, 2 * (s - p.log())))),
+    shared("kl-log-variance", with_std(lambda s: (0.5 * s).exp())),
+    shared("kl-variance-as-std", with_std(lambda s: (2 * s).exp())),
+    shared("kl-softplus", with_std(F.softplus)),
+    shared("kl-swapped", lambda m, s, p=1.0: right(s, m, p)),
+    shared("kl-negated", lambda *a: -right(*a)),
+    shared("kl-half-missing", lambda *a: 2 * right(*a)),
+    shared("kl-half-twice", lambda *a: 0.5 * right(*a)),
+    shared("kl-averaged", lambda m, *a: right(m, *a) / m.numel()),
+    shared("kl-constant-once", lambda m, *a: right(m, *a) + 0.5 * (m.numel() - 1)),
+    shared("kl-term-missing", lambda m, *a: right(0 * m, *a), what="mean² term"),
+    shared("kl-term-missing", lambda m, *a: right(m, *a) + 0.5 * m.numel(), what="constant, −½ per element"),
+    shared("kl-term-missing", kl(lambda m, s, p: ((m / p) ** 2, 0, 1, 2 * (s - p.log()))),
+           what="variance term exp(2·log_std)"),
+    shared("kl-term-missing", kl(lambda m, s, p: ((m / p) ** 2, (2 * s).exp() / p**2, 1, 0)), what="logarithm"),
+    shared("kl-term-sign", kl(lambda m, s, p: ((m / p) ** 2, (2 * s).exp() / p**2, 1, -2 * (s - p.log()))),
+           what="logarithm"),
+    shared("kl-term-sign", kl(lambda m, s, p: (-((m / p) ** 2), (2 * s).exp() / p**2, 1, 2 * (s - p.log()))),
+           what="mean² term"),
+    shared("kl-term-scaled", kl(lambda m, s, p: ((m / p) ** 2, (2 * s).exp() / p**2, 1, s - p.log())),
+           what="logarithm", right="1", came="½"),
+    shared("prior-ignored", lambda m, s, p=1.0: right(m, s)),
+    shared("prior-as-variance", lambda m, s, p=1.0: right(m, s, torch.as_tensor(p) ** 0.5)),
+    shared("prior-not-squared", kl(lambda m, s, p: (m**2 / p, (2 * s).exp() / p, 1, 2 * (s - p.log())))),
+    shared("prior-squared-twice", lambda m, s, p=1.0: right(m, s, p**2)),
+    shared("prior-inverted", lambda m, s, p=1.0: right(m, s, 1 / p)),
+    shared("prior-not-on-every-term", kl(lambda m, s, p: (m**2, (2 * s).exp() / p**2, 1, 2 * (s - p.log())))),
+    shared("prior-not-on-every-term", kl(lambda m, s, p: ((m / p) ** 2, (2 * s).exp(), 1, 2 * (s - p.log())))),
+    shared("prior-not-on-every-term", kl(lambda m, s, p: ((m / p) ** 2, (2 * s).exp() / p**2, 1, 2 * s))),
+    shared("prior-not-on-every-term", kl(lambda m, s, p: (m**2, (2 * s).exp(), 1, 2 * (s - p.log())))),
+    shared("prior-not-on-every-term", kl(lambda m, s, p: ((m / p) ** 2, (2 * s).exp() / p**2, 1, 2 * s - p.log()))),
+    shared("prior-log-sign", kl(lambda m, s, p: ((m / p) ** 2, (2 * s).exp() / p**2, 1, 2 * (s + p.log())))),
+])  # fmt: skip
+exercise.gradients_are_right("its gradients reach mean and log_std, and are right", of=["mean", "log_std"])
+exercise.has_manners("the result has the dtype of the arguments", "it leaves the global random seed alone")
+exercise.knows("Your turn", CODE)
+exercise.knows("The mathematics", KL, KL_FROM_LOG_STD, PRIORS, GRADIENTS)

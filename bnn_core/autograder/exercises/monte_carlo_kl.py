@@ -1,0 +1,113 @@
+"""The specification of lesson 02's exercise `monte_carlo_kl(mean, log_std, num_samples)`.
+
+Any unbiased estimate is right, however its draws are arranged: averages are compared, and how fast it gets better.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from bnn_core.autograder.exercise import Evidence, Failed
+from bnn_core.autograder.exercises.gaussian_kl import right as closed_form
+from bnn_core.autograder.judging.draws import mean_tolerance, std_ratio_tolerance
+from bnn_core.autograder.judging.function_exercise import Arguments, FunctionExercise, exactly
+from bnn_core.autograder.judging.gradients import require_arrival, requiring
+from bnn_core.autograder.judging.values import expected_and_came, matches, number
+from bnn_core.autograder.mistakes import CODE, DRAWING, GRADIENTS, KL, Mistake, shared
+
+CALLS, GRADIENT_CALLS = 500, 50
+
+
+def inputs(evidence: Evidence) -> list[Arguments]:
+    def case(*size: int, num_samples: int) -> Arguments:
+        spread = evidence.uniform(-2.0, 0.4, *size)
+        return {"mean": evidence.normal(*size), "log_std": spread, "num_samples": num_samples}
+
+    return [case(3, num_samples=10), case(2, 3, num_samples=1), case(4, 4, num_samples=4), case(num_samples=30)]
+
+
+def right(mean: Tensor, log_std: Tensor, num_samples: int) -> Tensor:
+    return closed_form(mean, log_std)
+
+
+def std(mean: Tensor, log_std: Tensor, num_samples: int) -> Tensor:
+    """Of the average of log q − log p = Σ ½(σ² − 1)ε² + μσε + …; better estimates have less."""
+    sigma = log_std.exp()
+    return torch.sum(0.5 * (sigma**2 - 1) ** 2 + (mean * sigma) ** 2).div(num_samples).sqrt()
+
+
+def average_log_q(mean: Tensor, log_std: Tensor, *_: int) -> Tensor:
+    return torch.sum(-0.5 - log_std - 0.5 * math.log(2 * math.pi))
+
+
+def average_log_p(mean: Tensor, log_std: Tensor, *_: int) -> Tensor:
+    return torch.sum(-0.5 * ((2 * log_std).exp() + mean**2) - 0.5 * math.log(2 * math.pi))
+
+
+def reversed_kl(mean: Tensor, log_std: Tensor, *_: int) -> Tensor:
+    return torch.sum(0.5 * ((1 + mean**2) / (2 * log_std).exp() - 1) + log_std)
+
+
+exercise = FunctionExercise("monte_carlo_kl", "02_kl_divergence", points=3, inputs=inputs, right=right, std=std)
+shape = exercise.returns("it returns one number, as a tensor", scalar="kl")
+kept = exercise.keeps_arguments("mean and log_std stay as they were")
+anew = exercise.draws_anew("every call draws anew")
+centred = exercise.averages(
+    "on average it is the KL divergence", calls=CALLS, needs=[kept, anew], taught_in="The mathematics", mistakes=[
+        shared("kl-negated", lambda *a: -right(*a)),
+        shared("kl-reversed", reversed_kl),
+        Mistake("draws-from-the-prior", "The draws come from the prior: the KL is an average over draws from"
+                " N(mean, exp(log_std)²).", lambda *a: -reversed_kl(*a)),
+        shared("kl-averaged", lambda m, *a: right(m, *a) / m.numel()),
+        Mistake("kl-summed-over-draws", "The draws are summed: the estimate is their average, a sum over num_samples.",
+                lambda m, s, n: right(m, s, n) * n),
+        Mistake("log-p-left-out", "log p(w) is missing: each draw counts log q(w) − log p(w).", average_log_q),
+        Mistake("log-q-left-out", "log q(w) is missing: each draw counts log q(w) − log p(w).",
+                lambda *a: -average_log_p(*a)),
+        Mistake("log-p-added", "log p(w) is added; it must be subtracted.",
+                lambda *a: average_log_q(*a) + average_log_p(*a)),
+        Mistake("log-q-at-variance", "log q reads exp(log_std) as a variance, or its square as a standard deviation.",
+                lambda m, s, n: torch.sum(-s - 0.5 * s.exp().reciprocal() * (2 * s).exp() + 0.5 * s) + 0 * n
+                - torch.sum(-0.5 * ((2 * s).exp() + m**2))),
+        shared("kl-half-missing", lambda *a: 2 * right(*a)),
+        shared("kl-half-twice", lambda *a: 0.5 * right(*a)),
+    ])  # fmt: skip
+
+
+@exercise.check("more samples make it better", needs=[centred])
+def spread_falls(evidence: Evidence) -> None:
+    mean, log_std = evidence.normal(3), evidence.uniform(-2.0, -0.5, 3)
+    few, many = (evidence.subject.sample(CALLS, mean, log_std, count).double().std() for count in (4, 64))
+    if not matches(many / few, torch.tensor(0.25).double(), 0.25 * 4 * std_ratio_tolerance(CALLS)):
+        came = number((many / few).item())
+        message = f"With 16 times as many samples it should spread ¼ as much; yours spreads {came} times as much."
+        raise Failed(message, "num-samples-ignored" if many > 0.75 * few else None)
+
+
+@exercise.check("gradients reach mean and log_std, and are right on average", needs=[centred])
+def gradients_are_right(evidence: Evidence) -> None:
+    names, came = ["mean", "log_std"], []
+    given = requiring({**inputs(evidence)[0], "num_samples": 300}, names)
+    for _ in range(GRADIENT_CALLS):
+        found = exercise.called(evidence, given).gradients([given[name] for name in names])
+        require_arrival(dict(zip(names, found, strict=True)))
+        came.append([torch.as_tensor(value).double() for value in found])
+    mean, log_std = exactly({name: given[name] for name in names})
+    for position, expected in enumerate((mean, (2 * log_std).exp() - 1)):
+        values = torch.stack([one[position] for one in came])
+        average, tolerance = values.mean(dim=0), 1.5 * mean_tolerance(values.std(dim=0), GRADIENT_CALLS) + 1e-3
+        if not matches(average, expected, tolerance):
+            message = expected_and_came(f"On average the gradient for {names[position]}", expected, average)
+            stopped = matches(average, torch.zeros_like(average), tolerance)
+            raise Failed(message, "draw-detached" if stopped else None)
+
+
+exercise.has_manners("the result has the dtype of the arguments", "it leaves the global random seed alone")
+exercise.knows("The mathematics", [
+    Mistake("num-samples-ignored", "num_samples makes no difference, or all samples share their noise."),
+    Mistake("draw-detached", "The gradient doesn't go through the draws: w = mean + exp(log_std)·epsilon carries it."),
+], KL, DRAWING, GRADIENTS)  # fmt: skip
+exercise.knows("Your turn", CODE)

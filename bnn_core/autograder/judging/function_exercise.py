@@ -1,0 +1,390 @@
+"""An exercise that asks for a function, built from what is right: requirements that hold of any such function, each of
+which becomes a check, and the mistakes that a wrong value may come from.
+
+What is right is written once, in float64, by the exercise; gradients are autograd's of it. Nothing here knows what the
+function is for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from bnn_core.autograder.exercise import CheckFunction, Evidence, Exercise, Failed
+from bnn_core.autograder.judging.draws import (
+    SURE,
+    Axis,
+    mean_tolerance,
+    require_centred,
+    require_fresh_noise,
+    require_independent,
+    require_normal,
+    require_spread,
+)
+from bnn_core.autograder.judging.gradients import (
+    Draw,
+    Gradients,
+    gradients_of,
+    linear_gradients,
+    require_gradients,
+    requiring,
+    scaled,
+)
+from bnn_core.autograder.judging.values import close, described, expected_and_came, matches, require_scalar, tensor_from
+from bnn_core.autograder.mistakes import Mistake
+from bnn_core.autograder.subject import LearnerError, Reply, Subject
+
+Arguments = Mapping[str, Any]
+"""What the function is called with, by name, in the order of its parameters."""
+
+Formula = Callable[..., Tensor]
+Inputs = Callable[[Evidence], Sequence[Arguments]]
+"""Draws the arguments of several calls; the first are the usual ones, the others what might be an exception."""
+
+FEWEST_CALLS, MOST_DRAWS = 30, 20_000
+
+Suspects = Sequence[tuple[Mistake, Formula]]
+"""Mistakes whose formula is known."""
+
+
+@dataclass(frozen=True)
+class WrongAnswer:
+    """A function that makes a known mistake, by its name, and the check that must be the first to reject it."""
+
+    check: str
+    mistake: str
+    function: Callable[..., Any]
+
+
+class FunctionEvidence(Evidence):
+    """What the checks of a function share: draws for each of the inputs, made once."""
+
+    draws: Sequence[tuple[Sequence[Any], Tensor]] | None = None
+
+
+class FunctionExercise(Exercise):
+    """An exercise that asks for a function. Every requirement is a check, which needs the one of `returns`."""
+
+    def __init__(
+        self, name: str, lesson: str, points: float, inputs: Inputs, right: Formula, std: Formula | None = None
+    ) -> None:
+        """right: the value for the arguments, tensors in float64; of a random function, the mean of its draws, and
+        std their standard deviation.
+        """
+        super().__init__(name, lesson, points, FunctionEvidence, self._use)
+        self.inputs = inputs
+        self.right = right
+        self.std = std
+        self.wrong_answers: list[WrongAnswer] = []
+        self._first: list[CheckFunction] = []
+
+    # What can be required.
+
+    def returns(self, name: str, scalar: str = "", inputs: Inputs | None = None) -> CheckFunction:
+        """It returns finite real numbers in the shape of what is right. scalar: what one number is called here."""
+
+        def shape_is_right(evidence: Evidence) -> None:
+            for arguments in (inputs or self.inputs)(evidence):
+                reply, size = self.called(evidence, arguments), self.right(*exactly(arguments)).shape
+                if scalar:
+                    require_scalar(reply, self.name, scalar)
+                tensor_from(reply, self.name, size)
+
+        self._first = [self.check(name)(shape_is_right)]
+        return shape_is_right
+
+    def equals(
+        self,
+        name: str,
+        taught_in: str,
+        mistakes: Iterable[Mistake] = (),
+        inputs: Inputs | None = None,
+        right: Formula | None = None,
+        answer: Callable[[Formula], Formula] = lambda formula: formula,
+        varying: str | None = None,
+    ) -> CheckFunction:
+        """It is right for all inputs. mistakes: each with the formula for the value that it leads to.
+
+        inputs, right: where these are others than the exercise's. answer: makes of a mistake's formula a function to
+        hand in. varying: the mistake of giving another value each time.
+        """
+        formula = right or self.right
+        known = self._learn(name, taught_in, mistakes, answer)
+
+        def value_is_right(evidence: Evidence) -> None:
+            cases = (inputs or self.inputs)(evidence)
+            values = [tensor_from(self.called(evidence, case), self.name, finite=False) for case in cases]
+            exact = [exactly(arguments) for arguments in cases]
+            for case, arguments, came in zip(cases, exact, values, strict=True):
+                expected = formula(*arguments)
+                if not close(came, expected):
+                    message = expected_and_came(f"For {described(case)} it", expected, came)
+                    if varying and not close(tensor_from(self.called(evidence, case), self.name), came):
+                        raise Failed(message, varying)
+                    mistake = explanation(known, exact, values)
+                    raise Failed(message) if mistake is None else Failed(message, mistake.name, **mistake.about)
+
+        return self.check(name, self._first)(value_is_right)
+
+    def draws_anew(self, name: str, needs: Sequence[CheckFunction] = (), inputs: Inputs | None = None) -> CheckFunction:
+        """Two calls with the same arguments differ, whatever their sizes."""
+
+        def draws_anew(evidence: Evidence) -> None:
+            for position, arguments in enumerate((inputs or self.inputs)(evidence)):
+                first, second = (tensor_from(self.called(evidence, arguments), self.name) for _ in range(2))
+                if position == 0 or torch.equal(first, second):
+                    require_fresh_noise(first, second, self.right(*exactly(arguments)), f"with {described(arguments)}")
+
+        return self.check(name, needs or self._first)(draws_anew)
+
+    def averages(
+        self, name: str, *, calls: int, needs: Sequence[CheckFunction], taught_in: str, mistakes: Iterable[Mistake] = ()
+    ) -> CheckFunction:
+        """Over many calls it is right on average. mistakes: each with the formula for the average it leads to."""
+        known = self._learn(name, taught_in, mistakes, lambda formula: drawing(formula, self._std))
+
+        def average_is_right(evidence: Evidence) -> None:
+            cases = self.inputs(evidence)
+            exact = [exactly(case) for case in cases]
+            values = [evidence.subject.sample(calls, *case.values()).double() for case in cases]
+            for arguments, came in zip(exact, values, strict=True):
+                try:
+                    require_centred(came, self.right(*arguments), "the result")
+                except Failed as failure:
+                    averages = [came.mean(dim=0) for came in values]
+                    tolerances = [SURE * mean_tolerance(came.std(dim=0), calls) for came in values]
+                    mistake = explanation(known, exact, averages, tolerances)
+                    raise Failed(failure.message, mistake.name if mistake else None) from None
+
+        return self.check(name, needs, slow=True)(average_is_right)
+
+    def draws(
+        self,
+        mean: str,
+        spread: str,
+        noise: str,
+        *,
+        calls: int,
+        axes: Sequence[Axis],
+        needs: Sequence[CheckFunction],
+        taught_in: str,
+        wrong_means: Iterable[Mistake] = (),
+        wrong_stds: Iterable[Mistake] = (),
+        usual: int | None = None,
+        otherwise: str | None = None,
+    ) -> CheckFunction:
+        """Its draws are right + std·ε with independent, standard normal ε: three checks, with these names.
+
+        calls: over how many it is judged. axes: what the dimensions of the result count, as many as it has. otherwise:
+        the mistake where only inputs after the first `usual` ones are drawn with another spread. Returns the last.
+        """
+        std = self._std
+        means = self._learn(mean, taught_in, wrong_means, lambda formula: drawing(formula, std))
+        stds = self._learn(spread, taught_in, wrong_stds, lambda formula: drawing(self.right, formula))
+        what = "an element of the result"
+
+        def sampled(evidence: FunctionEvidence) -> Sequence[tuple[Sequence[Any], Tensor]]:
+            if evidence.draws is None:
+                with evidence.shared("draws"):
+                    cases = self.inputs(evidence)
+                    values = [
+                        evidence.subject.sample(enough(calls, case, self.right), *case.values()).double()
+                        for case in cases
+                    ]
+                evidence.draws = list(zip(map(exactly, cases), values, strict=True))
+            return evidence.draws
+
+        def draws_are_centred(evidence: FunctionEvidence) -> None:
+            for arguments, values in sampled(evidence):
+                if not values.isfinite().all():
+                    continue  # which is no matter of the mean
+                require_centred(values, self.right(*arguments), what, predictions(means, arguments))
+
+        def draws_spread(evidence: FunctionEvidence) -> None:
+            for position, (arguments, values) in enumerate(sampled(evidence)):
+                try:
+                    suspects = predictions(stds, arguments)
+                    require_spread(values, self.right(*arguments), std(*arguments), what, suspects)
+                except Failed as failure:
+                    if failure.mistake is None and usual is not None and position >= usual:
+                        raise Failed(failure.message, otherwise) from None
+                    raise
+
+        def noise_is_right(evidence: FunctionEvidence) -> None:
+            for arguments, values in sampled(evidence):
+                noise = (values - self.right(*arguments)) / std(*arguments)
+                require_normal(noise)
+                require_independent(noise, axes[: noise.dim() - 1], repeated=Axis("calls", "noise-drawn-once"))
+
+        centred = self.check(mean, needs, slow=True)(draws_are_centred)
+        spreads = self.check(spread, [centred])(draws_spread)
+        return self.check(noise, [spreads])(noise_is_right)
+
+    def gradients_are_right(
+        self,
+        name: str,
+        of: Sequence[str],
+        needs: Sequence[CheckFunction] = (),
+        inputs: Inputs | None = None,
+        otherwise: str | None = None,
+    ) -> CheckFunction:
+        """The gradients of its value reach these arguments, and are right; for a random function, at each draw.
+
+        otherwise: the mistake of a random function whose gradients aren't those of its draw.
+        """
+
+        def gradients_are_right(evidence: Evidence) -> None:
+            for arguments in (inputs or self.inputs)(evidence):
+                given = requiring(arguments, of)
+                reply = self.called(evidence, given)
+                value = tensor_from(reply, self.name)
+                cotangent = evidence.normal(*value.shape).double()
+
+                def came(cotangent: Tensor, reply: Reply = reply, given: Arguments = given) -> dict[str, Tensor | None]:
+                    found = reply.gradients([given[key] for key in of], cotangent.to(reply.dtype))
+                    return dict(zip(of, found, strict=True))
+
+                self._require_gradients(linear_gradients(came, cotangent), arguments, value, cotangent, otherwise)
+
+        return self.check(name, needs or self._first)(gradients_are_right)
+
+    def keeps_arguments(self, name: str) -> CheckFunction:
+        """It leaves its arguments as they were."""
+
+        def arguments_are_left_alone(evidence: Evidence) -> None:
+            for arguments in self.inputs(evidence):
+                self.called(evidence, arguments)
+                require_unchanged(evidence.subject, arguments)
+
+        return self.check(name, self._first)(arguments_are_left_alone)
+
+    def has_manners(self, dtype: str, seed: str) -> None:
+        """It follows the dtype of its arguments, and doesn't seed: two checks, with these names."""
+
+        def follows_the_dtype(evidence: Evidence) -> None:
+            for arguments in self.inputs(evidence):
+                given = named(arguments)
+                try:
+                    reply = self.called(evidence, given)
+                except LearnerError as error:
+                    raise Failed(error.sentence, "wrong-dtype") from None
+                if self.called(evidence, arguments).dtype != torch.float32:
+                    raise Failed("", "result-in-float64")
+                if reply.dtype != torch.float64:
+                    message = f"With float64 arguments the result should be float64; yours is {reply.dtype}."
+                    raise Failed(message, "wrong-dtype")
+
+        def seed_is_left_alone(evidence: Evidence) -> None:
+            arguments = self.inputs(evidence)[0]
+            require_own_seed(evidence.subject, lambda: self.called(evidence, arguments))
+
+        self.check(dtype, self._first)(follows_the_dtype)
+        self.check(seed, self._first)(seed_is_left_alone)
+
+    # How it is done.
+
+    def called(self, evidence: Evidence, arguments: Arguments) -> Reply:
+        return evidence.subject.call(*arguments.values())
+
+    def _require_gradients(
+        self, came: Gradients, arguments: Arguments, value: Tensor, cotangent: Tensor, otherwise: str | None
+    ) -> None:
+        exact = named(arguments)
+        if self.std is not None:
+            epsilon = (value - self.right(*exact.values())) / self.std(*exact.values())
+            Draw(self.right, scaled(self.std, epsilon), exact, list(came), cotangent).require(came, otherwise)
+            return
+        given = requiring(exact, came)
+        right = gradients_of(self.right(*given.values()), {key: given[key] for key in came}, cotangent)
+        require_gradients(came, right)
+
+    def _use(self, subject: Subject) -> None:
+        subject.call(*self.inputs(Evidence(subject, 0))[0].values())
+
+    @property
+    def _std(self) -> Formula:
+        assert self.std is not None, "only a random function has draws"
+        return self.std
+
+    def _learn(
+        self, check: str, section: str, mistakes: Iterable[Mistake], answer: Callable[[Formula], Formula]
+    ) -> Suspects:
+        """Take in mistakes, and keep as wrong answers what those with a formula come to."""
+        known = list(mistakes)
+        self.knows(section, known)
+        suspects = [(mistake, mistake.formula) for mistake in known if mistake.formula is not None]
+        self.wrong_answers += [WrongAnswer(check, mistake.name, answer(formula)) for mistake, formula in suspects]
+        return suspects
+
+
+def drawing(mean: Formula, std: Formula) -> Formula:
+    """A function that draws with this mean and this standard deviation."""
+
+    def draw(*arguments: Any) -> Tensor:
+        centre = mean(*arguments)
+        return centre + std(*arguments) * torch.randn_like(centre)
+
+    return draw
+
+
+def enough(calls: int, arguments: Arguments, right: Formula) -> int:
+    """Fewer calls where each gives many draws."""
+    return max(FEWEST_CALLS, min(calls, MOST_DRAWS // max(1, right(*exactly(arguments)).numel())))
+
+
+def named(arguments: Arguments) -> dict[str, Any]:
+    """The arguments, their tensors in float64."""
+    return {key: value.detach().double() if isinstance(value, Tensor) else value for key, value in arguments.items()}
+
+
+def exactly(arguments: Arguments) -> list[Any]:
+    """The arguments in order, their tensors in float64."""
+    return list(named(arguments).values())
+
+
+def predictions(suspects: Suspects, arguments: Sequence[Any]) -> list[tuple[str, Tensor]]:
+    """What each suspected mistake makes of the arguments."""
+    return [(mistake.name, formula(*arguments)) for mistake, formula in suspects]
+
+
+def explanation(
+    suspects: Suspects,
+    cases: Sequence[Sequence[Any]],
+    values: Sequence[Tensor],
+    tolerances: Sequence[Tensor] | None = None,
+) -> Mistake | None:
+    """The first suspected mistake whose formula gives the values that came, in every case, but for rounding or within
+    tolerances.
+    """
+    for mistake, formula in suspects:
+        predicted = [formula(*arguments) for arguments in cases]
+        fits = map(close, values, predicted) if tolerances is None else map(matches, values, predicted, tolerances)
+        if all(fits):
+            return mistake
+    return None
+
+
+def require_unchanged(subject: Subject, arguments: Arguments) -> None:
+    """Raise Failed where the learner's code has changed a tensor that it was given."""
+    for name, before in arguments.items():
+        if not isinstance(before, Tensor):
+            continue
+        now = subject.present_value(before)
+        if not torch.equal(now, before.detach()):
+            raise Failed(expected_and_came(name, before, now), "arguments-modified", what=name)
+
+
+def require_own_seed(subject: Subject, use: Callable[[], object]) -> None:
+    """Raise Failed where, after the learner's code was used, the next random number is the same whatever the seed."""
+
+    def next_number(seed: int) -> float:
+        subject.seed(seed)
+        use()
+        return subject.random_number()
+
+    if next_number(1) == next_number(2):
+        raise Failed("Leave torch.manual_seed to the notebook, outside your code.", "seed-fixed")

@@ -1,0 +1,128 @@
+"""Right solutions of lesson 02's exercise `monte_carlo_kl`, and wrong ones that no formula says."""
+
+from __future__ import annotations
+
+from zoo import Wrong
+
+EXERCISE = "monte_carlo_kl"
+
+BASE = """
+import torch
+from torch.distributions import Normal
+
+
+def monte_carlo_kl(mean, log_std, num_samples):
+    epsilon = torch.randn(num_samples, *mean.shape, dtype=mean.dtype)
+    w = mean + torch.exp(log_std) * epsilon
+    log_q = Normal(mean, torch.exp(log_std)).log_prob(w)
+    log_p = Normal(0.0, 1.0).log_prob(w)
+    return (log_q - log_p).sum() / num_samples
+"""
+
+RIGHT: dict[str, str] = {
+    "as the lesson writes it": BASE,
+    "a loop over samples": """
+import torch
+from torch.distributions import Normal
+
+
+def monte_carlo_kl(mean, log_std, num_samples):
+    q, p = Normal(mean, log_std.exp()), Normal(torch.zeros_like(mean), torch.ones_like(mean))
+    total = 0
+    for _ in range(num_samples):
+        w = q.rsample()
+        total = total + q.log_prob(w).sum() - p.log_prob(w).sum()
+    return total / num_samples
+""",
+    "the entropy in closed form": """
+import math
+import torch
+
+
+def monte_carlo_kl(mean, log_std, num_samples):
+    entropy = (log_std + 0.5 * math.log(2 * math.pi * math.e)).sum()
+    w = mean + log_std.exp() * torch.randn((num_samples,) + tuple(mean.shape)).to(mean)
+    log_p = (-0.5 * w**2 - 0.5 * math.log(2 * math.pi)).reshape(num_samples, -1).sum(1)
+    return -entropy - log_p.mean()
+""",
+    "antithetic noise": BASE.replace(
+        "    epsilon = torch.randn(num_samples, *mean.shape, dtype=mean.dtype)\n",
+        "    half = torch.randn((num_samples + 1) // 2, *mean.shape, dtype=mean.dtype)\n"
+        "    epsilon = torch.cat([half, -half])[:num_samples]\n",
+    ),
+}
+
+SHAPE = "it returns one number, as a tensor"
+KEPT = "mean and log_std stay as they were"
+ANEW = "every call draws anew"
+AVERAGE = "on average it is the KL divergence"
+BETTER = "more samples make it better"
+GRADIENT = "gradients reach mean and log_std, and are right on average"
+DTYPE = "the result has the dtype of the arguments"
+SEED = "it leaves the global random seed alone"
+
+
+def changed(*changes: tuple[str, str]) -> str:
+    source = BASE
+    for old, new in changes:
+        if old not in source:
+            raise ValueError(f"the solution has no part {old!r}")
+        source = source.replace(old, new)
+    return source
+
+
+EPSILON, RETURN = (
+    "torch.randn(num_samples, *mean.shape, dtype=mean.dtype)",
+    "return (log_q - log_p).sum() / num_samples",
+)
+
+WRONG: list[Wrong] = [
+    Wrong("forgets to return", changed((RETURN, "(log_q - log_p).sum() / num_samples")), SHAPE, "missing-return"),
+    Wrong("doesn't average", changed((RETURN, "return log_q - log_p")), SHAPE, "kl-not-reduced"),
+    Wrong("gives a number", changed((RETURN, f"{RETURN[:-14]}.item() / num_samples")), SHAPE, "kl-not-a-tensor"),
+    Wrong(
+        "gives an array of one",
+        changed((RETURN, f"{RETURN}[None]".replace("num_samples[None]", "torch.ones(1)"))),
+        SHAPE,
+        "kl-scalar-shape",
+    ),
+    Wrong("draws into the mean", changed(("w = mean + ", "mean += 0.1\n    w = mean + ")), KEPT, "arguments-modified"),
+    Wrong(
+        "the closed form",
+        changed((RETURN, "return (0.5 * (mean**2 + (2 * log_std).exp() - 1) - log_std).sum()")),
+        ANEW,
+        "no-sampling",
+    ),
+    Wrong("seeds", changed(("epsilon =", "torch.manual_seed(0)\n    epsilon =")), ANEW, "noise-drawn-once"),
+    Wrong("averages over everything", changed((RETURN, "return (log_q - log_p).mean()")), AVERAGE, "kl-averaged"),
+    Wrong("sums over the draws", changed((RETURN, "return (log_q - log_p).sum()")), AVERAGE, "kl-summed-over-draws"),
+    Wrong(
+        "draws from the prior",
+        changed(("w = mean + torch.exp(log_std) * epsilon", "w = epsilon")),
+        AVERAGE,
+        "draws-from-the-prior",
+    ),
+    Wrong(
+        "takes one draw for all",
+        changed((EPSILON, "torch.randn_like(mean).expand(num_samples, *mean.shape)")),
+        BETTER,
+        "num-samples-ignored",
+    ),
+    Wrong("draws without gradients", changed(("log_q = ", "w = w.detach()\n    log_q = ")), GRADIENT, "draw-detached"),
+    Wrong(
+        "computes without gradients",
+        changed(("w = mean", "mean, log_std = mean.detach(), log_std.detach()\n    w = mean")),
+        GRADIENT,
+        "gradient-stopped",
+    ),
+    Wrong("fixes the dtype", changed((RETURN, f"{RETURN[:-14]}.float() / num_samples")), DTYPE, "wrong-dtype"),
+    Wrong(
+        "seeds after drawing",
+        changed(
+            (EPSILON, f"{EPSILON[:-1]}, generator=GENERATOR)\n    torch.manual_seed(0)"),
+            ("def ", "GENERATOR = torch.Generator()\n\n\ndef "),
+        ),
+        SEED,
+        "seed-fixed",
+    ),
+]
