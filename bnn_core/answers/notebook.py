@@ -79,6 +79,11 @@ class Notebook:
         """Of all that a person writes in it, as the build's mark has it."""
         return digest_of_cells(self.texts)
 
+    @cached_property
+    def code(self) -> str:
+        """All code cells as one text."""
+        return "\n".join(self.cells)
+
     @property
     def is_as_built(self) -> bool:
         """Whether it holds what the build wrote, outputs aside, and nothing else."""
@@ -196,7 +201,7 @@ def lesson_from_name(path: PurePath) -> str | None:
 
 def _definitions(notebook: Notebook, name: str) -> bool:
     """Whether a cell seems to define it; cells are not parsed, which may take long."""
-    return any(seems_to_define(source, name, at_top=True) for source in notebook.cells)
+    return seems_to_define(notebook.code, name, at_top=True)
 
 
 def _uses(notebook: Notebook, name: str) -> bool:
@@ -204,7 +209,7 @@ def _uses(notebook: Notebook, name: str) -> bool:
     wanted = re.compile(
         rf"\bcheck\([ \t]*{name}\b|^[ \t]*from[ \t]+(?!bnn_core\b)[\w.]+[ \t]+import\b.*\b{name}\b", re.M
     )
-    return any(wanted.search(source) is not None for source in notebook.cells)
+    return wanted.search(notebook.code) is not None
 
 
 def _descriptions(notebook: Notebook, name: str) -> bool:

@@ -48,6 +48,13 @@ class Refused(Exception):
         super().__init__(reason)
 
 
+class TooLarge(Refused):
+    """The file is longer than it may be."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__(f"The file is larger than {most // 1_000_000} MB.")
+
+
 @dataclass(frozen=True)
 class Entry:
     """Something in a folder.
@@ -95,13 +102,13 @@ class Tree:
     def read(self, parts: Parts, most: int) -> bytes:
         """A file's content. Raises Refused, also where it is longer than `most` bytes."""
         if self.entry(parts).size > most:
-            raise Refused(f"The file is larger than {most // 1_000_000} MB.")
+            raise TooLarge(most)
         content = self.beginning(parts, min(most, self._left) + 1)
         self._left -= len(content)
         if self._left < 0:
             raise Refused(f"It lies beyond the {MOST_BYTES // 1_000_000} MB of a submission that are read.")
         if len(content) > most:
-            raise Refused(f"The file is larger than {most // 1_000_000} MB.")
+            raise TooLarge(most)
         return content
 
     def beginning(self, parts: Parts, count: int) -> bytes:

@@ -35,11 +35,25 @@ LARGEST_BESIDE = 16_000_000
 """The most bytes of a file that the answer may read."""
 
 NOISE = frozenset(
-    {"__macosx", "__pycache__", ".ds_store", ".git", ".gitignore", ".gitattributes", ".gitkeep", ".venv", ".localized"}
-    | {".ipynb_checkpoints", ".virtual_documents", ".pytest_cache", ".mypy_cache", ".ruff_cache", ".cache", ".ipython"}
-    | {".vscode", ".idea", ".jupyter", ".config", ".local", "desktop.ini", "thumbs.db", "node_modules", "site-packages"}
+    {"__macosx", "__pycache__", ".ds_store", ".localized", "desktop.ini", "thumbs.db", "node_modules", "site-packages"}
+    | {".git", ".gitignore", ".gitattributes", ".gitkeep", ".venv", ".pytest_cache", ".mypy_cache", ".ruff_cache"}
 )
-"""What editors and systems leave in a folder, in lower case. It isn't looked into, and goes without a word."""
+"""What systems and tools leave in a folder, in lower case. It isn't looked into, and goes without a word."""
+
+EDITORS_OWN = frozenset(
+    {
+        ".ipynb_checkpoints",
+        ".virtual_documents",
+        ".ipython",
+        ".jupyter",
+        ".vscode",
+        ".idea",
+        ".cache",
+        ".config",
+        ".local",
+    }
+)
+"""What editors keep for themselves: not looked into either, and only worth a word where there is nothing else."""
 
 ENVIRONMENT_SIGN = "pyvenv.cfg"
 
@@ -62,9 +76,9 @@ class Found:
 
     name: its path within the submission; parts: where it lies in the tree. kind: "notebook"; "own", the course's own
     with answers in it; "unreadable", a notebook by its name alone; "file", which the answer may import or read;
-    "unread", a file or a folder that wasn't looked into; "typed", into the platform. why: a sentence on what isn't
-    read. For a notebook, lesson where it could be told; is_script where it is Python and no notebook; is_untouched
-    where it is as it was handed out. attempt: a later one sorts higher.
+    "unread" and "hidden", a file or a folder that wasn't looked into; "typed", into the platform. why: a sentence on
+    what isn't read. For a notebook, lesson where it could be told; is_script where it is Python and no notebook;
+    is_untouched where it is as it was handed out. attempt: a later one sorts higher.
     """
 
     name: str
@@ -143,18 +157,16 @@ class _Look:
         except Refused as refused:
             yield self._not_looked_at(folder, refused.reason)
             return
-        self.seen += len(entries)
-        if self.seen > MOST_ENTRIES:
-            yield self._not_looked_at(
-                folder, f"It lies beyond the {MOST_ENTRIES:,} files of a submission that are read."
-            )
-            return
+        entries.sort(key=lambda entry: (not is_named_notebook(entry.name), entry.name))
+        room, self.seen = MOST_ENTRIES - self.seen, self.seen + len(entries)
+        if room < len(entries):
+            yield self._not_looked_at(folder, f"It holds more than the {MOST_ENTRIES:,} files that are looked into.")
         names = {entry.name.lower() for entry in entries}
         if ENVIRONMENT_SIGN in names:
             return
         holds_sources = any(exercises_of(PurePosixPath(name).stem) for name in names if name.endswith(".py"))
         is_own = is_own or (folder[-1:] == ("solutions",) and holds_sources)
-        for entry in entries:
+        for entry in entries[: max(0, room)]:
             name = entry.name.lower()
             of_course = COURSE_PACKAGE in names and name in (COURSE_PACKAGE, "tests", *_BESIDE_PACKAGE)
             if (
@@ -168,7 +180,8 @@ class _Look:
 
     def _entry(self, entry: Entry, is_own: bool) -> Iterator[Begin | Found]:
         if entry.name.startswith((".", "__")) and entry.name != "__init__.py":
-            yield self._not_looked_at(entry.parts, "Its name begins as those of hidden files do; rename it.")
+            kind = "hidden" if entry.name.lower() in EDITORS_OWN else "unread"
+            yield self._not_looked_at(entry.parts, "Its name begins as those of hidden files do; rename it.", kind)
         elif entry.kind == "folder":
             yield from self._folder_later(entry, is_own)
         elif entry.kind == "refused":
@@ -266,7 +279,7 @@ class _Look:
 
 def _answers(notebook: Notebook, lesson: str) -> bool:
     """Whether it seems to define what the lesson asks for."""
-    return any(seems_to_define(source, name, at_top=True) for source in notebook.cells for name in exercises_of(lesson))
+    return any(seems_to_define(notebook.code, name, at_top=True) for name in exercises_of(lesson))
 
 
 _BESIDE_PACKAGE = ("readme.md", "license", "requirements.txt", "pyproject.toml")

@@ -13,10 +13,12 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from bnn_core.answers.course_own import prepare
-from bnn_core.classroom.handed_in import Refused, Tree
+from bnn_core.answers.slicing import COURSE_PACKAGE
+from bnn_core.classroom.handed_in import FOLDER, Refused, Tree
 from bnn_core.classroom.recognising import Found, Root, recognise
 from bnn_core.classroom.sandbox.reading import MOST_FILE_BYTES, MOST_FILES, Say, in_children
 from bnn_core.classroom.students import Student, printable, students_in
+from bnn_core.classroom.text import clean
 
 NO_NOTEBOOK = "No notebook was handed in."
 MOST_LISTED = 12
@@ -86,7 +88,7 @@ class Collected:
             if submission.path is None and submission.was_handed_in:
                 told = (submission.missing,)
             lines += [f"{submission.student}: {remark}" for remark in told]
-        return list(dict.fromkeys(lines))
+        return [clean(line) for line in dict.fromkeys(lines)]
 
 
 def find_submissions(home: Path, lessons: Sequence[str], only: str | None = None, at_once: int = 1) -> Collected:
@@ -216,7 +218,11 @@ def _remark(item: Found, is_graded: bool) -> str:
             return (
                 "" if is_graded else f"{item.name} was typed into the platform; hand in the notebook itself (.ipynb)."
             )
-        case "unread":
+        case "hidden" if is_graded:
+            return ""
+        case "unreadable" if is_graded and item.why == FOLDER:
+            return ""  # what is in it has been looked into
+        case "unread" | "hidden":
             return f"{item.name} was not read: {item.why}" if item.name else item.why
         case "unreadable":
             return f"{item.name} can't be read: {item.why}"
@@ -231,7 +237,9 @@ def _is_beside(item: Found, notebook: Found) -> bool:
     """
     of_use = item.kind == "file" or (item.kind in ("notebook", "own") and item.is_script)
     folder = PurePosixPath(notebook.name).parent
-    return of_use and item.attempt == notebook.attempt and PurePosixPath(item.name).is_relative_to(folder)
+    if not of_use or item.attempt != notebook.attempt or not PurePosixPath(item.name).is_relative_to(folder):
+        return False
+    return _from_folder(item, notebook).split("/")[0] not in (COURSE_PACKAGE, f"{COURSE_PACKAGE}.py")
 
 
 def _from_folder(item: Found, notebook: Found) -> str:

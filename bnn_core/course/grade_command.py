@@ -71,7 +71,7 @@ class Request:
 def grade(**arguments: Any) -> None:
     """Grade a folder of SUBMISSIONS: SUBMISSIONS/<student>/<lesson>.ipynb, or nbgrader's layout."""
     request = Request(**arguments)
-    if not request.submissions.is_dir() and not is_zipfile(request.submissions):
+    if not request.submissions.is_dir() and not _is_zip(request.submissions):
         raise CannotGrade(
             f"{request.submissions} is no folder and no zip; give the one that holds a folder per student"
         )
@@ -161,6 +161,13 @@ def _find(request: Request, folder: Path) -> Sequence[Submission]:
     if not any(submission.was_handed_in for submission in collected.submissions) and only is None:
         raise CannotGrade(f"{request.submissions} holds no notebook in a student's folder")
     return collected.submissions
+
+
+def _is_zip(path: Path) -> bool:
+    try:
+        return path.is_file() and is_zipfile(path)
+    except OSError:
+        return False
 
 
 def _lesson(wanted: str, lessons: Sequence[str]) -> str:

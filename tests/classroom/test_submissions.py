@@ -273,7 +273,9 @@ def test_what_editors_and_systems_leave_is_no_submission(tmp_path: Path) -> None
     put(tmp_path / "__MACOSX" / "ada" / f"{LINEAR}.ipynb")
     put(tmp_path / ".git" / f"{LINEAR}.ipynb")
     assert found(tmp_path, LINEAR) == [("ada", LINEAR, None)]
-    assert not only_one(tmp_path, LINEAR).was_handed_in
+    assert ".ipynb_checkpoints was not read" in only_one(tmp_path, LINEAR).missing
+    put(tmp_path / "ada" / f"{LINEAR}.ipynb")
+    assert only_one(tmp_path, LINEAR).notes == []
 
 
 def test_files_beside_the_students_folders_are_named(tmp_path: Path) -> None:
@@ -614,7 +616,7 @@ def many_files(path: Path) -> None:
         (locked_zip, "locked with a password"),
         (bomb, "larger than 20 MB"),
         (bombs_in_bombs, "beyond the 200 MB"),
-        (many_files, "beyond the 5,000 files"),
+        (many_files, "more than the 5,000 files"),
     ],
 )
 def test_a_bad_zip_costs_its_student_nothing_but_itself(

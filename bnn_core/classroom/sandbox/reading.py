@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import Any
 
 from bnn_core.answers.course_own import OWN_MODULE, is_own_module
-from bnn_core.answers.notebook import MAX_BYTES, Unreadable, answer_of, is_script, notebook_in
+from bnn_core.answers.notebook import MAX_BYTES, TOO_LARGE, Unreadable, answer_of, is_script, notebook_in
 from bnn_core.answers.program import Program
-from bnn_core.classroom.handed_in import Refused, Tree
+from bnn_core.classroom.handed_in import Refused, TooLarge, Tree
 
 READING_TIME = 10.0
 """Seconds of computing that reading a submission may take; it may wait for its files a few times as long."""
@@ -70,6 +70,8 @@ def read_answer(path: Path, inside: Path, lesson: str, files: Mapping[str, Path]
         tree = Tree(inside)
         try:
             notebook = notebook_in(tree.read(path.relative_to(inside).parts, MAX_BYTES), path.name)
+        except TooLarge:
+            raise Unreadable(TOO_LARGE) from None
         except Refused as refused:
             raise Unreadable(refused.reason) from None
         beside = {name.partition("/")[0] for name in files or {}}
