@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 
 from bnn_core.answers.notebook import lesson_from_name
@@ -64,7 +64,11 @@ def students_in(tree: Tree, name: str, top: Parts = ()) -> tuple[list[Student], 
         if entry.kind == "refused":
             student.trouble = entry.why
         else:
-            student.roots.append(_root(entry, owner))
+            root = _root(entry, owner)
+            taken = any(
+                root.name and (root.name, root.attempt) == (other.name, other.attempt) for other in student.roots
+            )
+            student.roots.append(replace(root, name=(printable(entry.name),)) if taken else root)
     _name_apart(students)
     return sorted(students.values(), key=lambda student: student.name), strays
 

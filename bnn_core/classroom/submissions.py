@@ -5,6 +5,7 @@ not read. It decides by what `students` and `recognising` tell; it opens nothing
 from __future__ import annotations
 
 import hashlib
+import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -24,6 +25,8 @@ NO_NOTEBOOK = "No notebook was handed in."
 MOST_LISTED = 12
 MOST_DEATHS = 5
 """How often looking through a submission is begun anew, each time without the file on which the reader died."""
+
+_NUMBERED_MODULE = re.compile(r"(?:-\d+| ?\(\d+\))(?=\.py$)")  # such a name could not be imported
 
 
 @dataclass(frozen=True)
@@ -243,7 +246,9 @@ def _is_beside(item: Found, notebook: Found) -> bool:
 
 
 def _from_folder(item: Found, notebook: Found) -> str:
-    return PurePosixPath(item.name).relative_to(PurePosixPath(notebook.name).parent).as_posix()
+    """Its path from the notebook's folder. A module that a platform or a browser numbered has its own name again."""
+    name = PurePosixPath(item.name).relative_to(PurePosixPath(notebook.name).parent).as_posix()
+    return _NUMBERED_MODULE.sub("", name)
 
 
 def _look_through(home: Path, students: Sequence[Student], at_once: int) -> list[_Collection]:

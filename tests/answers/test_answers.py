@@ -8,6 +8,7 @@ import os
 import pickle
 import sys
 import threading
+import time
 import traceback
 import types
 from collections.abc import Iterator, Sequence
@@ -374,6 +375,61 @@ class TestAnswerCells:
         assert program.notes == ("cell 2 isn't valid Python (line 2: invalid syntax), so it was left out",)
         assert program.broken == {"A": "cell 2 isn't valid Python (line 2: invalid syntax)"}
         assert program.defined == {"A": "cell 1"}
+
+    @pytest.mark.parametrize(
+        ("cell", "says"),
+        [
+            ("type A = int", "uses what Python 3.12 brought"),
+            ("def A[T](x: T): pass", "uses what Python 3.12 brought"),
+            ("class A[T]: pass", "uses what Python 3.12 brought"),
+            ('A = f"{d["a"]}"', "uses what Python 3.12 brought"),
+            ("try: A = 1\nexcept KeyError, ValueError:\n    A = 2", "uses what Python 3.14 brought"),
+            ("A = t'{x}'", "uses what Python 3.14 brought"),
+            ("<<<<<<< HEAD\nA = 1\n=======\nA = 2\n>>>>>>> theirs", "holds the marks of a merge conflict (line 1)"),
+        ],
+    )
+    def test_why_it_is_no_python_is_said(self, cell: str, says: str) -> None:
+        if "3." in says and sys.version_info >= (3, int(says.split("3.")[1].split(" ")[0])):
+            pytest.skip("this Python has it")
+        assert says in answer_cells([f"{cell}\nA = 1"], ["A"]).broken["A"]
+        assert "brought" not in answer_cells(["A = = 1"], ["A"]).broken["A"]
+
+    def test_the_python_that_it_was_written_with_is_named(self) -> None:
+        assert "was written with Python 3.99" in answer_cells(["A = = 1"], ["A"], written_for=(3, 99)).broken["A"]
+        assert "was written" not in answer_cells(["A = = 1"], ["A"], written_for=(3, 8)).broken["A"]
+
+    @pytest.mark.parametrize(
+        "source",
+        [
+            pytest.param("x" + " " * 99_000 + "?", id="a question after a long gap"),
+            pytest.param("a?\n" * 33_000, id="questions"),
+            pytest.param("x = !y\n" * 14_000, id="shell lines"),
+            pytest.param("'''\n%x\n" * 14_000, id="strings"),
+            pytest.param("!\\\n" * 33_000, id="a shell line that goes on"),
+        ],
+    )
+    def test_no_cell_takes_long(self, source: str) -> None:
+        began = time.process_time()
+        answer_cells([source] * 4, ["A"])
+        assert time.process_time() - began < 5
+
+    @pytest.mark.parametrize(
+        ("cells", "says"),
+        [
+            (["A = 1", "A = 2"], "A is defined in cell 1 and again in cell 2, which counts"),
+            (["A = 1\nA = 2"], "A is defined in cell 1, line 1 and again in cell 1, line 2, which counts"),
+            (["def A(): pass", "x = 1", "from y import A"], "again in cell 3"),
+            (["A = 1", "A = A + 1"], None),
+            (["def A(): pass", "A = wrapped(A)"], None),
+            (["A = 1"], None),
+            (["%run helper.py\nA = scale"], "Cell 1 asks for helper.py by %run"),
+            (["%run -i 'my helper.py'"], "write `from my_helper import *`"),
+            (["%load helper.py\nA = 1"], None),
+        ],
+    )
+    def test_what_its_author_may_not_have_meant_is_remarked(self, cells: list[str], says: str | None) -> None:
+        remark = answer_cells(cells, ["A"]).remarks.get("A")
+        assert remark is None if says is None else says in (remark or "")
 
     def test_an_exercise_can_t_be_run_where_no_other_cell_defines_it(self) -> None:
         broken, why = "class A(:\n  pass", "cell 1 isn't valid Python (line 1: invalid syntax)"

@@ -391,6 +391,27 @@ def test_a_flat_download_puts_a_student_s_files_side_by_side(tmp_path: Path) -> 
     assert bo.name == "my_layers.py"
 
 
+def test_a_module_that_was_numbered_on_its_way_has_its_name_again(tmp_path: Path) -> None:
+    put(tmp_path / f"ada_1_2_{LINEAR}-1.ipynb", text(DEFINES_LINEAR))
+    for number, name in enumerate(("my_layers-2.py", "other (1).py", "data-1.csv")):
+        put(tmp_path / f"ada_1_{number}_{name}", "x = 1")
+    assert [name for name, _ in only_one(tmp_path).files] == ["data-1.csv", "my_layers.py", "other.py"]
+
+
+def test_two_files_of_one_name_in_a_flat_download_stay_apart(tmp_path: Path) -> None:
+    for number in (5, 6):
+        put(tmp_path / f"ada_1_{number}_{LINEAR}.ipynb", text(DEFINES_LINEAR))
+    submission = only_one(tmp_path)
+    assert {submission.name, *submission.set_aside} == {f"{LINEAR}.ipynb", f"ada_1_6_{LINEAR}.ipynb"}
+
+
+def test_looking_into_many_at_once_changes_nothing(tmp_path: Path) -> None:
+    for number in range(6):
+        put(tmp_path / f"s{number}" / "x.ipynb", text(DEFINES_LINEAR))
+        put(tmp_path / f"s{number}" / "y.ipynb", "{" if number % 2 else text(DEFINES_LINEAR))
+    assert find_submissions(tmp_path, LESSONS, at_once=1) == find_submissions(tmp_path, LESSONS, at_once=5)
+
+
 def test_a_changed_submission_has_another_digest(tmp_path: Path) -> None:
     path = put(tmp_path / "ada" / f"{LINEAR}.ipynb")
     digests = {only_one(tmp_path).digest}
