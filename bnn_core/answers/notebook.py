@@ -40,7 +40,7 @@ MAX_BRACKETS = 1_000_000
 
 _OPEN_FLAGS = ("O_RDONLY", "O_BINARY", "O_CLOEXEC", "O_NOCTTY", "O_NONBLOCK")
 _CONFLICT = re.compile(r"^(?:<{7}|>{7})(?: |$)", re.MULTILINE)
-_CELL_OF_A_SCRIPT = re.compile(r"^# (?:%%|In ?\[[\d ]*\]:)(.*)$", re.MULTILINE)
+_CELL_OF_A_SCRIPT = re.compile(r"^# ?(?:%%|In ?\[[\d ]*\]:)(.*)$", re.MULTILINE)
 _FOLD = "<details"
 
 
@@ -194,7 +194,7 @@ def lesson_from_name(path: PurePath) -> str | None:
     """The lesson that the file's name has in it, or else the nearest folder around it is named after."""
     lessons = _lessons()
     for lesson in lessons:
-        if lesson in path.name:
+        if lesson in path.name.lower():
             return lesson
     return next((folder.name for folder in path.parents if folder.name in lessons), None)
 

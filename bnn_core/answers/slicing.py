@@ -33,7 +33,11 @@ COURSE_PACKAGE = "bnn_core"
 OVERHEAD = 100  # characters of code that a cell costs as much as
 
 _TOO_MUCH = f"stands beyond {MAX_CHARACTERS:,} characters or {MAX_STATEMENTS:,} statements of code"
-_RUNS_A_FILE = re.compile(r"^[ \t]*%(run|load)[ \t]+(?:-\w[ \t]+)*['\"]?([\w./ -]{1,100}?)['\"]?[ \t]*$", re.MULTILINE)
+_RUNS_A_FILE = re.compile(
+    r"""^[ \t]*(%run|%load|exec(?=\())(?:[ \t]+-\w+)*(?:[ \t]+|.{1,40}?\bopen\([ \t]*)"""
+    r"""['"]?([\w./ -]{1,100})(?:['"]|[ \t]*$)""",
+    re.MULTILINE,
+)
 _COMPREHENSIONS = frozenset({"listcomp", "setcomp", "dictcomp", "genexpr"})
 _BUILTINS = frozenset(dir(builtins))
 _WITH_EFFECTS = frozenset(
@@ -346,13 +350,14 @@ def _said_of_two_definitions(name: str, binders: Sequence[_Statement]) -> str:
 
 
 def _unread_files(cells: Sequence[str]) -> Iterator[str]:
-    """The files whose code the notebook asks for by a magic, which isn't carried out."""
+    """The files whose code the notebook asks for in a way that isn't followed."""
     for number, source in enumerate(cells, start=1):
-        for magic, name in _RUNS_A_FILE.findall(source[:MAX_CHARACTERS]):
-            stem = re.sub(r"\W", "_", name.rpartition("/")[2].removesuffix(".py"))
+        for means, name in _RUNS_A_FILE.findall(source[:MAX_CHARACTERS]):
+            file = name.strip().rpartition("/")[2]
+            module = re.sub(r"\W", "_", re.sub(r"\.(?:py|ipynb)$", "", file))
             yield (
-                f"Cell {number} asks for {name} by %{magic}, which isn't carried out: write `from {stem} import *`, "
-                f"and hand in {stem}.py beside the notebook."
+                f"Cell {number} asks for {file} by {means}, which isn't carried out: write `from {module} import *`, "
+                f"and hand in {module}.py beside the notebook."
             )
 
 

@@ -155,18 +155,13 @@ class _Collection:
         beside = self._beside(chosen) if chosen else []
         own = tuple(item.name for item in self.found if item.kind == "own" and item.lesson in (None, lesson))
         remarks = self._remarks(lesson, all_chosen)
+        others = [item for item in candidates if item is not chosen and item.kind == "notebook" and item not in beside]
         submission = Submission(
             self.student.name,
             lesson,
             home.joinpath(*chosen.parts) if chosen else None,
             home,
-            tuple(
-                sorted(
-                    item.name
-                    for item in candidates
-                    if item is not chosen and item.kind == "notebook" and item not in beside
-                )
-            ),
+            tuple(sorted(item.name for item in others)),
             own,
             chosen.name if chosen else "",
             tuple((_from_folder(item, chosen), home.joinpath(*item.parts)) for item in beside if chosen),
@@ -217,12 +212,10 @@ class _Collection:
 def _remark(item: Found, is_graded: bool) -> str:
     """A sentence on what was not read; empty where there is nothing to say."""
     match item.kind:
-        case "typed":
-            return (
-                "" if is_graded else f"{item.name} was typed into the platform; hand in the notebook itself (.ipynb)."
-            )
-        case "hidden" if is_graded:
+        case "typed" | "hidden" if is_graded:
             return ""
+        case "typed":
+            return f"{item.name} was typed into the platform; hand in the notebook itself (.ipynb)."
         case "unreadable" if is_graded and item.why == FOLDER:
             return ""  # what is in it has been looked into
         case "unread" | "hidden":

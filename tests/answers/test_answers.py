@@ -425,6 +425,13 @@ class TestAnswerCells:
             (["%run helper.py\nA = scale"], "Cell 1 asks for helper.py by %run"),
             (["%run -i 'my helper.py'"], "write `from my_helper import *`"),
             (["%load helper.py\nA = 1"], None),
+            (
+                ["%run ../lib/helper.ipynb"],
+                "Cell 1 asks for helper.ipynb by %run, which isn't carried out: write `from helper",
+            ),
+            (["exec(open('helper.py').read())"], "Cell 1 asks for helper.py by exec"),
+            (["exec(compile(open(\"helper.py\").read(), 'x', 'exec'))"], "Cell 1 asks for helper.py by exec"),
+            (["exec(code)"], None),
         ],
     )
     def test_what_its_author_may_not_have_meant_is_remarked(self, cells: list[str], says: str | None) -> None:
@@ -720,3 +727,12 @@ def test_every_exercise_belongs_to_a_lesson() -> None:
         assert name in submission.exercises_of(exercise.lesson)
     assert submission.exercises_of("99_unknown") == ()
     assert isinstance(Notebook(("a",), (frozenset(),)).tagged("setup"), list)
+
+
+def test_nothing_is_remarked_on_the_course_s_own_notebooks() -> None:
+    course = submission.Course()
+    for lesson in course.names():
+        for path in (course.learner_notebook(lesson), course.solved_notebook(lesson)):
+            if path.exists():
+                program = answer_of(read_notebook(path), lesson)
+                assert (program.remarks, program.broken, program.notes) == ({}, {}, ()), path

@@ -90,6 +90,7 @@ CASES: dict[str, tuple[Files, str, str]] = {
              "class BayesianLinear(Base): pass") | {"helper.py": "class Base: pass"},
         "error", "Cell 1 asks for helper.py by %run, which isn't carried out",
     ),
+    "exec": (code("exec(open('helper.py').read())") | {"helper.py": RIGHT}, "not_attempted", "asks for helper.py by exec"),
     "%load": (code("%load helper.py") | {"helper.py": RIGHT}, "not_attempted", "by %load"),
     "newer syntax": (code("type Size = int\n" + RIGHT), "error", "uses what Python 3.12 brought"),
     "a newer kernel": (code("newer = = syntax\n" + RIGHT, **KERNEL), "error", "was written with Python 3.19"),
