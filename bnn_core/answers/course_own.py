@@ -52,9 +52,14 @@ def prepare(lessons: Iterable[str]) -> None:
         _solved_statements(lesson)
 
 
-def is_own_module(content: bytes) -> bool:
-    """Whether a file of this content is a module of the course's package, or the source of a lesson."""
-    return _digest(content) in _own_modules()
+def is_own_module(content: bytes, lessons: Iterable[str]) -> bool:
+    """Whether a file of this content is a module of the course's package, or a lesson's source, with an answer to one
+    of these lessons in it.
+    """
+    if _digest(content) not in _own_modules():
+        return False
+    text = content.decode("utf-8", "replace")
+    return any(seems_to_define(text, name, at_top=True) for lesson in lessons for name in exercises_of(lesson))
 
 
 def _answers(notebook: Notebook, lesson: str) -> dict[str, str]:

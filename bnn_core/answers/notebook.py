@@ -27,7 +27,7 @@ from bnn_core.lesson_files import METADATA_KEY, Course, digest_of_cells
 
 __all__ = [
     "MAX_BYTES", "Notebook", "Unreadable", "answer_cells", "answer_of", "as_in_a_kernel", "exercises_of", "is_script",
-    "lesson_of", "notebook_in", "read_notebook", "setup_cells",
+    "lesson_of", "lessons_with_exercises", "notebook_in", "read_notebook", "setup_cells",
 ]  # fmt: skip
 
 MAX_BYTES = 20_000_000
@@ -214,6 +214,11 @@ def _uses(notebook: Notebook, name: str) -> bool:
 
 def _descriptions(notebook: Notebook, name: str) -> bool:
     return any(seems_to_define(source, name) for _, source in notebook.prose())
+
+
+def lessons_with_exercises() -> tuple[str, ...]:
+    """In order."""
+    return tuple(sorted(_lessons()))
 
 
 def exercises_of(lesson: str) -> tuple[str, ...]:

@@ -20,6 +20,7 @@ from bnn_core.answers.notebook import (
     is_script,
     lesson_from_name,
     lesson_of,
+    lessons_with_exercises,
     notebook_in,
 )
 from bnn_core.answers.slicing import COURSE_PACKAGE, seems_to_define
@@ -225,7 +226,7 @@ class _Look:
                 return self._found(entry, "unread", refused.reason, lesson=lesson)
             return self._found(entry, "unreadable", refused.reason, lesson=lesson)
         digest = hashlib.sha256(content).hexdigest()
-        if is_script(entry.name) and is_own_module(content):
+        if is_script(entry.name) and is_own_module(content, lessons_with_exercises()):
             return self._found(entry, "own", lesson=lesson, digest=digest, is_script=True)
         if looks_like_one or is_script(entry.name):
             try:

@@ -74,7 +74,7 @@ def _course_as_graded(lesson: str, folder: Path) -> Iterator[None]:
     folder: the notebook's.
     """
     own = {name: sys.modules.pop(name) for name in [*sys.modules] if _is_of_course(name)}
-    finder = _StagedModules(importable_files(lesson), folder)
+    finder = _StagedModules(lesson, folder)
     sys.meta_path.insert(0, finder)
     try:
         yield
@@ -88,13 +88,14 @@ def _course_as_graded(lesson: str, folder: Path) -> Iterator[None]:
 class _StagedModules(MetaPathFinder, Loader):
     """Finds the modules of the course in these texts, and refuses copies of them in the notebook's folder."""
 
-    def __init__(self, files: Mapping[str, str], folder: Path) -> None:
-        self._files = files
+    def __init__(self, lesson: str, folder: Path) -> None:
+        self._lesson = lesson
+        self._files = importable_files(lesson)
         self._folder = folder
 
     def find_spec(self, name: str, path: object = None, target: object = None) -> ModuleSpec | None:
         copy = self._folder / f"{name}.py"
-        if copy.is_file() and is_own_module(copy.read_bytes()):
+        if copy.is_file() and is_own_module(copy.read_bytes(), [self._lesson]):
             raise ImportError(OWN_MODULE)
         if not _is_of_course(name) or self._file(name) not in self._files:
             return None

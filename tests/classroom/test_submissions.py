@@ -572,6 +572,9 @@ def test_a_copy_of_the_course_s_module_imports_nothing(tmp_path: Path) -> None:
     files = read_answer(submission.path, submission.home, LINEAR, dict(submission.files)).files
     assert b"raise ImportError" in files["ref.py"]
     assert b"class" not in files["ref.py"]
+    assert submission.ignored == ("ref.py",)
+    other = read_answer(submission.path, submission.home, HIDDEN, dict(submission.files))  # which may import it
+    assert b"class BayesianLinear" in other.files["ref.py"]
 
 
 # Zips

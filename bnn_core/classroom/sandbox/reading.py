@@ -76,7 +76,13 @@ def read_answer(path: Path, inside: Path, lesson: str, files: Mapping[str, Path]
             raise Unreadable(refused.reason) from None
         beside = {name.partition("/")[0] for name in files or {}}
         program = answer_of(notebook, lesson, sorted(beside))
-        say({"program": program.to_json(), "code": _lines(program), "files": _contents(tree, inside, files or {})})
+        say(
+            {
+                "program": program.to_json(),
+                "code": _lines(program),
+                "files": _contents(tree, inside, files or {}, lesson),
+            }
+        )
 
     (said,) = in_children([read], 1)
     if said.trouble:
@@ -86,14 +92,14 @@ def read_answer(path: Path, inside: Path, lesson: str, files: Mapping[str, Path]
     return Answer(Program.from_json(result["program"]), result["code"], contents)
 
 
-def _contents(tree: Tree, inside: Path, files: Mapping[str, Path]) -> dict[str, str]:
+def _contents(tree: Tree, inside: Path, files: Mapping[str, Path], lesson: str) -> dict[str, str]:
     contents = {}
     for name, path in files.items():
         try:
             content = tree.read(path.relative_to(inside).parts, MOST_FILE_BYTES)
         except Refused:
             continue  # it was there a moment ago
-        if is_script(name) and is_own_module(content):
+        if is_script(name) and is_own_module(content, [lesson]):
             content = f"raise ImportError({OWN_MODULE!r})\n".encode()
         contents[name] = base64.b64encode(content).decode()
     return contents
