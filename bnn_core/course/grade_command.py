@@ -69,7 +69,9 @@ class Request:
 @click.option("--fresh", is_flag=True, help="Grade again what this report holds already.")
 @click.option("--unsafe", is_flag=True, help="Run the code without protection where the system offers none.")
 def grade(**arguments: Any) -> None:
-    """Grade a folder of SUBMISSIONS: SUBMISSIONS/<student>/<lesson>.ipynb, or nbgrader's layout."""
+    """Grade SUBMISSIONS: a folder or a zip with a folder per student, or what Canvas, Moodle, Blackboard or nbgrader
+    collected.
+    """
     request = Request(**arguments)
     if not request.submissions.is_dir() and not _is_zip(request.submissions):
         raise CannotGrade(
