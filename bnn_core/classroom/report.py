@@ -22,6 +22,7 @@ from bnn_core.classroom.grading import Graded, Row
 from bnn_core.classroom.results import write_atomically
 from bnn_core.classroom.submissions import Submission
 from bnn_core.classroom.teaching import section_for
+from bnn_core.classroom.text import clean
 
 BINS = 10
 STATUS_WORDS = {
@@ -71,8 +72,19 @@ def write_pages(report: Path, results: Sequence[tuple[Submission, Graded]], seed
         write_atomically(report / link, page.render(submission=submission, graded=graded, words=STATUS_WORDS))
     rows = [row for _, graded in results for row in graded.rows]
     write_atomically(
-        report / "index.html", environment.get_template("class.html").render(**class_summary(rows), seed=seed)
+        report / "index.html",
+        environment.get_template("class.html").render(
+            **class_summary(rows), seed=seed, courses_own=_courses_own(results)
+        ),
     )
+
+
+def _courses_own(results: Sequence[tuple[Submission, Graded]]) -> dict[str, str]:
+    """By student, the notebooks of the course's own, with answers in them, that were handed in and not graded."""
+    names: defaultdict[str, set[str]] = defaultdict(set)
+    for submission, _ in results:
+        names[submission.student].update(map(clean, submission.ignored))
+    return {student: ", ".join(sorted(own)) for student, own in names.items() if own}
 
 
 def page_of(student: str, lesson: str) -> str:

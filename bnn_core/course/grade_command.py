@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from zipfile import is_zipfile
 
 import click
 from tqdm import tqdm
@@ -68,10 +69,14 @@ class Request:
 @click.option("--fresh", is_flag=True, help="Grade again what this report holds already.")
 @click.option("--unsafe", is_flag=True, help="Run the code without protection where the system offers none.")
 def grade(**arguments: Any) -> None:
-    """Grade a folder of SUBMISSIONS: SUBMISSIONS/<student>/<lesson>.ipynb, or nbgrader's layout."""
+    """Grade SUBMISSIONS: a folder or a zip with a folder per student, or what Canvas, Moodle, Blackboard or nbgrader
+    collected.
+    """
     request = Request(**arguments)
-    if not request.submissions.is_dir():
-        raise CannotGrade(f"{request.submissions} is no folder; give the one that holds a folder per student")
+    if not request.submissions.is_dir() and not _is_zip(request.submissions):
+        raise CannotGrade(
+            f"{request.submissions} is no folder and no zip; give the one that holds a folder per student"
+        )
     if sys.platform == "win32":
         raise CannotGrade("Windows has no way to shut submissions in; grade on Linux, or in WSL 2")
     try:
@@ -119,7 +124,6 @@ def _results(
     from bnn_core.classroom.crew import Assignment, grade_all
     from bnn_core.classroom.results import course_version, key_of
     from bnn_core.classroom.sandbox.launching import Limits, ready_sandbox
-    from bnn_core.classroom.submissions import digest_of
 
     folder = request.submissions.resolve()
     submissions = _find(request, folder)
@@ -128,10 +132,7 @@ def _results(
     journal.begin(seed)
     limits = Limits(request.timeout, min(request.call_timeout, request.timeout), int(request.memory * GIBIBYTE))
     circumstances = (course_version(PACKAGE), seed, limits, request.unsafe)
-    keys = [
-        key_of(item.student, item.lesson, item.path, item.set_aside, digest_of(item.path), *circumstances)
-        for item in submissions
-    ]
+    keys = [key_of(item.student, item.lesson, item.digest, *circumstances) for item in submissions]
     missing = [position for position, key in enumerate(keys) if key not in journal]
     assignment = Assignment(limits, seed, hidden, request.unsafe)
     todo = [submissions[position] for position in missing]
@@ -146,19 +147,29 @@ def _results(
     return [(item, journal[key]) for item, key in zip(submissions, keys, strict=True)], seed
 
 
-def _find(request: Request, folder: Path) -> list[Submission]:
+def _find(request: Request, folder: Path) -> Sequence[Submission]:
     from bnn_core.autograder.exercises import EXERCISES
-    from bnn_core.classroom.sandbox.reading import identify
-    from bnn_core.classroom.submissions import find_submissions, stray_files
+    from bnn_core.classroom.handed_in import Refused
+    from bnn_core.classroom.submissions import find_submissions
 
     lessons = sorted({exercise.lesson for exercise in EXERCISES.values()})
     only = _lesson(request.lesson, lessons) if request.lesson is not None else None
-    for name in stray_files(folder):
-        click.echo(f"{name} lies beside the students' folders, so it belongs to nobody and was not graded", err=True)
-    submissions = find_submissions(folder, lessons, only, identify)
-    if not submissions:
+    try:
+        collected = find_submissions(folder, lessons, only, request.jobs or _cores())
+    except Refused as refused:
+        raise CannotGrade(f"{request.submissions} can't be read. {refused.reason}") from None
+    for line in collected.unread():
+        click.echo(line, err=True)
+    if not any(submission.was_handed_in for submission in collected.submissions) and only is None:
         raise CannotGrade(f"{request.submissions} holds no notebook in a student's folder")
-    return submissions
+    return collected.submissions
+
+
+def _is_zip(path: Path) -> bool:
+    try:
+        return path.is_file() and is_zipfile(path)
+    except OSError:
+        return False
 
 
 def _lesson(wanted: str, lessons: Sequence[str]) -> str:
