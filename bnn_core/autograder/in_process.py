@@ -77,7 +77,8 @@ class InProcess:
         return {"number": torch.rand(()).item()}
 
     def _construct(self, args: list[Any], kwargs: dict[str, Any]) -> dict[str, Any]:
-        instance = self.definition(*self._unpack(args, None), **self._unpack(kwargs, None))
+        with uninitialised_memory_shown():
+            instance = self.definition(*self._unpack(args, None), **self._unpack(kwargs, None))
         self._objects.append(instance)
         return {"handle": len(self._objects) - 1, "is_module": isinstance(instance, nn.Module)}
 
@@ -214,6 +215,8 @@ class InProcess:
     def _learner_error(self, request: dict[str, Any], error: BaseException) -> LearnerError:
         line, source = learner_line(error)
         message = " ".join(str(error).split())
+        if isinstance(error, NotImplementedError) and not message and not is_stub(error):
+            message = "the line that raises it is still there, beside what you wrote; delete it"
         if len(message) > LONGEST_MESSAGE:
             message = message[:LONGEST_MESSAGE] + " …"
         return LearnerError(self._action(request), type(error).__name__, message, line, source)
@@ -235,6 +238,25 @@ class InProcess:
             "set_parameters": "Setting the parameters",
         }
         return actions.get(operation, f"Your {self.name}")
+
+
+@contextlib.contextmanager
+def uninitialised_memory_shown() -> Iterator[None]:
+    """Within this, what torch.empty leaves unfilled is NaN, and not what happened to lie there."""
+    before = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before[0], warn_only=before[1])
+
+
+def is_stub(error: BaseException) -> bool:
+    """Whether the function that raised does nothing else, as an exercise's stub."""
+    last = error.__traceback__
+    while last is not None and last.tb_next is not None:
+        last = last.tb_next
+    return last is None or set(last.tb_frame.f_code.co_names) <= {"NotImplementedError", "super", "__init__"}
 
 
 @contextlib.contextmanager

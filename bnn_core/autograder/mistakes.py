@@ -59,11 +59,41 @@ CODE = (
     Mistake(
         "wrong-dtype",
         "It doesn't work in float64: some tensor in it is fixed to another dtype.",
-        error_signs=(
-            "must have the same dtype",
-            "to have the same dtype",
-        ),
         seen_in=("piEsposito/blitz-bayesian-deep-learning#9",),
+    ),
+    Mistake(
+        "dtypes-mixed",
+        "Tensors of different dtypes meet: whole numbers, say, or NumPy's float64, beside float32.",
+        error_signs=("must have the same dtype", "to have the same dtype", "Found dtype", "expected scalar type"),
+    ),
+    Mistake(
+        "name-undefined",
+        "A name is used that isn't defined: is self. missing before it, or is it misspelled?",
+        error_signs=("' is not defined",),
+    ),
+    Mistake(
+        "function-of-a-number",
+        "A function of torch's is given a plain number: math.exp takes numbers, torch.exp takes tensors.",
+        error_signs=("must be Tensor, not int", "must be Tensor, not float"),
+    ),
+    Mistake(
+        "in-place-on-a-leaf",
+        "A tensor that asks for gradients is changed in place, as exp_() and += do: make a new one.",
+        error_signs=("leaf Variable that requires grad", "requires grad is being used in an in-place operation"),
+    ),
+    Mistake(
+        "computed-in-half",
+        "The values are right to two or three digits only: something is computed in half precision.",
+    ),
+    Mistake(
+        "concatenation-shapes",
+        "The tensors that torch.cat joins don't fit: their sizes are the same, but in the dimension that grows.",
+        error_signs=("Sizes of tensors must match except in dimension", "Tensors must have same number of dimensions"),
+    ),
+    Mistake(
+        "number-has-no-method",
+        "A plain number is used as if it were a tensor: torch.as_tensor makes one of it.",
+        error_signs=("'float' object has no attribute", "'int' object has no attribute"),
     ),
     Mistake(
         "power-as-xor",
@@ -125,6 +155,16 @@ CODE = (
 
 CLASSES = (
     Mistake(
+        "init-misspelled",
+        "The class's own __init__ isn't found: it has two underscores on either side, and is indented into the class.",
+        error_signs=("__init__() takes 1 positional argument but", "() takes no arguments", "object.__init__() takes"),
+    ),
+    Mistake(
+        "super-not-called",
+        "super is a function that gives an object: super().__init__(), with parentheses after super, too.",
+        error_signs=("descriptor '__init__' of 'super' object", "type object 'super' has no attribute"),
+    ),
+    Mistake(
         "self-missing",
         "A method lacks its first parameter, self.",
         error_signs=("takes 0 positional arguments but",),
@@ -133,6 +173,7 @@ CLASSES = (
         "method-of-base-class",
         "Your class has no method of this name, so PyTorch's base class answered, which raises"
         " NotImplementedError: is the name spelled right, and the method indented into the class?",
+        error_signs=('is missing the required "forward" function',),
     ),
     Mistake(
         "tensor-called",
@@ -186,6 +227,17 @@ DRAWING = (
 )
 
 STANDARD_DEVIATION = (
+    Mistake(
+        "std-inverted", "{what} is a power of 1/exp(log_std): it is exp(log_std) itself, which multiplies epsilon."
+    ),
+    Mistake(
+        "noise-times-mean",
+        "The noise is multiplied by the mean, as in mean·(1 + exp(log_std)·epsilon): it is only added to it.",
+    ),
+    Mistake(
+        "epsilon-in-exponent",
+        "Epsilon stands inside the exponential: it multiplies exp(log_std), as in mean + exp(log_std)·epsilon.",
+    ),
     Mistake(
         "log-variance-for-log-std",
         "{what} is exp(½·log_std): you read log_std as the logarithm of the variance. The standard deviation is"
@@ -244,7 +296,7 @@ GRADIENTS = (
     Mistake(
         "gradient-stopped",
         "No gradient reaches {what}: something on the way cuts it off (sample() for rsample(), torch.normal,"
-        " .data, .detach(), .item(), torch.no_grad, a new torch.tensor).",
+        " .data, .detach(), .item(), torch.no_grad, a new torch.tensor or nn.Parameter).",
         error_signs=("does not require grad and does not have a grad_fn",),
         seen_in=("pytorch/pytorch#7705",),
     ),
@@ -254,7 +306,8 @@ GRADIENTS = (
     ),
     Mistake(
         "log-std-gradient-missing",
-        "No gradient reaches {what}: the spread is computed outside the graph, so how sure to be is never learned.",
+        "No gradient reaches {what}: the spread is computed outside the graph, or wrapped in a new nn.Parameter, so how"
+        " sure to be is never learned.",
     ),
     Mistake(
         "gradient-clipped",
@@ -365,6 +418,20 @@ KL = (
 )
 
 KL_FROM_LOG_STD = (
+    Mistake(
+        "kl-variance-inverted",
+        "Your KL has 1/variance, exp(−2·log_std), where the variance, exp(2·log_std), belongs.",
+    ),
+    Mistake(
+        "kl-div-of-torch",
+        "F.kl_div compares two tables of probabilities, and takes logarithms of them; for Gaussians write the closed"
+        " form.",
+    ),
+    Mistake(
+        "prior-logged",
+        "gaussian_kl wants the prior's standard deviation, 1, and not its logarithm, 0.",
+        error_signs=("prior_std must be a finite number above zero, not 0", "prior_std must be above zero everywhere"),
+    ),
     Mistake(
         "kl-std-for-variance",
         "Your KL uses exp(log_std) where the variance, exp(2·log_std), belongs.",

@@ -1,5 +1,7 @@
 """Right and wrong solutions of lesson 03's exercise."""
 
+# ruff: noqa: E501  (what a learner changes stays on one line)
+
 from __future__ import annotations
 
 from zoo import Wrong
@@ -214,14 +216,6 @@ class BayesianLinear(nn.Module):
         ),
     ),
     "noise from NumPy": both_noise("torch.from_numpy(np.random.standard_normal(tuple(M.shape))).to(M)"),
-    "noise from a generator of its own": changed(
-        (
-            "super().__init__()",
-            "super().__init__()\n        self.generator = torch.Generator().manual_seed(in_features)",
-        ),
-        (WEIGHT_NOISE, "weight_epsilon = torch.randn(self.weight_mean.shape, generator=self.generator)"),
-        (BIAS_NOISE, "bias_epsilon = torch.randn(self.bias_mean.shape, generator=self.generator)"),
-    ),
     "noise by Box and Muller": both_noise(
         "torch.sqrt(-2 * torch.log(1 - torch.rand_like(M))) * torch.cos(2 * math.pi * torch.rand_like(M))"
     ),
@@ -1399,5 +1393,269 @@ WRONG: list[Wrong] = [
         changed(("super().__init__()", "super().__init__()\n        torch.manual_seed(0)")),
         SEED_ALONE,
         "seed-fixed",
+    ),
+    Wrong(
+        "has a parameter that nothing uses",
+        changed(
+            (
+                "self.weight_mean = nn.Parameter(torch.randn(out_features, in_features) * 0.1)",
+                "self.weight_mean = nn.Parameter(torch.randn(out_features, in_features) * 0.1)\n        self.extra = nn.Parameter(torch.zeros(3))",
+            )
+        ),
+        NOTHING_ELSE,
+        "parameters-unused",
+    ),
+    Wrong(
+        "leaves its means as torch.empty made them",
+        changed(
+            (
+                "self.weight_mean = nn.Parameter(torch.randn(out_features, in_features) * 0.1)",
+                "self.weight_mean = nn.Parameter(torch.empty(out_features, in_features))",
+            )
+        ),
+        HAS_PARAMETERS,
+        "parameters-uninitialised",
+    ),
+    Wrong(
+        "clamps log_std to usual values",
+        changed((WEIGHT_STD, "weight_std = torch.exp(self.weight_log_std.clamp(-5, 2))")),
+        WEIGHT_SPREAD,
+        "log-std-clamped",
+    ),
+    Wrong(
+        "clamps large log_stds",
+        changed((WEIGHT_STD, "weight_std = torch.exp(self.weight_log_std.clamp(max=1.0))")),
+        WEIGHT_SPREAD,
+        "log-std-clamped",
+    ),
+    Wrong(
+        "lets each parameter have a tenth of a nat",
+        changed((KL_SUM, "return weight_terms.clamp_min(0.1).sum() + bias_terms.clamp_min(0.1).sum()")),
+        KL_ZERO,
+        "kl-clamped",
+    ),
+    Wrong(
+        "squeezes the bias of one output",
+        changed(
+            (
+                "self.bias_mean = nn.Parameter(torch.zeros(out_features))",
+                "self.bias_mean = nn.Parameter(torch.zeros(out_features).squeeze())",
+            )
+        ),
+        HAS_PARAMETERS,
+        "parameter-shape",
+    ),
+    Wrong(
+        "computes in half precision",
+        changed((LINEAR, "return F.linear(x.bfloat16(), weight.bfloat16(), bias.bfloat16()).float()")),
+        AFFINE,
+        "computed-in-half",
+    ),
+    Wrong(
+        "has a generator of each layer's own",
+        changed(
+            (
+                "self.weight_mean = nn.Parameter(torch.randn(out_features, in_features) * 0.1)",
+                "self.g = torch.Generator().manual_seed(0)\n        self.weight_mean = nn.Parameter(torch.randn(out_features, in_features) * 0.1)",
+            ),
+            ("torch.randn_like(self.weight_mean)", "torch.randn(self.weight_mean.shape, generator=self.g)"),
+            ("torch.randn_like(self.bias_mean)", "torch.randn(self.bias_mean.shape, generator=self.g)"),
+        ),
+        FRESH_TRAIN,
+        "noise-shared-by-layers",
+    ),
+    Wrong(
+        "adds exp(log_std) without noise",
+        changed(
+            (SAMPLE_WEIGHT, "weight = self.weight_mean + weight_std"), (SAMPLE_BIAS, "bias = self.bias_mean + bias_std")
+        ),
+        FRESH_TRAIN,
+        "no-sampling",
+    ),
+    Wrong(
+        "multiplies the mean by the noise",
+        changed(
+            (SAMPLE_WEIGHT, "weight = self.weight_mean * (1 + weight_std * weight_epsilon)"),
+            (SAMPLE_BIAS, "bias = self.bias_mean * (1 + bias_std * bias_epsilon)"),
+        ),
+        WEIGHT_SPREAD,
+        "noise-times-mean",
+    ),
+    Wrong(
+        "adds epsilon to log_std",
+        changed(
+            (SAMPLE_WEIGHT, "weight = self.weight_mean + torch.exp(self.weight_log_std + weight_epsilon)"),
+            (SAMPLE_BIAS, "bias = self.bias_mean + torch.exp(self.bias_log_std + bias_epsilon)"),
+        ),
+        CENTRED,
+        "epsilon-in-exponent",
+    ),
+    Wrong(
+        "multiplies log_std by epsilon",
+        changed(
+            (SAMPLE_WEIGHT, "weight = self.weight_mean + torch.exp(self.weight_log_std * weight_epsilon)"),
+            (SAMPLE_BIAS, "bias = self.bias_mean + torch.exp(self.bias_log_std * bias_epsilon)"),
+        ),
+        CENTRED,
+        None,
+    ),
+    Wrong(
+        "draws only where gradients are kept",
+        changed(
+            (
+                LINEAR,
+                "return F.linear(x, weight, bias) if torch.is_grad_enabled() else F.linear(x, self.weight_mean, self.bias_mean)",
+            )
+        ),
+        FRESH_TRAIN,
+        "sampling-needs-gradients",
+    ),
+    Wrong(
+        "takes its sizes the other way round",
+        changed(("def __init__(self, in_features, out_features):", "def __init__(self, out_features, in_features):")),
+        HAS_PARAMETERS,
+        "sizes-swapped",
+    ),
+    Wrong(
+        "leaves the raise below what is written",
+        changed((LINEAR, "out = F.linear(x, weight, bias)\n        raise NotImplementedError")),
+        OUTPUT_SHAPE,
+        None,
+    ),
+    Wrong(
+        "leaves the raise of the KL below it",
+        changed(
+            (KL_SUM, "kl = weight_terms.sum() + bias_terms.sum()\n        raise NotImplementedError\n        return kl")
+        ),
+        KL_SCALAR,
+        None,
+    ),
+    Wrong(
+        "copies the weights' KL for the bias",
+        changed(
+            (
+                "bias_terms = 0.5 * (torch.exp(2 * self.bias_log_std) + self.bias_mean**2 - 1) - self.bias_log_std",
+                "bias_terms = 0.5 * (torch.exp(2 * self.weight_log_std) + self.weight_mean**2 - 1) - self.weight_log_std",
+            )
+        ),
+        KL_RIGHT,
+        "kl-copied",
+    ),
+    Wrong(
+        "copies half of the weights' KL for the bias",
+        changed(
+            (
+                "bias_terms = 0.5 * (torch.exp(2 * self.bias_log_std) + self.bias_mean**2 - 1) - self.bias_log_std",
+                "bias_terms = 0.5 * (torch.exp(2 * self.bias_log_std) + self.weight_mean.T**2 - 1) - self.bias_log_std",
+            )
+        ),
+        KL_RIGHT,
+        "kl-term-scaled",
+    ),
+    Wrong(
+        "starts with a KL of 0 that forward fills in",
+        changed(
+            (
+                "self.weight_mean = nn.Parameter(torch.randn(out_features, in_features) * 0.1)",
+                "self.kl = 0\n        self.weight_mean = nn.Parameter(torch.randn(out_features, in_features) * 0.1)",
+            ),
+            (LINEAR, "self.kl = self._kl()\n        return F.linear(x, weight, bias)"),
+            ("def kl_divergence(self):", "def kl_divergence(self):\n        return self.kl\n\n    def _kl(self):"),
+        ),
+        KL_SCALAR,
+        "kl-needs-forward",
+    ),
+    Wrong(
+        "forgets self.",
+        changed(("torch.randn_like(self.weight_mean)", "torch.randn_like(weight_mean)")),
+        OUTPUT_SHAPE,
+        "name-undefined",
+    ),
+    Wrong("writes _init_", changed(("def __init__(self", "def _init_(self")), BUILT, "init-misspelled"),
+    Wrong("writes super.__init__()", changed(("super().__init__()", "super.__init__()")), BUILT, "super-not-called"),
+    Wrong(
+        "indents forward into __init__",
+        BASE.replace(
+            "    def forward(self, x):",
+            "        def forward(self, x):\n            return x\n\n    def unused(self, x):",
+        ),
+        OUTPUT_SHAPE,
+        "method-of-base-class",
+    ),
+    Wrong(
+        "takes torch.exp of a number",
+        changed(
+            ("torch.full((out_features, in_features), -3.0)", "torch.exp(-3) * torch.ones(out_features, in_features)")
+        ),
+        BUILT,
+        "function-of-a-number",
+    ),
+    Wrong(
+        "takes exp_ in place",
+        changed((WEIGHT_STD, "weight_std = self.weight_log_std.exp_()")),
+        OUTPUT_SHAPE,
+        "in-place-on-a-leaf",
+    ),
+    Wrong(
+        "adds the bias twice", changed((LINEAR, "return F.linear(x, weight, bias) + bias")), CENTRED, "bias-added-twice"
+    ),
+    Wrong(
+        "divides by the variance",
+        changed(
+            (SAMPLE_WEIGHT, "weight = self.weight_mean + weight_epsilon / weight_std**2"),
+            (SAMPLE_BIAS, "bias = self.bias_mean + bias_epsilon / bias_std**2"),
+        ),
+        WEIGHT_SPREAD,
+        "std-inverted",
+    ),
+    Wrong(
+        "calls F.kl_div",
+        changed(
+            (
+                KL_SUM,
+                "return F.kl_div(self.weight_mean, self.weight_log_std, reduction='sum') + F.kl_div(self.bias_mean, self.bias_log_std, reduction='sum')",
+            )
+        ),
+        KL_SCALAR,
+        "kl-div-of-torch",
+    ),
+    Wrong(
+        "wraps the spread in a second Parameter",
+        changed((WEIGHT_STD, "weight_std = nn.Parameter(torch.exp(self.weight_log_std))")),
+        OUTPUT_GRADIENT,
+        "log-std-gradient-missing",
+    ),
+    Wrong(
+        "wraps the draw in a second Parameter",
+        changed((SAMPLE_WEIGHT, "weight = nn.Parameter(self.weight_mean + weight_std * weight_epsilon)")),
+        OUTPUT_GRADIENT,
+        "gradient-stopped",
+    ),
+    Wrong(
+        "makes the weights whole numbers",
+        changed((LINEAR, "return F.linear(x, weight.long(), bias)")),
+        OUTPUT_SHAPE,
+        "dtypes-mixed",
+    ),
+    Wrong(
+        "hands the logarithm of the prior to gaussian_kl",
+        "from bnn_core import gaussian_kl\n"
+        + changed(
+            (
+                KL_SUM,
+                "return gaussian_kl(self.weight_mean, self.weight_log_std, 0.0) + gaussian_kl(self.bias_mean, self.bias_log_std, 0.0)",
+            )
+        ),
+        KL_SCALAR,
+        "prior-logged",
+    ),
+    Wrong(
+        "inverts the variance in the KL",
+        changed(
+            ("torch.exp(2 * self.weight_log_std)", "torch.exp(-2 * self.weight_log_std)"),
+            ("torch.exp(2 * self.bias_log_std)", "torch.exp(-2 * self.bias_log_std)"),
+        ),
+        KL_RIGHT,
+        "kl-variance-inverted",
     ),
 ]

@@ -31,6 +31,7 @@ KL_FORMS: dict[str, Elementwise] = {
     "kl-std-for-variance": lambda mean, log_std: 0.5 * (log_std.exp() + mean**2 - 1) - log_std,
     "kl-log-variance": lambda mean, log_std: gaussian_kl_terms(mean, (0.5 * log_std).exp()),
     "kl-variance-as-std": lambda mean, log_std: gaussian_kl_terms(mean, (2 * log_std).exp()),
+    "kl-variance-inverted": lambda mean, log_std: 0.5 * ((-2 * log_std).exp() + mean**2 - 1) - log_std,
     "kl-softplus": lambda mean, log_std: gaussian_kl_terms(mean, F.softplus(log_std)),
     "kl-swapped": lambda mean, log_std: gaussian_kl_terms(log_std, mean.exp()),
 }
@@ -94,6 +95,8 @@ def _sums(term: Elementwise, points: Sequence[Point], group: int) -> Tensor:
 def _mistake_in_forms(forms: Sequence[str], scales: Sequence[float], counts: Sequence[int]) -> KLMistake:
     """What is wrong with a KL whose groups have these forms, their sums multiplied by these scales."""
     rounded = [round(scale, 3) for scale in scales]
+    if sorted(rounded) == [0, 2]:
+        return KLMistake("kl-copied", {"what": GROUP_NAMES[rounded.index(2)]})
     if 0 in rounded:
         return KLMistake("kl-weight-missing" if rounded[0] == 0 else "kl-bias-missing")
     wrong = [(form, name) for form, name, scale in zip(forms, GROUP_NAMES, scales, strict=False) if form and scale > 0]

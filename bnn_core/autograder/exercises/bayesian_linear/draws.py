@@ -59,11 +59,20 @@ def require_fresh_draws(evidence: Evidence, training: bool) -> None:
         message = f"In {'train' if training else 'eval'}(), successive forwards use the same {kind}."
         if not repeats(successive_draws(layer, not training)[kind]):
             raise Failed(message, "sampling-only-in-eval" if training else "sampling-only-in-training")
-        if not matches(draws[0], parameters[f"{kind}_mean"].double(), 1e-4):
+        mean, std = parameters[f"{kind}_mean"].double(), parameters[f"{kind}_log_std"].double().exp()
+        if matches(draws[0], mean + std, 1e-4) or matches(draws[0], mean - std, 1e-4):
+            raise Failed(message, "no-sampling", what="mean + exp(log_std)")
+        if not matches(draws[0], mean, 1e-4):
             raise Failed(message, "noise-drawn-once" if draws.any() else f"{kind}-unused")
         if all(repeats(other) for other in successive_draws(layer, training).values()):
             raise Failed(message, "no-sampling", what="the mean")
         raise Failed(message, f"{kind}-without-noise")
+    if repeats(layer.instance.sample(3, FORWARD, READING).double()):
+        raise Failed("Under torch.no_grad(), successive forwards give the same output.", "sampling-needs-gradients")
+    other = evidence.layer()
+    other.set(parameters)
+    if repeats(torch.stack([one.forward(READING)[1] for one in (evidence.layer_with(parameters), other)])):
+        raise Failed("Their first forwards give the same output.", "noise-shared-by-layers")
     one_row = evidence.normal(1, IN)
     if repeats(torch.stack([layer.forward(one_row)[1] for _ in range(3)])):
         raise Failed(
@@ -105,10 +114,8 @@ def forward_is_affine(evidence: Evidence) -> None:
     weight, bias = read_draw(output)
     expected = F.linear(rows.double(), weight, bias)
     if not matches(first, expected, 1e-4 * scale):
-        raise Failed(
-            expected_and_came("From the draw that the other rows show, the output of this batch", expected, first),
-            "not-affine",
-        )
+        message = expected_and_came("From the draw that the other rows show, the output of this batch", expected, first)
+        raise Failed(message, "computed-in-half" if matches(first, expected, 2e-2 * scale) else "not-affine")
 
 
 @exercise.check("the sampled weights and biases are centred on their means", needs=[forward_is_affine], slow=True)
@@ -121,6 +128,12 @@ def draws_are_centred(evidence: Evidence) -> None:
         message = expected_and_came(f"Over {DRAWS} forwards, with {kind}_mean set, the average {kind}", mean, average)
         if matches(values, torch.zeros_like(values), 1e-6):
             raise Failed(message, f"{kind}-unused")
+        beyond = (values - mean).clamp_min(1e-12).log()
+        standardised = ((beyond - beyond.mean(dim=0)) / beyond.std(dim=0)).flatten()
+        if bool((values >= mean).all()) and kstest(standardised.numpy(), "norm").pvalue > DISTRIBUTION_RISK:
+            raise Failed(message, "epsilon-in-exponent")
+        if kind == "bias" and matches(average, 2 * mean, mean_tolerance(spread, DRAWS) + 1e-4):
+            raise Failed(message, "bias-added-twice")
         if matches(average, torch.zeros_like(mean), mean_tolerance(spread, DRAWS)):
             multiplied = [(mean + log_std.exp()).abs(), (mean * log_std.exp()).abs()]
             tolerances = [std_ratio_tolerance(DRAWS) * predicted + 1e-6 for predicted in multiplied]
@@ -168,9 +181,11 @@ def require_spread(evidence: Evidence, kind: str) -> None:
         ("std-base", torch.pow(10.0, log_std)),
         ("std-frozen", evidence.initial_log_std[kind].exp()),
         ("std-swapped", mean.exp()),
-        ("std-swapped", log_std.exp() * mean.abs()),
+        ("noise-times-mean", log_std.exp() * mean.abs()),
+        ("std-inverted", (-2 * log_std).exp()),
     ]
-    found = first_match(came, suspects, lambda predicted: tolerance * predicted + 1e-6)
+    rounding = 1e-5 * came.max() + 1e-6
+    found = first_match(came, suspects, lambda predicted: tolerance * predicted + rounding)
     if found is not None:
         raise Failed(message, found, what=what)
     added = (came - right).median()

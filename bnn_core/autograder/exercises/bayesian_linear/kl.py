@@ -28,9 +28,25 @@ def kl_is_scalar(evidence: Evidence) -> None:
     layer = evidence.layer()
     layer.set(evidence.parameters())
     reply = call_kl(layer, evidence)
+    if reply.tensor is None and isinstance(reply.plain, float) and becomes_a_tensor(layer, evidence):
+        raise Failed(f"Before any forward it is {number(reply.plain)}.", "kl-needs-forward")
     if require_scalar(reply, "kl_divergence", "kl").isnan() and layer_kl_at(layer, log_std=1.0).isfinite():
-        raise Failed("It is NaN wherever a log_std is negative.", "kl-log-of-log-std")
+        is_torchs = matches(layer_kl_at(layer, log_std=2.0), count_of(layer) * 2 * torch.tensor(2.0).log(), 1e-3)
+        raise Failed(
+            "It is NaN wherever a log_std is negative.", "kl-div-of-torch" if is_torchs else "kl-log-of-log-std"
+        )
     tensor_from(reply, "kl_divergence", ())
+
+
+def becomes_a_tensor(layer: Layer, evidence: Evidence) -> bool:
+    """Whether the KL is a tensor once there was a forward."""
+    layer.instance.call(FORWARD, evidence.normal(2, IN))
+    return layer.instance.call("kl_divergence").tensor is not None
+
+
+def count_of(layer: Layer) -> int:
+    """How many means the layer has."""
+    return layer.out_features * (layer.in_features + 1)
 
 
 def layer_kl_at(layer: Layer, log_std: float) -> Tensor:
@@ -134,8 +150,15 @@ def diagnose_kl(evidence: Evidence, message: str) -> None:
         values.append(layer.kl()[1])
     mistake = kl_mistake(torch.stack(values), points)
     if mistake is None:
-        raise Failed(message)
+        raise Failed(message, "kl-clamped" if is_right_far_from_the_prior(layer) else None)
     raise Failed(f"{mistake.where}{message}", mistake.misconception, **mistake.about)
+
+
+def is_right_far_from_the_prior(layer: Layer) -> bool:
+    """Whether the KL is right where every parameter's own is large."""
+    at = {name: torch.full(size, -3.0 if name.endswith("log_std") else 4.0) for name, size in layer.sizes.items()}
+    layer.set(at)
+    return matches(layer.kl()[1], right_kl(at), 1e-4 * right_kl(at))
 
 
 @exercise.check("the gradient of the KL reaches all four parameters, and is right", needs=[kl_is_right])
@@ -158,6 +181,8 @@ def trains_nothing_else(evidence: Evidence) -> None:
     for reply, value in (output, kl):
         gradients = reply.gradients(others, torch.ones_like(value, dtype=reply.dtype))
         used = [name for name, gradient in zip(others, gradients, strict=True) if gradient is not None]
+        if not used and others:
+            raise Failed("", "parameters-unused", what=", ".join(others))
         if used:
             message = "A bias with a distribution has bias_mean and bias_log_std, and no value besides."
             raise Failed(message, "parameters-besides", what=", ".join(used))

@@ -99,6 +99,11 @@ class Evidence(SharedEvidence):
     def layer(self, in_features: int = IN, out_features: int = OUT) -> Layer:
         return Layer(self.subject, in_features, out_features)
 
+    def layer_with(self, parameters: dict[str, Tensor]) -> Layer:
+        layer = self.layer()
+        layer.set(parameters)
+        return layer
+
     def parameters(self, low: float = -2.0, high: float = 0.3, out_features: int = OUT) -> dict[str, Tensor]:
         """Random parameters for a layer of IN × OUT, with log_std between two bounds."""
         return {
@@ -113,7 +118,7 @@ class Evidence(SharedEvidence):
         parameters = self.parameters()
         for name in ("weight_log_std", "bias_log_std"):
             count = parameters[name].numel()
-            ladder = torch.linspace(-6.0, 0.6, count)[torch.randperm(count, generator=self.generator)]
+            ladder = torch.linspace(-9.0, 2.0, count)[torch.randperm(count, generator=self.generator)]
             parameters[name] = ladder.reshape(parameters[name].shape)
         return parameters
 

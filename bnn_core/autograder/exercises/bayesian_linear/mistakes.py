@@ -28,6 +28,11 @@ MODULE = (
 
 OWN_PARAMETERS = (
     Mistake(
+        "sizes-swapped",
+        "__init__ takes in_features first and out_features second; yours has them the other way round.",
+    ),
+    Mistake("parameters-unused", "The layer also has {what}, which nothing uses: an optimiser would carry it along."),
+    Mistake(
         "parameters-missing",
         "The layer has no {what}. The four parameters are called weight_mean, weight_log_std, bias_mean, bias_log_std.",
     ),
@@ -93,6 +98,16 @@ OWN_PARAMETERS = (
 
 SAMPLING = (
     Mistake(
+        "sampling-needs-gradients",
+        "Under torch.no_grad() the layer stops sampling: that is how it predicts, and its spread comes from there.",
+    ),
+    Mistake(
+        "noise-shared-by-layers",
+        "Two layers of one size draw the same noise: a generator of each layer's own starts from the same seed. Use the"
+        " global one.",
+    ),
+    Mistake("bias-added-twice", "The bias is added twice: F.linear(x, weight, bias) adds it already."),
+    Mistake(
         "input-modified",
         "Your forward changes the tensor it is given: work on a new one.",
     ),
@@ -157,6 +172,10 @@ SAMPLING = (
 )
 
 KL_OF_THE_LAYER = (
+    Mistake(
+        "kl-copied",
+        "One part of the KL is counted twice, and the other not at all: a copied line still names the {what}.",
+    ),
     Mistake(
         "kl-bias-missing",
         "The bias is left out of the KL: it has a distribution, and a KL, of its own.",

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import math
 
 import torch
+from torch import Tensor
 
 from bnn_core.autograder.exercise import Failed
 from bnn_core.autograder.exercises.bayesian_linear.layer import (
@@ -31,7 +33,7 @@ def is_built(evidence: Evidence) -> None:
 
 @exercise.check("it has weight_mean, weight_log_std, bias_mean and bias_log_std, which train", needs=[is_built])
 def has_its_parameters(evidence: Evidence) -> None:
-    for sizes in [(IN, OUT), (4, 2)]:
+    for sizes in [(IN, OUT), (4, 2), (1, 4), (4, 1), (1, 1)]:
         layer = evidence.layer(*sizes)
         for name in PARAMETERS:
             require_parameter(layer, name)
@@ -70,6 +72,9 @@ def require_parameter(layer: Layer, name: str) -> None:
     if not parameter.trains:
         raise Failed("Leave requires_grad at True.", "parameters-frozen", what=name)
     right, came = layer.sizes[name], tuple(parameter.value.shape)
+    if came == right[::-1] != right and is_turned_round(layer):
+        sizes = f"BayesianLinear({layer.in_features}, {layer.out_features})"
+        raise Failed(f"For {sizes}, {name} should be {shape(right)}; yours is {shape(came)}.", "sizes-swapped")
     if came == right[::-1] != right:
         raise Failed(f"It should be {shape(right)}; yours is {shape(came)}.", "weight-transposed", what=name)
     if came != right:
@@ -77,6 +82,12 @@ def require_parameter(layer: Layer, name: str) -> None:
         raise Failed(f"For {sizes} it should be {shape(right)}; yours is {shape(came)}.", "parameter-shape", what=name)
     if not parameter.value.isfinite().all():
         raise Failed(f"It holds {numbers(parameter.value)}.", "parameters-uninitialised", what=name)
+
+
+def is_turned_round(layer: Layer) -> bool:
+    """Whether the bias, too, has a number for each input, and not for each output."""
+    bias = layer.instance.parameter("bias_mean")
+    return bias is not None and bias.value is not None and tuple(bias.value.shape) == (layer.in_features,)
 
 
 @exercise.check("it starts with a spread that can be seen", needs=[has_its_parameters])
@@ -97,6 +108,38 @@ def starts_uncertain(evidence: Evidence) -> None:
         if std > LARGEST_INITIAL_STD:
             message = f"Half of its standard deviations start above {number(std)}; between 0.001 and 0.1 is usual."
             raise Failed(message, "initial-std-too-large", what=name)
+        advise_on_spread(evidence, name, initial)
+    advise_on_means(evidence, layer.initial("weight_mean"))
+
+
+def advise_on_spread(evidence: Evidence, name: str, log_std: Tensor) -> None:
+    """What start values of log_std that are allowed will do in training."""
+    low, high = log_std.min().item(), log_std.max().item()
+    if high - low > 1:
+        evidence.advice.append(
+            f"Advice: {name} starts between {number(low)} and {number(high)}, so some weights begin many times as"
+            " uncertain as others, for no reason; start all at −3."
+        )
+    elif low > -1:
+        evidence.advice.append(
+            f"Advice: {name} starts at {number(low)}, a standard deviation of {number(math.exp(low))}: at first the"
+            " noise drowns the means, and training takes long to find a signal; −3 is usual."
+        )
+
+
+def advise_on_means(evidence: Evidence, means: Tensor) -> None:
+    """What start values of the means that are allowed will do in training."""
+    size = means.square().mean().sqrt().item()
+    if size == 0:
+        evidence.advice.append(
+            "Advice: all weight means start at 0, so that units of a hidden layer begin alike and only noise tells them"
+            " apart; small random numbers, torch.randn(…) * 0.1, do better."
+        )
+    elif size > 3:
+        evidence.advice.append(
+            f"Advice: the weight means start with a size of {number(size)}: outputs and gradients begin that much too"
+            " large, and training may not recover; torch.randn(…) * 0.1 is usual."
+        )
 
 
 @exercise.check("the output has shape (batch, out_features)", needs=[is_built])
