@@ -187,6 +187,14 @@ CLASSES = (
 
 DRAWING = (
     Mistake(
+        "noise-under-root",
+        "The noise stands under the root: it multiplies the root of the variance, and may be negative.",
+    ),
+    Mistake(
+        "non-linearity-too-early",
+        "A non-linearity is applied: what is asked for is the draw before it.",
+    ),
+    Mistake(
         "noise-multiplies-mean",
         "Epsilon multiplies {what}, too: only exp(log_std) is multiplied by it, as in mean + exp(log_std)·epsilon.",
     ),
@@ -317,6 +325,12 @@ GRADIENTS = (
 )
 
 KL = (
+    Mistake("kl-mean-not-squared", "In your KL the {mean} isn't squared."),
+    Mistake(
+        "property-forgotten",
+        "KL is a method that nobody calls: write @property above it, since it is read without parentheses.",
+        error_signs=("and 'method'", "'method' and", "'method' object"),
+    ),
     Mistake(
         "kl-not-a-tensor",
         "The KL is a {what}, not a tensor: gradients can't flow through it.",
@@ -428,11 +442,6 @@ KL_FROM_LOG_STD = (
         " form.",
     ),
     Mistake(
-        "prior-logged",
-        "gaussian_kl wants the prior's standard deviation, 1, and not its logarithm, 0.",
-        error_signs=("prior_std must be a finite number above zero, not 0", "prior_std must be above zero everywhere"),
-    ),
-    Mistake(
         "kl-std-for-variance",
         "Your KL uses exp(log_std) where the variance, exp(2·log_std), belongs.",
         seen_in=("vgae_pytorch#2",),
@@ -467,6 +476,11 @@ KL_FROM_LOG_STD = (
 )
 
 PRIORS = (
+    Mistake(
+        "prior-logged",
+        "gaussian_kl wants the prior's standard deviation, 1, and not its logarithm, 0.",
+        error_signs=("prior_std must be a finite number above zero, not 0", "prior_std must be above zero everywhere"),
+    ),
     Mistake(
         "prior-ignored",
         "Your KL doesn't use {prior}: it is the KL to a standard normal prior.",
@@ -510,6 +524,10 @@ PRIORS = (
 )
 
 MOMENTS = (
+    Mistake(
+        "variance-over-rows",
+        "The variance is summed over too much: each element has its own, Σ X²·A_scale² over the inputs of its row.",
+    ),
     Mistake(
         "scale-clamped",
         "The spread is right for usual scales, and wrong for small or large ones: something is clamped or added.",

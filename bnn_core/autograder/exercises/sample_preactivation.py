@@ -53,6 +53,8 @@ anew = exercise.draws_anew("every call draws anew", needs=[finite, kept], inputs
 def own_rows(evidence: Evidence) -> None:
     problem = preactivations.with_repetition(problems(evidence)[0])
     preactivations.require_own_noise_per_row(tensor_from(exercise.called(evidence, problem.arguments), exercise.name))
+    many = preactivations.with_many_equal_rows(problem)
+    preactivations.require_no_row_twice(tensor_from(exercise.called(evidence, many.arguments), exercise.name))
 
 
 @exercise.check("every unit has noise of its own", needs=[anew])

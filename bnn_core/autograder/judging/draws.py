@@ -57,10 +57,12 @@ def fourth_moment_tolerance(count: int) -> float:
     return SIGMAS * math.sqrt(96 / count)
 
 
-def require_centred(draws: Tensor, mean: Tensor, what: str, suspects: Sequence[tuple[str, Tensor]] = ()) -> None:
+def require_centred(
+    draws: Tensor, mean: Tensor, what: str, suspects: Sequence[tuple[str, Tensor]] = (), std: Tensor | None = None
+) -> None:
     """Raise Failed unless the draws (N × …) have this mean, each by itself and all of them together.
 
-    suspects: what known mistakes would make of it.
+    suspects: what known mistakes would make of it. std: the right standard deviation, to tell more of them.
     """
     average, spread = draws.mean(dim=0), draws.std(dim=0)
     tolerance = mean_tolerance(spread, len(draws)) + 1e-4
@@ -69,11 +71,27 @@ def require_centred(draws: Tensor, mean: Tensor, what: str, suspects: Sequence[t
     if within_chance and matches(average, mean, tolerance):
         return
     message = expected_and_came(f"Over {len(draws)} draws, the average of {what}", mean, average)
+    if std is not None:
+        refuse_wrong_composition(draws, mean, std, message)
     known = known_mistake(average, suspects, lambda _: tolerance, mean)
     if known is None and not within_chance and is_shifted_noise(draws, mean):
         message += f"\nEverywhere it is off by {number(offset)} standard deviations."
         known = "noise-not-normal" if abs(offset) > 1 else None
     raise Failed(message, known)
+
+
+def refuse_wrong_composition(draws: Tensor, mean: Tensor, std: Tensor, message: str) -> None:
+    """Raise Failed where the draws are mean and std·ε put together in another way than by adding them."""
+    average, spread = draws.mean(dim=0), draws.std(dim=0)
+    around_zero = matches(average, torch.zeros_like(mean), mean_tolerance(spread, len(draws)) + 1e-4)
+    if around_zero:
+        for multiplied in ((mean + std).abs(), (mean * std).abs()):
+            if matches(spread, multiplied, std_ratio_tolerance(len(draws)) * multiplied + 1e-4):
+                raise Failed(message, "noise-multiplies-mean", what="the mean")
+    is_rectified = bool((draws >= 0).all()) and bool((draws == 0).any())
+    is_squashed = bool((draws.abs() <= 1).all()) and bool((mean.abs() > 1).any())
+    if is_rectified or is_squashed:
+        raise Failed(message, "non-linearity-too-early")
 
 
 def is_shifted_noise(draws: Tensor, mean: Tensor) -> bool:

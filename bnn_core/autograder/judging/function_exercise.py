@@ -34,7 +34,15 @@ from bnn_core.autograder.judging.gradients import (
     requiring,
     scaled,
 )
-from bnn_core.autograder.judging.values import close, described, expected_and_came, matches, require_scalar, tensor_from
+from bnn_core.autograder.judging.values import (
+    close,
+    described,
+    expected_and_came,
+    matches,
+    numbers,
+    require_scalar,
+    tensor_from,
+)
 from bnn_core.autograder.mistakes import Mistake
 from bnn_core.autograder.subject import LearnerError, Reply, Subject
 
@@ -92,6 +100,8 @@ class FunctionExercise(Exercise):
                 reply, size = self.called(evidence, arguments), self.right(*exactly(arguments)).shape
                 if scalar:
                     require_scalar(reply, self.name, scalar)
+                if self.std is not None:
+                    self._refuse_random_holes(evidence, arguments, reply)
                 tensor_from(reply, self.name, size)
 
         self._first = [self.check(name)(shape_is_right)]
@@ -202,7 +212,8 @@ class FunctionExercise(Exercise):
             for arguments, values in sampled(evidence):
                 if not values.isfinite().all():
                     continue  # which is no matter of the mean
-                require_centred(values, self.right(*arguments), what, predictions(means, arguments))
+                suspects = predictions(means, arguments)
+                require_centred(values, self.right(*arguments), what, suspects, std(*arguments))
 
         def draws_spread(evidence: FunctionEvidence) -> None:
             for position, (arguments, values) in enumerate(sampled(evidence)):
@@ -217,8 +228,8 @@ class FunctionExercise(Exercise):
         def noise_is_right(evidence: FunctionEvidence) -> None:
             for arguments, values in sampled(evidence):
                 noise = (values - self.right(*arguments)) / std(*arguments)
-                require_normal(noise)
                 require_independent(noise, axes[: noise.dim() - 1], repeated=Axis("calls", "noise-drawn-once"))
+                require_normal(noise)
 
         centred = self.check(mean, needs, slow=True)(draws_are_centred)
         spreads = self.check(spread, [centred])(draws_spread)
@@ -301,6 +312,14 @@ class FunctionExercise(Exercise):
         given = requiring(exact, came)
         right = gradients_of(self.right(*given.values()), {key: given[key] for key in came}, cotangent)
         require_gradients(came, right)
+
+    def _refuse_random_holes(self, evidence: Evidence, arguments: Arguments, first: Reply) -> None:
+        """Raise Failed where other elements are finite in the next call: noise stands where it may be negative."""
+        if first.tensor is None or bool(first.tensor.isfinite().all()):
+            return
+        again = self.called(evidence, arguments).tensor
+        if again is not None and not torch.equal(again.isfinite(), first.tensor.isfinite()):
+            raise Failed(f"Some elements aren't finite, others each time: {numbers(first.tensor)}.", "noise-under-root")
 
     def _use(self, subject: Subject) -> None:
         subject.call(*self.inputs(Evidence(subject, 0))[0].values())

@@ -175,6 +175,8 @@ def _mistake_in_group(terms: Mapping[str, float]) -> KLMistake | None:
     extra = [name for name in wrong if KL_TERMS[name][1] == 0]
     missing = [name for name, came in wrong.items() if name not in extra and abs(came) < 1e-3]
     turned = [name for name, came in wrong.items() if name not in extra and abs(came + KL_TERMS[name][1]) < 1e-3]
+    if missing == [MEAN_SQUARED] and MEAN in extra:
+        return KLMistake("kl-mean-not-squared")
     if missing:
         instead = f"It has a term in the {' and in the '.join(extra)} instead.\n" if extra else ""
         return KLMistake("kl-term-missing", {"what": " and the ".join(missing)}, instead)

@@ -74,6 +74,9 @@ WRONG_STDS = (
     shared("scale-squared-twice", lambda X, M, S: (X**2 @ S**4).sqrt()),
     shared("variance-exponentiated", lambda X, M, S: (0.5 * (X**2 @ S**2)).exp()),
     shared("variance-logged", lambda X, M, S: (X**2 @ S**2).log().abs()),
+    shared("variance-over-rows", lambda X, M, S: (X**2 @ S**2).sum(dim=0).sqrt().expand(len(X), -1)),
+    shared("variance-over-rows", lambda X, M, S: (X**2 @ S**2).sum().sqrt().expand(len(X), S.shape[1])),
+    shared("variance-over-rows", lambda X, M, S: (X**2 @ S**2).sum(dim=1, keepdim=True).sqrt().expand(-1, S.shape[1])),
     shared("mean-in-variance", lambda X, M, S: (X**2 @ (S**2 + M**2)).sqrt()),
 )
 
@@ -212,6 +215,19 @@ def require_right_draws(draws: Tensor, problem: Problem, what: str, axes: Sequen
     noise = (draws - problem.mean) / problem.std
     require_normal(noise)
     require_independent(noise, axes, repeated=Axis("calls", "noise-drawn-once"))
+
+
+def with_many_equal_rows(problem: Problem) -> Problem:
+    """The first row, 600 times."""
+    return problem.with_inputs(problem.X[:1].abs().repeat(600, 1))
+
+
+def require_no_row_twice(draws: Tensor) -> None:
+    """Raise Failed where draws (B × H) for `with_many_equal_rows` come more than once."""
+    different = len(draws.unique(dim=0))
+    if different < 0.9 * len(draws):  # rounding may make some equal where there is one unit
+        message = f"In a batch of {len(draws)} equal rows there are only {different} different draws."
+        raise Failed(message, "noise-shared-by-rows")
 
 
 def with_repetition(problem: Problem) -> Problem:

@@ -48,6 +48,8 @@ def rows_have_their_own_noise(evidence: Evidence) -> None:
     draws = evidence.plain_layer(problem, LOCAL).draw()[1]
     in_weight_space = evidence.plain_layer(problem, WEIGHT_SPACE).draw()[1] if rows_share_weights(draws) else draws
     preactivations.require_own_noise_per_row(draws, swapped=not rows_share_noise(in_weight_space))
+    many = preactivations.with_many_equal_rows(problem)
+    preactivations.require_no_row_twice(evidence.plain_layer(many, LOCAL).draw()[1])
 
 
 @exercise.check("every unit has noise of its own", needs=[given_non_linearity_is_used])
@@ -76,7 +78,7 @@ def samples_have_their_own_noise(evidence: Evidence) -> None:
 )
 def draws_are_centred(evidence: Evidence) -> None:
     problem, draws = evidence.local_problem, evidence.local_draws.flatten(0, 1)
-    require_centred(draws, problem.mean, "a pre-activation", problem.wrong_means)
+    require_centred(draws, problem.mean, "a pre-activation", problem.wrong_means, problem.std)
 
 
 @exercise.check("the variance of X·A is Σ X²·A_scale²", needs=[draws_are_centred])
@@ -100,8 +102,8 @@ def require_every_scale_to_count(evidence: Evidence, mode: bool) -> None:
 
 @exercise.check("the noise is standard normal, and independent in rows, units and samples", needs=[draws_spread])
 def noise_is_independent(evidence: Evidence) -> None:
-    require_normal(evidence.local_noise)
     require_independent(evidence.local_noise, LOCAL_AXES, repeated=SAMPLES_AXIS)
+    require_normal(evidence.local_noise)
 
 
 @exercise.check(
@@ -189,8 +191,8 @@ def weights_are_right(evidence: Evidence) -> None:
 
 @exercise.check("in weight space, every weight and every sample has noise of its own", needs=[weights_are_right])
 def weight_noise_is_independent(evidence: Evidence) -> None:
-    require_normal(evidence.weight_noise)
     require_independent(evidence.weight_noise, WEIGHT_AXES, repeated=SAMPLES_AXIS)
+    require_normal(evidence.weight_noise)
 
 
 @exercise.check(

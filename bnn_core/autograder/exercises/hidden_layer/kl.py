@@ -9,7 +9,16 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from bnn_core.autograder.exercise import Failed
-from bnn_core.autograder.exercises.hidden_layer.layer import IN, ROWS, SQUARE, UNITS, Evidence, close, exercise
+from bnn_core.autograder.exercises.hidden_layer.layer import (
+    CALLABLES,
+    IN,
+    ROWS,
+    SQUARE,
+    UNITS,
+    Evidence,
+    close,
+    exercise,
+)
 from bnn_core.autograder.exercises.hidden_layer.shapes import is_built
 from bnn_core.autograder.judging.gradients import require_arrival
 from bnn_core.autograder.judging.kl import KL_TERMS, gaussian_kl_terms, kl_term_mistake
@@ -31,6 +40,8 @@ from bnn_core.autograder.subject import LearnerError, Reply
 @exercise.check("KL is a scalar tensor", needs=[is_built])
 def kl_is_scalar(evidence: Evidence) -> None:
     reply = kl_for_a_number(evidence)
+    if evidence.layer().instance.attribute("KL").type_name in CALLABLES:
+        raise Failed("Reading KL gives a method, and no number.", "property-forgotten")
     require_scalar(reply, "KL", "kl")
     tensor_from(reply, "KL", ())
 
@@ -88,6 +99,7 @@ KL_FORMS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "kl-scale-not-squared": lambda mean, scale: 0.5 * (scale + mean**2 - 1) - scale.log(),
     "kl-scale-as-variance": lambda mean, scale: gaussian_kl_terms(mean, scale.sqrt()),
     "kl-scale-squared-twice": lambda mean, scale: gaussian_kl_terms(mean, scale**2),
+    "kl-swapped": lambda mean, scale: gaussian_kl_terms(scale.log(), mean.exp()),
     "scale-as-log-std": lambda mean, scale: gaussian_kl_terms(mean, scale.exp()),
     "scale-through-softplus": lambda mean, scale: gaussian_kl_terms(mean, F.softplus(scale)),
 }

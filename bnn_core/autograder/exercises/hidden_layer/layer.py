@@ -96,6 +96,11 @@ class Layer:
         reply = self.rsample(*sample_shape)
         return reply, tensor_from(reply, self.drawing, (*sample_shape, *self.size))
 
+    def draws_anew(self) -> bool:
+        """Whether two calls of rsample differ."""
+        first, second = (self.rsample().tensor for _ in range(2))
+        return first is None or second is None or not torch.equal(first, second)
+
     def kl_reply(self) -> Reply:
         """What KL gives, be it an attribute, a property or a method."""
         reply = self.instance.attribute("KL")

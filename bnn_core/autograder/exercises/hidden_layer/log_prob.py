@@ -14,7 +14,16 @@ from bnn_core.autograder.exercises.hidden_layer.kl import (
     require_kl_gradients,
     right_kl,
 )
-from bnn_core.autograder.exercises.hidden_layer.layer import LOCAL, WEIGHT_SPACE, Evidence, Layer, close, exercise
+from bnn_core.autograder.exercises.hidden_layer.layer import (
+    IN,
+    LOCAL,
+    UNITS,
+    WEIGHT_SPACE,
+    Evidence,
+    Layer,
+    close,
+    exercise,
+)
 from bnn_core.autograder.exercises.hidden_layer.shapes import use_what_is_written
 from bnn_core.autograder.judging.values import expected_and_came, matches, number, numbers, shape, tensor_from
 
@@ -80,6 +89,7 @@ def mistaken_log_prob(came: Tensor, kl: Tensor, factor: float, rows: int) -> str
         "kl-factor-inverted": (-kl / factor, kl / factor) if factor else (),
         "kl-factor-twice": (-(factor**2) * kl,),
         "log-prob-by-rows": (-factor * kl * rows, -factor * kl / rows, -kl / rows),
+        "log-prob-averaged": (-factor * kl / (rows * (UNITS + 1)), -factor * kl / (IN * UNITS)),
         "log-prob-without-kl": (torch.zeros_like(kl),),
     }
     found = (name for name, values in suspects.items() if any(close(came, value) for value in values))

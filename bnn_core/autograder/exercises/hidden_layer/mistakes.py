@@ -6,6 +6,20 @@ from bnn_core.autograder.mistakes import Mistake
 
 DISTRIBUTION = (
     Mistake(
+        "not-a-distribution",
+        "The layer doesn't present itself as a distribution: it inherits from torch.distributions.Distribution, and its"
+        " __init__ calls super().__init__(batch_shape, event_shape).",
+    ),
+    Mistake(
+        "value-missing",
+        "log_prob takes a value, as every distribution's does, though this one makes no use of it.",
+        error_signs=("log_prob() takes 1 positional argument but 2",),
+    ),
+    Mistake(
+        "log-prob-averaged",
+        "log_prob is divided by a number of elements: it is minus KL_factor times the whole KL.",
+    ),
+    Mistake(
         "signature-changed",
         "HiddenLayer takes X, A_mean and A_scale, and five options that may be left out, in this order:"
         " non_linearity, KL_factor, A_prior_scale, include_hidden_bias and weight_space_sampling.",

@@ -82,6 +82,8 @@ def require_shape(layer: Layer, *sample_shape: int) -> None:
     if len(sample_shape) > 1:
         parts = (sample_shape[:1], sample_shape[-1:], (math.prod(sample_shape),))
         mistakes |= {(*part, rows, columns): "sample-shape-incomplete" for part in parts}
+    if came != right and sample_shape and mistakes.get(came) == "sample-shape-ignored" and not layer.draws_anew():
+        raise Failed(message, "no-sampling", what="a fixed value")
     if came != right:
         raise Failed(message, mistakes.get(came))
     tensor_from(reply, layer.drawing, right)
@@ -104,7 +106,7 @@ def it_describes_itself(evidence: Evidence) -> None:
             layer = evidence.layer(include_hidden_bias=include_hidden_bias, weight_space_sampling=mode)
             sizes = [said_of_itself(layer, name) for name in ("batch_shape", "event_shape")]
             if not all(isinstance(size, tuple) for size in sizes):
-                return  # it doesn't present itself as a Distribution, and need not
+                raise Failed("It has no batch_shape and event_shape.", "not-a-distribution")
             if (*sizes[0], *sizes[1]) != layer.size:
                 raise Failed(
                     f"With include_hidden_bias={include_hidden_bias} a draw has shape {shape(layer.size)}; your"
