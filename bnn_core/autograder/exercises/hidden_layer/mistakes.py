@@ -76,7 +76,7 @@ DISTRIBUTION = (
     ),
     Mistake(
         "noise-after-non-linearity",
-        "The noise is added after the non-linearity; the weights are uncertain, so it belongs to the pre- activations.",
+        "The noise is added after the non-linearity; the weights are uncertain, so it belongs to the pre-activations.",
     ),
     Mistake(
         "bias-unit-missing",
@@ -116,7 +116,7 @@ DISTRIBUTION = (
     Mistake(
         "sampling-modes-swapped",
         "weight_space_sampling is turned round: True is to draw weights, and False, the default, to draw pre-"
-        " activations.",
+        "activations.",
         seen_in=("JavierAntoran/Bayesian-Neural-Networks#14",),
     ),
     Mistake(
@@ -198,7 +198,7 @@ DISTRIBUTION = (
     Mistake(
         "log-prob-by-rows",
         "log_prob depends on the number of rows. The weights' KL doesn't; KL_factor is what weighs it for a mini-"
-        " batch.",
+        "batch.",
         seen_in=("tensorflow/probability#719",),
     ),
     Mistake(
