@@ -8,11 +8,12 @@ import io
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 from tqdm import tqdm
 
+from bnn_core.course.arguments import BadArgument, Commands, Folder
 from bnn_core.course.grade_command import grade
 from bnn_core.lesson_files import Course, LessonFileError
 
@@ -23,27 +24,11 @@ WIDTH = 30  # of the bar of `progress`, in characters
 BAR = "{desc} [{bar:30}] {n_fmt}/{total_fmt}{postfix}"
 
 
-class BadArgument(click.ClickException):
-    """What was asked for can't be done: one line, and exit status 2."""
-
-    exit_code = 2
-
-
-class Commands(click.Group):
-    """Commands whose complaints about files are one line and no traceback."""
-
-    def invoke(self, ctx: click.Context) -> Any:
-        try:
-            return super().invoke(ctx)
-        except LessonFileError as error:
-            raise BadArgument(str(error)) from None
-
-
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option(
     "--course",
     "folder",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    type=Folder(exists=True),
     default=Course.root,
     help="The folder that holds lessons/ and solutions/.  [default: where the course is installed from]",
 )
@@ -167,6 +152,8 @@ def build(course: Course, lessons: tuple[str, ...], only_check: bool, force: boo
     for name in names or []:
         if name not in course.sources():
             raise BadArgument(f"lesson {name} has no source to build from; put it into {course.source(name)}")
+    if not course.sources():
+        raise BadArgument(_no_sources(course))
 
     from bnn_core.autograder.exercises import EXERCISES
     from bnn_core.course import build as building
@@ -192,6 +179,12 @@ def build(course: Course, lessons: tuple[str, ...], only_check: bool, force: boo
         building.remove_left_over(course, say=click.echo)
     if refused:
         raise click.ClickException("\n".join(["nothing was written for some lessons:", *refused]))
+
+
+def _no_sources(course: Course) -> str:
+    if not course.names():
+        return f"there are no lessons in {course.root}; give the course's folder with --course"
+    return f"{course.root} has no sources, solutions/NN_topic.py; its notebooks stay as they are"
 
 
 def bar(items: Sequence[str], description: str) -> tqdm[str]:

@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 import click
 from tqdm import tqdm
 
+from bnn_core.course.arguments import BadArgument as CannotGrade
+
 if TYPE_CHECKING:
     from bnn_core.classroom.grading import Graded
     from bnn_core.classroom.results import Journal
@@ -24,12 +26,6 @@ if TYPE_CHECKING:
 
 PACKAGE = Path(__file__).parents[1]
 GIBIBYTE = 1 << 30
-
-
-class CannotGrade(click.ClickException):
-    """What was asked for can't be done: one line, and exit status 2."""
-
-    exit_code = 2
 
 
 @dataclass(frozen=True)

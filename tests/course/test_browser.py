@@ -19,6 +19,8 @@ from bnn_core.autograder.in_notebook import report_on
 from bnn_core.course.lesson_source import build_notebooks
 from bnn_core.lesson_files import Course, notebook_text
 
+from .conftest import source_of_own
+
 LESSON = "03_bayesian_linear"
 WRONG = next(wrong for wrong in zoo.WRONG if wrong.misconception == "kl-std-for-variance")
 PATIENCE = 60_000  # milliseconds; only a failure waits that long
@@ -58,7 +60,7 @@ def page(tmp_path: Path) -> Iterator[Any]:
 def address(tmp_path: Path) -> Iterator[str]:
     """Where JupyterLab shows the lesson, as a learner finds it, in a course of this test's own."""
     course = Course(tmp_path / "course")
-    learner, _ = build_notebooks(Course().source(LESSON), EXERCISES)
+    learner, _ = build_notebooks(source_of_own(LESSON), EXERCISES)
     course.lessons.mkdir(parents=True)
     course.learner_notebook(LESSON).write_text(notebook_text(learner), encoding="utf-8")
     command = [sys.executable, "-m", "bnn_core", "--course", str(course.root), "lab", "3", "--no-browser"]

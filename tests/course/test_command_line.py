@@ -23,7 +23,7 @@ from bnn_core.course.command_line import main
 from bnn_core.course.lesson_source import build_notebooks
 from bnn_core.lesson_files import Course, cells_with_role, notebook_text, read_notebook
 
-from .conftest import EXERCISES, LESSON
+from .conftest import EXERCISES, LESSON, source_of_own
 
 LAYER = "03_bayesian_linear"
 WRONG = next(wrong for wrong in zoo.WRONG if wrong.misconception == "kl-std-for-variance")
@@ -54,8 +54,9 @@ def write(course: Course, code: str | None) -> Path:
 def layer_course(tmp_path: Path) -> Course:
     """A course with lesson 03 alone, its notebook as the learner finds it."""
     course = Course(tmp_path)
+    own = source_of_own(LAYER)
     course.solutions.mkdir()
-    course.source(LAYER).write_bytes(Course().source(LAYER).read_bytes())
+    course.source(LAYER).write_bytes(own.read_bytes())
     learner, _ = build_notebooks(course.source(LAYER), REAL_EXERCISES)
     course.lessons.mkdir()
     course.learner_notebook(LAYER).write_text(notebook_text(learner), encoding="utf-8")
@@ -161,9 +162,9 @@ def test_a_lesson_that_is_not_built_is_one_line_that_says_how_to(layer_course: C
     assert f"bnn-course build {LAYER}" in result.output
 
 
-@pytest.mark.parametrize("command", ["progress", "lab"])
+@pytest.mark.parametrize("command", ["progress", "lab", "build", "build --check", "check 3"])
 def test_a_folder_that_is_no_course_is_one_line(tmp_path: Path, command: str) -> None:
-    assert_one_line_and_exit_2(run(Course(tmp_path), command))
+    assert_one_line_and_exit_2(run(Course(tmp_path), *command.split()))
 
 
 @pytest.mark.parametrize("wanted", [LAYER, "03", "3", "bayesian_linear", f"lessons/{LAYER}.ipynb"])
@@ -179,6 +180,17 @@ def test_a_course_handed_out_without_its_sources_works(layer_course: Course) -> 
     assert run(layer_course, "check", "3").exit_code == 0
     assert "1 of 1 exercises solved" in run(layer_course, "progress").output
     assert_one_line_and_exit_2(run(layer_course, "build", "3"))
+    assert "no sources" in run(layer_course, "check", "5").output
+
+
+@pytest.mark.parametrize("arguments", [["build"], ["build", "--check"], ["build", "--force"]])
+def test_a_build_without_sources_says_so_and_leaves_everything(course: Course, arguments: list[str]) -> None:
+    shutil.rmtree(course.solutions)
+    before = {path: path.read_bytes() for path in course.root.rglob("*") if path.is_file()}
+    result = run(course, *arguments)
+    assert_one_line_and_exit_2(result)
+    assert "has no sources" in result.output
+    assert {path: path.read_bytes() for path in course.root.rglob("*") if path.is_file()} == before
 
 
 # progress
