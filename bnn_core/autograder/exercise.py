@@ -15,7 +15,7 @@ import torch
 from bnn_core.autograder.misconceptions import MISCONCEPTIONS
 from bnn_core.autograder.subject import LearnerError, Subject
 
-Status = Literal["passed", "failed", "not_attempted", "error"]
+Status = Literal["passed", "failed", "not_attempted", "error", "timeout"]
 
 
 class Failed(Exception):

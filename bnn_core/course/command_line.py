@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import click
 from tqdm import tqdm
 
-from bnn_core.course.arguments import BadArgument, Commands, Folder
+from bnn_core.course.arguments import SECONDS, BadArgument, Commands, Folder
 from bnn_core.course.grade_command import grade
 from bnn_core.lesson_files import Course, LessonFileError
 
@@ -42,6 +42,11 @@ def main(context: click.Context, folder: Path) -> None:
     context.obj = Course(folder.resolve())
 
 
+time_limit = click.option(
+    "--timeout", type=SECONDS, default=30.0, show_default=True, help="Seconds for the checks of one exercise."
+)
+
+
 @main.command()
 @click.argument("lesson", required=False)
 @click.option("--port", default=8888, show_default=True, help="Where to serve; if taken, the next free one.")
@@ -63,8 +68,9 @@ def lab(course: Course, lesson: str | None, port: int, ip: str, browser: bool | 
 
 @main.command()
 @click.argument("notebooks", nargs=-1, required=True)
+@time_limit
 @click.pass_obj
-def check(course: Course, notebooks: tuple[str, ...]) -> None:
+def check(course: Course, notebooks: tuple[str, ...], timeout: float) -> None:
     """Check the exercises in NOTEBOOKS, each the path of a notebook or a lesson's name or number.
 
     Exits 0 only when every exercise passes.
@@ -72,11 +78,11 @@ def check(course: Course, notebooks: tuple[str, ...]) -> None:
     paths = [_notebook(course, notebook) for notebook in notebooks]
 
     from bnn_core.autograder.rendering import plain
-    from bnn_core.course.notebook_checks import check_notebook
+    from bnn_core.course.time_limit import check_within
 
     all_passed = True
     for path in paths:
-        checked = check_notebook(path)
+        checked = check_within(timeout, path)
         heading = f"{checked.lesson}  ({course.shown(path)})"
         click.echo(f"{heading}\n{'─' * len(heading)}")
         notes = (f"Note: {note}." for note in checked.notes)
@@ -102,15 +108,16 @@ def _learner_notebook(course: Course, lesson: str) -> Path:
 
 
 @main.command()
+@time_limit
 @click.pass_obj
-def progress(course: Course) -> None:
+def progress(course: Course, timeout: float) -> None:
     """Show which exercises are solved, lesson by lesson."""
     if not course.names():
         raise BadArgument(f"there are no lessons in {course.root}; give the course's folder with --course")
     solved = total = 0
     with bar(course.names(), "looking") as lessons:
         for lesson in lessons:
-            reports, problem = _reports_of(course, lesson)
+            reports, problem = _reports_of(course, lesson, timeout)
             lines = [_progress_of(report) for report in reports] or [problem or "no exercises"]
             for first, line in zip([lesson, *[""] * len(lines)], lines, strict=False):
                 lessons.write(f"  {first:34} {line}")
@@ -120,12 +127,12 @@ def progress(course: Course) -> None:
     click.echo(f"\n  {'█' * filled}{'░' * (WIDTH - filled)}  {solved} of {total} exercises solved")
 
 
-def _reports_of(course: Course, lesson: str) -> tuple[tuple[Report, ...], str]:
+def _reports_of(course: Course, lesson: str, timeout: float) -> tuple[tuple[Report, ...], str]:
     """The reports on a learner's notebook, or why there are none."""
-    from bnn_core.course.notebook_checks import check_notebook
+    from bnn_core.course.time_limit import check_within
 
     try:
-        return check_notebook(_learner_notebook(course, lesson), lesson).reports, ""
+        return check_within(timeout, _learner_notebook(course, lesson), lesson).reports, ""
     except (LessonFileError, BadArgument) as error:
         return (), str(error)
 
@@ -137,6 +144,7 @@ def _progress_of(report: Report) -> str:
         "not_attempted": "not attempted",
         "failed": f"{passed} of {len(report.outcomes)} checks passed",
         "error": "raises an error",
+        "timeout": "takes too long",
     }[report.status]
     return f"{'✓' if report.passed else '·'} {report.exercise:28} {detail}"
 

@@ -5,6 +5,7 @@ the terminal and from pytest. Grading, which trusts nobody, goes another way.
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,10 +37,13 @@ def lesson_in(path: Path) -> str:
         raise _for_a_person(path, error) from None
 
 
-def check_notebook(path: Path, lesson: str | None = None) -> NotebookReport:
+def check_notebook(
+    path: Path, lesson: str | None = None, skip: Collection[str] = (), begin: Callable[[str], None] = lambda _: None
+) -> NotebookReport:
     """Runs the checks of every exercise of the notebook's lesson; what its code prints is not shown.
 
-    Raises LessonFileError where the file is no notebook of the course.
+    skip: exercises to leave out. begin: told the name of each before its checks run. Raises LessonFileError where the
+    file is no notebook of the course.
     """
     sink = CountingSink()
     try:
@@ -47,8 +51,12 @@ def check_notebook(path: Path, lesson: str | None = None) -> NotebookReport:
             submission = load(path, lesson)
     except Unreadable as error:
         raise _for_a_person(path, error) from None
-    reports = tuple(_report(submission, name) for name in submission.exercises)
-    return NotebookReport(submission.lesson, reports, submission.notes)
+    reports = []
+    for name in submission.exercises:
+        if name not in skip:
+            begin(name)
+            reports.append(_report(submission, name))
+    return NotebookReport(submission.lesson, tuple(reports), submission.notes)
 
 
 def _report(submission: Submission, name: str) -> Report:
