@@ -7,12 +7,14 @@ from __future__ import annotations
 import contextlib
 import errno
 import math
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import click
 
+from bnn_core.classroom.text import as_name
 from bnn_core.lesson_files import LessonFileError
 
 LONGEST_TIME = 86_400.0
@@ -83,14 +85,19 @@ def in_one_line() -> Iterator[None]:
 
 def of_the_system(error: OSError) -> str:
     """What the system refused, with the file if it names one."""
-    place = f"{error.filename}: " if error.filename else ""
-    return f"{place}{error.strerror or error}"
+    place = f"{as_name(os.fsdecode(error.filename))}: " if isinstance(error.filename, str | bytes) else ""
+    return f"{place}{error.strerror or as_name(str(error))}"
+
+
+def is_refusal(error: OSError) -> bool:
+    """Whether the system will refuse it the next time too."""
+    return error.errno in (errno.EACCES, errno.EPERM, errno.EROFS)
 
 
 def what_to_do(error: OSError) -> str:
-    """The advice that fits the system's refusal."""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return "make room there and start it again"
-    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+    """The advice that fits what the system says."""
+    if is_refusal(error):
         return "choose a folder that you may write to, or change its permissions"
-    return "mend that and start it again"
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return "make room there and start it again to go on from here"
+    return "start it again to go on from here"

@@ -10,7 +10,7 @@ import resource
 import select
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -46,7 +46,7 @@ def read_answer(path: Path, inside: Path, lesson: str) -> Answer:
     def read() -> dict[str, Any]:
         notebook = read_notebook(path, inside)
         program = answer_cells(notebook.cells, exercises_of(lesson), setup_cells(lesson))
-        return {"program": program.to_json(), "code": _lines(program)}
+        return {"program": program.to_json(), "code": [*_lines(program), *_broken_cells(program, notebook.cells)]}
 
     result = _in_child(read)
     return Answer(Program.from_json(result["program"]), result["code"])
@@ -70,6 +70,14 @@ def _lines(program: Program) -> list[tuple[str, list[tuple[int, str]]]]:
         numbers.setdefault(label, set()).update(range(first, (node.end_lineno or node.lineno) + 1))
     sources = {label: source.split("\n") for label, source in program.sources.items()}
     return [(label, [(n, sources[label][n - 1]) for n in sorted(shown)]) for label, shown in numbers.items()]
+
+
+def _broken_cells(program: Program, cells: Sequence[str]) -> list[tuple[str, list[tuple[int, str]]]]:
+    """All lines of the cells that seem to hold an exercise and can't be run."""
+    labels = {f"cell {number}": source for number, source in enumerate(cells, start=1)}
+    broken = {" ".join(reason.split()[:2]) for name, reason in program.broken.items() if name not in program.defined}
+    shown = [(label, source) for label, source in labels.items() if label in broken]
+    return [(f"{label}, which can't be run", list(enumerate(source.split("\n"), start=1))) for label, source in shown]
 
 
 def _in_child(function: Callable[[], dict[str, Any]]) -> dict[str, Any]:
