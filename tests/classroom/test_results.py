@@ -12,13 +12,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from nbformat import v4
 
 from bnn_core.autograder.exercises import EXERCISES
 from bnn_core.classroom.grading import Graded, Row
 from bnn_core.classroom.report import MOST_LINES, class_summary, file_name, pages_of, write_pages
 from bnn_core.classroom.results import Journal, as_text, write_atomically, write_grades, write_report
+from bnn_core.classroom.sandbox.reading import read_answer
 from bnn_core.classroom.submissions import Submission
 from bnn_core.classroom.text import as_name, clean, natural
+from bnn_core.lesson_files import notebook_text
 
 LESSON = "03_bayesian_linear"
 HOSTILE_NAMES = [
@@ -360,3 +363,46 @@ def test_every_class_name_of_a_page_is_the_course_s_own(tmp_path: Path) -> None:
         used = {name for _, attributes in Tags(text).tags for name in str(attributes.get("class", "")).split()}
         styled = set(re.findall(r"\.([a-z][\w-]*)", text.split("<style>")[1].split("</style>")[0]))
         assert [name for name in used | styled if not name.startswith("bnn-")] == []
+
+
+def test_a_cell_that_is_not_python_is_shown(tmp_path: Path) -> None:
+    text = "class BayesianLinear(nn.Module):\n    x = = 3"
+    path = tmp_path / f"{LESSON}.ipynb"
+    cells = [v4.new_code_cell("import torch"), v4.new_code_cell(text)]
+    path.write_text(notebook_text(v4.new_notebook(cells=cells)), encoding="utf-8")
+    code = read_answer(path, tmp_path, LESSON).code
+    assert code[-1] == ["cell 2, which can't be run", [[1, text.split("\n")[0]], [2, text.split("\n")[1]]]]
+
+
+# In a browser
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_pages_are_whole_on_a_phone_and_on_paper(tmp_path: Path, page: Any, scheme: str) -> None:
+    long = not_run("ada", 10, 8)
+    for check in long["checks"][10:18]:
+        check["message"] = "A mistake." + "\nnumbers" * 60
+    page_of(tmp_path, long, row("bo"), code=[("cell 1", [(n, "x = 1") for n in range(300)])])
+    page.emulate_media(color_scheme=scheme)
+    page.set_viewport_size({"width": 390, "height": 800})
+
+    page.goto(f"file://{tmp_path}/index.html")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    boxes = [item.bounding_box() for item in page.locator("td.bnn-points").all()]
+    assert len(boxes) == 2
+    assert all(box["x"] >= 0 and box["x"] + box["width"] <= 390 for box in boxes)
+
+    page.goto(f"file://{tmp_path}/ada/{LESSON}.html")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    colours = [
+        page.eval_on_selector(f".bnn-failed .bnn-{state} > .bnn-mark", "mark => getComputedStyle(mark).color")
+        for state in ("passed", "failed", "skipped")
+    ]
+    right = page.evaluate("getComputedStyle(document.documentElement).getPropertyValue('--right')")
+    assert len(set(colours)) == 3
+    assert colours[0] == "rgb({}, {}, {})".format(*bytes.fromhex(right.strip().lstrip("#")))
+
+    page.emulate_media(media="print")
+    unbroken = """[...document.querySelectorAll("body *")].filter(one =>
+        one.getBoundingClientRect().height > 500 && getComputedStyle(one).breakInside != "auto").length"""
+    assert page.evaluate(unbroken) == 0
