@@ -49,11 +49,15 @@ time_limit = click.option(
 
 @main.command()
 @click.argument("lesson", required=False)
-@click.option("--port", default=8888, show_default=True, help="Where to serve; if taken, the next free one.")
-@click.option("--ip", default="localhost", show_default=True, help="The address to listen on.")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65_535),
+    help="Where to serve; if taken, the next free one.  [default: your Jupyter configuration's, else 8888]",
+)
+@click.option("--ip", help="The address to listen on.  [default: your Jupyter configuration's, else localhost]")
 @click.option("--browser/--no-browser", default=None, help="Open a browser.  [default: if there is a screen]")
 @click.pass_obj
-def lab(course: Course, lesson: str | None, port: int, ip: str, browser: bool | None) -> None:
+def lab(course: Course, lesson: str | None, port: int | None, ip: str | None, browser: bool | None) -> None:
     """Open JupyterLab on the lessons, or on one LESSON (its name, its number or its topic)."""
     name = course.find(lesson) if lesson else None
     if name:
@@ -61,9 +65,14 @@ def lab(course: Course, lesson: str | None, port: int, ip: str, browser: bool | 
     if not course.lessons.is_dir():
         raise BadArgument(f"{course.root} has no folder lessons/; give the course's folder with --course")
 
-    from bnn_core.course.lab import serve
+    from bnn_core.course.lab import NoLab, serve
 
-    serve(course, name, port=port, ip=ip, open_browser=browser, say=click.echo)
+    try:
+        serve(course, name, port=port, ip=ip, open_browser=browser, say=click.echo)
+    except NoLab as error:
+        raise BadArgument(
+            f"JupyterLab can't start: {error}; mend that in the options or in your configuration"
+        ) from None
 
 
 @main.command()

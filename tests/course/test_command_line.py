@@ -1,15 +1,18 @@
 """The command line: what a person reads, and the exit status that a script reads."""
 
+import contextlib
 import json
 import os
 import re
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -292,3 +295,87 @@ def test_lab_serves_on_the_next_free_port_and_stops_cleanly(course: Course) -> N
                 assert process.stdout.read() == "Stop it with Ctrl-C.\n"
             finally:
                 process.kill()
+
+
+# lab, where the user has a configuration of Jupyter
+
+
+@contextlib.contextmanager
+def lab_with(course: Course, configuration: dict[str, dict[str, object]], *options: str) -> Iterator[str]:
+    """JupyterLab under a user's own configuration, until it is used no more; gives what it said at first."""
+    home = course.root / "home"
+    home.mkdir()
+    (home / "jupyter_server_config.json").write_text(json.dumps(configuration), encoding="utf-8")
+    command = [sys.executable, "-m", "bnn_core", "--course", str(course.root), "lab", "1", "--no-browser", *options]
+    environment = {**os.environ, "JUPYTER_CONFIG_DIR": str(home), "JUPYTER_RUNTIME_DIR": str(home)}
+    with subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment
+    ) as process:
+        assert process.stdout is not None
+        try:
+            said = ""
+            for line in process.stdout:
+                said += line
+                if line.startswith("Stop it"):
+                    break
+            yield said
+        finally:
+            process.kill()
+
+
+def answer_at(said: str) -> tuple[str, str]:
+    """The address that was said, and the page that is there, whoever signed its certificate."""
+    match = re.search(r"JupyterLab is at  (\S+)", said)
+    assert match, said
+    trusting = ssl._create_unverified_context()
+    with urllib.request.urlopen(match[1], timeout=30, context=trusting) as response:
+        return match[1], response.read().decode()
+
+
+def free_port() -> int:
+    with socket.socket() as taken:
+        taken.bind(("localhost", 0))
+        return int(taken.getsockname()[1])
+
+
+def test_lab_honours_a_configuration_and_says_what_can_not_hold(course: Course) -> None:
+    port = free_port()
+    server = {"base_url": "/mine/", "port": port, "preferred_dir": "/", "root_dir": "/", "default_url": "/tree"}
+    configuration = {
+        "ServerApp": server,
+        "IdentityProvider": {"token": "sesame"},
+        "FileContentsManager": {"preferred_dir": "/"},
+    }
+    with lab_with(course, configuration) as said:
+        address, page = answer_at(said)
+        assert address == f"http://localhost:{port}/mine/lab/tree/{LESSON}.ipynb?token=sesame"
+        assert "JupyterLab" in page
+        (line,) = [line for line in said.splitlines() if "can't hold here" in line]
+        assert all(name in line for name in ("root_dir", "preferred_dir", "default_url"))
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="no certificate can be made here")
+def test_lab_serves_with_the_user_s_certificate_and_password(course: Course) -> None:
+    key, certificate = (course.root / name for name in ("key.pem", "certificate.pem"))
+    make = f"openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost -keyout {key} -out {certificate}"
+    subprocess.run(make.split(), check=True, capture_output=True)
+    server = {"certfile": str(certificate), "keyfile": str(key), "ip": "127.0.0.1"}
+    configuration = {"ServerApp": server, "PasswordIdentityProvider": {"hashed_password": "sha1:0123:4567"}}
+    with lab_with(course, configuration, f"--port={free_port()}") as said:
+        address, page = answer_at(said)
+        assert re.fullmatch(r"https://127.0.0.1:\d+/lab/tree/01_doubling.ipynb", address)
+        assert "password" in page
+        assert "It asks for the password of your Jupyter configuration." in said
+
+
+@pytest.mark.parametrize("server", [{"certfile": "/nowhere.pem"}, {"port": "many"}], ids=str)
+def test_lab_that_can_not_start_says_why_in_one_line(course: Course, server: dict[str, object]) -> None:
+    with lab_with(course, {"ServerApp": server}) as said:
+        assert re.fullmatch(r"Error: JupyterLab can't start: .*; mend .*\n", said), said
+
+
+@pytest.mark.parametrize(
+    ("option", "value"), [("--port", "65536"), ("--port", "-1"), ("--port", "nan"), ("--colour", "x")]
+)
+def test_an_odd_option_of_lab_is_one_line(course: Course, option: str, value: str) -> None:
+    assert_one_line_and_exit_2(run(course, "lab", option, value))
