@@ -11,14 +11,13 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 from urllib.parse import urlencode, urlparse
 
 from bnn_core.lesson_files import Course
 
-if TYPE_CHECKING:
-    from jupyter_server.serverapp import ServerApp
-    from traitlets.config import Config
+ServerApp = Any
+"""Jupyter's own, which is loaded when it is needed and no sooner."""
 
 SETTINGS = Path(__file__).with_name("lab_settings")
 """Defaults for JupyterLab's settings: no news and no updates, which need a network and ask in a pop-up."""
@@ -28,14 +27,14 @@ WORKSPACES = Path(".jupyter", "workspaces")
 
 
 NOT_HERE = [
-    (section, name)
-    for name, sections in {
+    (kind, name)
+    for name, kinds in {
         "root_dir": ("ServerApp",),
         "notebook_dir": ("ServerApp",),
         "preferred_dir": ("ServerApp", "ContentsManager", "FileContentsManager", "AsyncLargeFileManager"),
         "default_url": ("ServerApp", "LabApp"),
     }.items()
-    for section in sections
+    for kind in kinds
 ]
 """Where a user's configuration may set what the course itself has to."""
 
@@ -71,7 +70,6 @@ def serve(
     complaints = Complaints()
     server = _server([f"--{name}={value}" for name, value in settings.items()], complaints)
     # A kernel that the user installed for something else would hide this environment's own.
-    assert server.kernel_spec_manager is not None
     server.kernel_spec_manager.kernel_dirs = []
     # Else the server tells its address itself, in ten lines.
     server.identity_provider.token_generated = False
@@ -110,8 +108,7 @@ def _server(arguments: list[str], complaints: Complaints) -> ServerApp:
     from jupyterlab.labapp import LabApp
 
     with complaints.heard():
-        server: ServerApp = LabApp.initialize_server(argv=arguments)
-    return server
+        return LabApp.initialize_server(argv=arguments)
 
 
 class Complaints(logging.Filter):
@@ -150,7 +147,8 @@ def address_of(server: ServerApp) -> str:
     anywhere = server.ip in ("", "0.0.0.0", "::") and not server.custom_display_url
     parts = urlparse(server.local_url if anywhere else server.public_url)
     token = server.identity_provider.token
-    return parts._replace(query=urlencode({"token": token}) if token else "").geturl()
+    address: str = parts._replace(query=urlencode({"token": token}) if token else "").geturl()
+    return address
 
 
 def remarks_on(server: ServerApp) -> list[str]:
@@ -158,7 +156,7 @@ def remarks_on(server: ServerApp) -> list[str]:
     asked for.
     """
     own = _own_configuration(server)
-    refused = [f"{section}.{name}" for section, name in NOT_HERE if name in own.get(section, {})]
+    refused = [f"{kind}.{name}" for kind, name in NOT_HERE if any(name in one.get(kind, {}) for one in own)]
     lines = []
     if refused:
         lines.append(f"Of your Jupyter configuration, {', '.join(refused)} can't hold here: it serves the lessons.")
@@ -167,16 +165,14 @@ def remarks_on(server: ServerApp) -> list[str]:
     return lines
 
 
-def _own_configuration(server: ServerApp) -> Config:
-    """What stands in the configuration files that the server has read."""
-    from traitlets.config.loader import Config, JSONFileConfigLoader, PyFileConfigLoader
-
-    own = Config()
+def _own_configuration(server: ServerApp) -> list[dict[str, Any]]:
+    """What stands in the configuration files that the server has read: settings by class, for each file."""
+    found = []
     for file in [*server.loaded_config_files, *server.starter_app.loaded_config_files]:
-        loader = PyFileConfigLoader if file.endswith(".py") else JSONFileConfigLoader
+        loader = server.python_config_loader_class if file.endswith(".py") else server.json_config_loader_class
         with contextlib.suppress(Exception):  # it has been told already
-            own.merge(loader(file).load_config())
-    return own
+            found.append(loader(file).load_config())
+    return found
 
 
 def first_to_open(course: Course) -> str | None:
