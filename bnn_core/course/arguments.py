@@ -14,7 +14,7 @@ from typing import Any
 
 import click
 
-from bnn_core.classroom.text import as_name
+from bnn_core.classroom.text import as_name, clean
 from bnn_core.lesson_files import LessonFileError
 
 LONGEST_TIME = 86_400.0
@@ -25,6 +25,9 @@ class BadArgument(click.ClickException):
     """What was asked for can't be done: one line, and exit status 2."""
 
     exit_code = 2
+
+    def __init__(self, message: str) -> None:
+        super().__init__(clean(message))
 
 
 class Amount(click.FloatRange):

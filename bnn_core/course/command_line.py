@@ -59,7 +59,7 @@ time_limit = click.option(
 @click.pass_obj
 def lab(course: Course, lesson: str | None, port: int | None, ip: str | None, browser: bool | None) -> None:
     """Open JupyterLab on the lessons, or on one LESSON (its name, its number or its topic)."""
-    name = course.find(lesson) if lesson else None
+    name = course.find(lesson) if lesson is not None else None
     if name:
         _learner_notebook(course, name)
     if not course.lessons.is_dir():

@@ -11,10 +11,13 @@ import multiprocessing
 import os
 import re
 import signal
+import sys
 import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from bnn_core.lesson_files import LessonFileError
@@ -91,10 +94,12 @@ class Checker:
 
     def _running(self) -> Connection:
         if self._connection is None:
-            self._connection, far_end = self._context.Pipe()
-            self._process = self._context.Process(target=_serve, args=(far_end, self.seconds, self._where))
-            self._process.start()
+            connection, far_end = self._context.Pipe()
+            process = self._context.Process(target=_serve, args=(far_end, self.seconds, self._where))
+            with _nothing_of_main():
+                process.start()
             far_end.close()
+            self._process, self._connection = process, connection
         return self._connection
 
     def _next(self, connection: Connection) -> Any:
@@ -129,6 +134,17 @@ def check_within(seconds: float, path: Path, lesson: str | None = None) -> Noteb
         _checkers[seconds] = Checker(seconds)
         atexit.register(_checkers[seconds].close)
     return _checkers[seconds].check(path, lesson)
+
+
+@contextlib.contextmanager
+def _nothing_of_main() -> Iterator[None]:
+    """A process that starts meanwhile does not run this one's script again."""
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
 
 
 def _serve(connection: Connection, seconds: float, where: Path) -> None:

@@ -196,6 +196,22 @@ def test_a_build_without_sources_says_so_and_leaves_everything(course: Course, a
     assert {path: path.read_bytes() for path in course.root.rglob("*") if path.is_file()} == before
 
 
+ODD = [
+    "--course|", "--course||build", "--course|/nowhere|build", "nothing", "--nothing", "check", "check|", "check|-",
+    "check|/", "check|a\0b", f"check|{'x' * 300}", "check|\udcff.ipynb", "check|\x1b[2J\u202e.ipynb", "check|/dev/zero",
+    "check|3|--timeout|nan", "progress|x", "build|", "build|../x", "build|--nothing", "lab|", "lab|a\0", "grade",
+    "grade||--output|x", "grade|.|--output|", "grade|/dev/zero|--output|x", "grade|.|--output|/dev/null/x",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("typed", ODD, ids=ascii)
+def test_whatever_is_typed_ends_in_one_line(layer_course: Course, typed: str) -> None:
+    result = run(layer_course, *typed.split("|"))
+    assert result.exit_code == 2
+    assert re.fullmatch(r"Error: .+; .+\n", result.output), result.output
+    assert not {"\x1b", "\u202e", "\0"} & set(result.output)
+
+
 # progress
 
 

@@ -123,3 +123,15 @@ def test_ctrl_c_ends_a_check_and_what_it_started(tmp_path: Path) -> None:
     assert "Traceback" not in output + errors
     with pytest.raises(ProcessLookupError):
         os.kill(int(running.read_text()), 0)
+
+
+def test_a_script_that_checks_is_not_run_again(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    path = write(tmp_path, zoo.BASE)
+    script.write_text(
+        f"print('once')\nfrom pathlib import Path\nfrom bnn_core.course.time_limit import check_within\n"
+        f"print(check_within(60, Path({str(path)!r})).passed)\n",
+        encoding="utf-8",
+    )
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=120)
+    assert done.stdout.split() == ["once", "True"], done.stderr
