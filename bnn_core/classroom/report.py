@@ -199,6 +199,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.globals |= {"words": STATUS_WORDS, "signs": SIGNS, "page_mark": PAGE_MARK, "state": state}
+    environment.tests["all_skipped"] = lambda checks: all(state(check) == "skipped" for check in checks)
     environment.filters |= {
         "mark": lambda value: f"{round(value, 2):g}",
         "url": lambda path: quote(path.encode("utf-8", "surrogatepass")),

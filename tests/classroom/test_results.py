@@ -351,6 +351,12 @@ def test_states_are_told_apart_without_colour(tmp_path: Path) -> None:
     assert "–BayesianLinear (not attempted)" in index
 
 
+def test_checks_of_which_none_was_run_are_not_listed(tmp_path: Path) -> None:
+    text = Tags(page_of(tmp_path, not_run("ada", 0, 0) | {"status": "error"})).text
+    assert f"None of its {len(CHECKS)} checks was run." in text
+    assert CHECKS[0].name not in text
+
+
 def test_what_is_to_be_said_of_a_submission_is_on_the_class_s_page(tmp_path: Path) -> None:
     write_pages(tmp_path, graded(row("ada")), seed=1)
     assert "ada: <b>note</b>" in Tags((tmp_path / "index.html").read_text(encoding="utf-8")).text
