@@ -29,8 +29,11 @@ if TYPE_CHECKING:
 SECONDS = 30.0
 """What the checks of one exercise may take, and before them the cells that they need."""
 
-SLACK = 10.0
-"""Seconds after which a process that should have ended itself is killed."""
+SLACK = 60.0
+"""Seconds that a process gets to start, and beyond its limit to end itself, before it is killed."""
+
+DYING = 5.0
+"""Seconds in which a process that has hung up is gone."""
 
 _FRAME = re.compile(r'^  File "(cell \d+)", line (\d+) in (.+)$', re.MULTILINE)
 
@@ -110,7 +113,7 @@ class Checker:
     def _last_words(self, exercise: str | None) -> tuple[Stopped, Status]:
         """What became of the process, and whether its time was up."""
         assert self._process is not None
-        self._process.join(SLACK)
+        self._process.join(DYING)
         code = self._process.exitcode
         self.end()
         where = self._where.read_text(encoding="utf-8", errors="replace")
