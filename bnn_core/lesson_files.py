@@ -10,7 +10,7 @@ import hashlib
 import json
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -153,8 +153,12 @@ def snake_case(name: str) -> str:
 
 def content_digest(notebook: NotebookNode) -> str:
     """A digest of all that a person writes in a notebook: each cell's kind and text, and not its outputs."""
-    content = [(cell.cell_type, cell.source) for cell in notebook.cells]
-    return hashlib.sha256(json.dumps(content).encode()).hexdigest()
+    return digest_of_cells([(cell.cell_type, cell.source) for cell in notebook.cells])
+
+
+def digest_of_cells(cells: Sequence[tuple[str, str]]) -> str:
+    """The same digest, of each cell's kind and text."""
+    return hashlib.sha256(json.dumps(cells).encode()).hexdigest()
 
 
 def mark_as_built(notebook: NotebookNode, lesson: str) -> None:

@@ -15,7 +15,7 @@ import linecache
 import sys
 import types
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from itertools import groupby
 from operator import itemgetter
@@ -52,7 +52,8 @@ class Program:
     sources: by its label, all of each cell that the blocks take statements from, so that line numbers are
     the learner's. notes: sentences on what was left out or put right. defined: for each exercise that a
     cell defines, the label of the last such cell. broken: for each exercise that seems to stand in a cell
-    that can't be run, what is wrong with it.
+    that can't be run, what is wrong with it. imports_all: whether a star import may define any name.
+    remarks: for an exercise, sentences on what may keep it from passing, with what to do.
     """
 
     blocks: tuple[Block, ...]
@@ -60,10 +61,28 @@ class Program:
     notes: tuple[str, ...] = ()
     defined: dict[str, str] = field(default_factory=dict)
     broken: dict[str, str] = field(default_factory=dict)
+    imports_all: bool = False
+    remarks: dict[str, str] = field(default_factory=dict)
 
-    def unrunnable(self, name: str) -> str | None:
-        """What is wrong with the only cell that seems to define the exercise, where it can't be run."""
-        return None if name in self.defined else self.broken.get(name)
+    def cannot_run(self, name: str) -> tuple[str, str] | None:
+        """The status of an exercise of which there is nothing to run, and why; None where there is something."""
+        if name in self.defined:
+            return None
+        if name in self.broken:
+            return "error", self._with_remark(name, self.broken[name])
+        if self.imports_all:
+            return None
+        return "not_attempted", self._with_remark(name, "no cell of the notebook defines it")
+
+    def undefined(self, name: str, errors: Sequence[str]) -> tuple[str, str]:
+        """The status of an exercise that the program, which raised these errors, didn't define; and why."""
+        if not errors and name not in self.defined:
+            return "not_attempted", self._with_remark(name, "no cell of the notebook defines it")
+        why = "; ".join(errors) or f"{self.defined[name]} does not define it when it runs"
+        return "error", self._with_remark(name, why)
+
+    def _with_remark(self, name: str, why: str) -> str:
+        return f"{why}. {self.remarks[name]}".removesuffix(".") if name in self.remarks else why
 
     def statements(self) -> Iterator[tuple[str, ast.stmt]]:
         """Each statement with its cell's label, in the order in which they run."""

@@ -11,11 +11,11 @@ import symtable
 import warnings
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import groupby
 
-from bnn_core.answers.cell_code import PARSER_ERRORS, CellParser, NotPython
+from bnn_core.answers.cell_code import PARSER_ERRORS, NotPython, Version, parse
 from bnn_core.answers.program import Block, Program, statement_text
 
 MAX_CHARACTERS = 500_000
@@ -29,9 +29,15 @@ DYNAMIC = frozenset({"eval", "exec", "globals"})
 """Code that uses one of these may need any name."""
 
 MAX_NOTES = 30
+COURSE_PACKAGE = "bnn_core"
 OVERHEAD = 100  # characters of code that a cell costs as much as
 
 _TOO_MUCH = f"stands beyond {MAX_CHARACTERS:,} characters or {MAX_STATEMENTS:,} statements of code"
+_RUNS_A_FILE = re.compile(
+    r"""^[ \t]*(%run|%load|exec(?=\())(?:[ \t]+-\w+)*(?:[ \t]+|.{1,40}?\bopen\([ \t]*)"""
+    r"""['"]?([\w./ -]{1,100})(?:['"]|[ \t]*$)""",
+    re.MULTILINE,
+)
 _COMPREHENSIONS = frozenset({"listcomp", "setcomp", "dictcomp", "genexpr"})
 _BUILTINS = frozenset(dir(builtins))
 _WITH_EFFECTS = frozenset(
@@ -46,11 +52,17 @@ _WITHOUT_PARTS = frozenset(
 _Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 
 
-def answer_cells(cells: Sequence[str], exercise_names: Iterable[str], lesson_cells: Sequence[str] = ()) -> Program:
+def answer_cells(
+    cells: Sequence[str],
+    exercise_names: Iterable[str],
+    lesson_cells: Sequence[str] = (),
+    written_for: Version | None = None,
+) -> Program:
     """The program that defines the exercises as the notebook does.
 
     cells: the sources of the notebook's code cells. lesson_cells: those of the lesson's own setup cells,
-    which supply what the notebook uses and nowhere binds (a lost `import torch`).
+    which supply what the notebook uses and nowhere binds (a lost `import torch`). written_for: the Python that
+    the notebook was written with.
 
     A top-level statement runs when it binds a name that is needed, or changes what the name stands for.
     Binding is a definition, an import, an assignment, also inside `if`, `try`, `with`, `match`; a loop
@@ -67,7 +79,7 @@ def answer_cells(cells: Sequence[str], exercise_names: Iterable[str], lesson_cel
     last ran; only where there is none, later ones.
     """
     names = list(dict.fromkeys(exercise_names))
-    learner = _Notebook.read(cells, "cell", names)
+    learner = _Notebook.read(cells, "cell", names, written_for)
     chosen, unbound = learner.select(names)
     lesson = _Notebook.read(lesson_cells, "the lesson's set-up cell", ())
     lost = sorted(name for name in unbound.difference(names) if name in lesson.binders)
@@ -77,18 +89,15 @@ def answer_cells(cells: Sequence[str], exercise_names: Iterable[str], lesson_cel
     notes = _shortened([*notes, *learner.notes, *moved])
     sources = {statement.label: "\n".join(statement.lines) for statement in order}
     defined = {name: learner.binders[name][-1].label for name in names if learner.binders[name]}
-    return Program(tuple(_blocks(order)), sources, tuple(notes), defined, learner.broken)
-
-
-def defined_names(cells: Sequence[str]) -> set[str]:
-    """The names that the cells define at their top level, imports not counted."""
-    notebook = _Notebook.read(cells, "cell", ())
-    return {
-        name
-        for statement in notebook.statements
-        if not isinstance(statement.node, ast.Import | ast.ImportFrom)
-        for name in statement.binds
-    }
+    program = Program(
+        tuple(_blocks(order)),
+        sources,
+        tuple(notes),
+        defined,
+        learner.broken,
+        any(statement.imports_all for statement in order),
+    )
+    return replace(program, remarks=_remarks(learner, cells, names, unbound.difference(lost)))
 
 
 @dataclass(eq=False)
@@ -109,6 +118,7 @@ class _Statement:
     checks: set[str] = field(default_factory=set)
     own: set[str] = field(default_factory=set)
     is_unconditional: bool = False
+    imports_all: bool = False
     awaits: bool = False
 
     def __post_init__(self) -> None:
@@ -135,7 +145,8 @@ class _Statement:
                 self.binds |= {alias.asname or alias.name.partition(".")[0] for alias in node.names}
             case ast.ImportFrom():
                 self.binds |= {alias.asname or alias.name for alias in node.names} - {"*"}
-                self.is_unconditional |= node.names[0].name == "*" or node.module == "__future__"
+                self.imports_all |= node.names[0].name == "*"
+                self.is_unconditional |= self.imports_all or node.module == "__future__"
             case ast.MatchAs(name=str(name)) | ast.MatchStar(name=str(name)) | ast.MatchMapping(rest=str(name)):
                 self.binds.add(name)
             case ast.For():
@@ -189,9 +200,11 @@ class _Notebook:
     last_check: dict[str, int] = field(default_factory=dict)
 
     @classmethod
-    def read(cls, cells: Sequence[str], kind: str, exercise_names: Collection[str]) -> _Notebook:
+    def read(
+        cls, cells: Sequence[str], kind: str, exercise_names: Collection[str], written_for: Version | None = None
+    ) -> _Notebook:
         """Take in all cells; of one that can't be run, keep the reason."""
-        notebook, parser = cls(), CellParser()
+        notebook = cls()
         characters = 0
         for number, source in enumerate(cells, start=1):
             if not source.strip():
@@ -201,10 +214,10 @@ class _Notebook:
             try:
                 if characters > MAX_CHARACTERS:
                     raise NotPython(_TOO_MUCH)
-                notebook._add(label, *parser.parse(source))
+                notebook._add(label, *parse(source, written_for))
             except NotPython as error:
                 notebook.notes.append(f"{label} {error}, so it was left out")
-                lost = (name for name in exercise_names if _seems_to_define(source, name))
+                lost = (name for name in exercise_names if seems_to_define(source, name))
                 notebook.broken.update(dict.fromkeys(lost, f"{label} {error}"))
         return notebook
 
@@ -312,6 +325,42 @@ class _Ordering:
             queue += sorted({later for binder in binders for later in binder.needs[1]} - self.seen)
 
 
+def _remarks(
+    notebook: _Notebook, cells: Sequence[str], names: Sequence[str], unbound: Collection[str]
+) -> dict[str, str]:
+    """For each exercise, what its author may not have meant: a second definition, a file that isn't run."""
+    needs_more = not _BUILTINS.issuperset(unbound)
+    files = [*_unread_files(cells)] if needs_more else []
+    remarks = {}
+    for name in names:
+        sentences = [_said_of_two_definitions(name, notebook.binders[name]), *files]
+        if told := " ".join(filter(None, sentences)):
+            remarks[name] = told
+    return remarks
+
+
+def _said_of_two_definitions(name: str, binders: Sequence[_Statement]) -> str:
+    """That another definition than the last one doesn't count, unless the last one makes use of it."""
+    if len(binders) < 2 or name in binders[-1].needs[0]:
+        return ""
+    first, last = binders[-2], binders[-1]
+    same = first.label == last.label
+    places = [f"{one.label}, line {one.node.lineno}" if same else one.label for one in (first, last)]
+    return f"{name} is defined in {places[0]} and again in {places[1]}, which counts: delete the one you don't mean."
+
+
+def _unread_files(cells: Sequence[str]) -> Iterator[str]:
+    """The files whose code the notebook asks for in a way that isn't followed."""
+    for number, source in enumerate(cells, start=1):
+        for means, name in _RUNS_A_FILE.findall(source[:MAX_CHARACTERS]):
+            file = name.strip().rpartition("/")[2]
+            module = re.sub(r"\W", "_", re.sub(r"\.(?:py|ipynb)$", "", file))
+            yield (
+                f"Cell {number} asks for {file} by {means}, which isn't carried out: write `from {module} import *`, "
+                f"and hand in {module}.py beside the notebook."
+            )
+
+
 def _shortened(notes: list[str]) -> list[str]:
     more = len(notes) - MAX_NOTES
     return notes if more <= 0 else [*notes[:MAX_NOTES], f"and {more} more remarks of this kind"]
@@ -375,5 +424,23 @@ def _stored(target: ast.expr) -> set[str]:
     return {node.id for node in ast.walk(target) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
 
 
-def _seems_to_define(source: str, name: str) -> bool:
-    return re.search(rf"^[ \t]*(?:(?:class|def)[ \t]+{name}\b|{name}[ \t]*=)", source, re.MULTILINE) is not None
+def seems_to_define(source: str, name: str, at_top: bool = False) -> bool:
+    """Whether a line of the text begins as a definition of the name does; for text that can't be parsed, or needn't.
+
+    at_top: only a line that isn't indented counts.
+    """
+    begin = r"^(?:>>> |In \[\d+\]: )?" if at_top else r"^[ \t]*"
+    definition = rf"{begin}(?:(?:class|def|async[ \t]+def)[ \t]+{name}\b|{name}[ \t]*=(?!=))"
+    return re.search(definition, source, re.MULTILINE) is not None
+
+
+def imported_modules(statement: ast.stmt) -> set[str]:
+    """The top-level names of the modules that the statement imports, at whatever depth."""
+    found: set[str] = set()
+    for node in ast.walk(statement):
+        match node:
+            case ast.Import():
+                found |= {alias.name.partition(".")[0] for alias in node.names}
+            case ast.ImportFrom(module=str(module), level=0):
+                found.add(module.partition(".")[0])
+    return found

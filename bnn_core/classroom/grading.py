@@ -18,7 +18,7 @@ from bnn_core.classroom.sandbox.launching import Limits, Sandbox
 from bnn_core.classroom.sandbox.reading import Answer, read_answer
 from bnn_core.classroom.sandbox.remote import LearnerGone, RemoteLearnerSide
 from bnn_core.classroom.sandbox.staging import importable_files
-from bnn_core.classroom.submissions import NO_NOTEBOOK, Submission
+from bnn_core.classroom.submissions import Submission
 from bnn_core.classroom.text import clean
 
 LEAST_TIME = 1.0
@@ -46,11 +46,12 @@ def grade(submission: Submission, sandbox: Sandbox, limits: Limits, run_seed: in
     if not names:
         return graded_as_unreadable(submission, "It is a notebook of no lesson of this course, as far as can be told.")
     if submission.path is None:
-        return Graded([_unmarked(submission, EXERCISES[name], "not_attempted", NO_NOTEBOOK) for name in names])
+        status, missing = submission.status_without, submission.missing
+        return Graded([_unmarked(submission, EXERCISES[name], status, missing) for name in names])
     try:
-        answer = read_answer(submission.path, submission.home, submission.lesson)
+        answer = read_answer(submission.path, submission.home, submission.lesson, dict(submission.files))
     except Unreadable as error:
-        return graded_as_unreadable(submission, error.reason)
+        return replace(graded_as_unreadable(submission, error.reason), notes=[clean(note) for note in submission.notes])
     notes = [clean(note) for note in (*submission.notes, *(f"{note}." for note in answer.program.notes))]
     code = [(label, [(number, clean(text)) for number, text in lines]) for label, lines in answer.code]
     graded = Graded([], code, notes)
@@ -91,11 +92,10 @@ class Attempt:
 
     def row(self, answer: Answer, seed: int) -> Row:
         program, name = answer.program, self.exercise.name
-        if reason := program.unrunnable(name):
-            return self._unmarked("error", f"{name}: {reason}.")
-        if name not in program.defined:
-            return self._unmarked("not_attempted", f"{name}: no cell of the notebook defines it.")
-        files = importable_files(self.exercise.lesson)
+        if nothing := program.cannot_run(name):
+            status, why = nothing
+            return self._unmarked(status, f"{name}: {why}.")
+        files = {path: text.encode() for path, text in importable_files(self.exercise.lesson).items()} | answer.files
         sandboxed = self.sandbox.start(self.limits, self.limits.seconds, files)
         seconds, call_seconds = self.limits.seconds, self.limits.call_seconds
         learner_side = RemoteLearnerSide(sandboxed, name, seconds, call_seconds)
@@ -110,8 +110,8 @@ class Attempt:
         name = self.exercise.name
         errors, defined = learner_side.load(program)
         if not defined:
-            why = "; ".join(errors) or f"{program.defined[name]} does not define it when it runs"
-            return self._unmarked("error", f"{name} could not be defined: {why}")
+            status, why = program.undefined(name, errors)
+            return self._unmarked(status, f"{name} could not be defined: {why}" if errors else f"{name}: {why}.")
         try:
             report = run(sturdy(self.exercise), Subject(name, learner_side), seed)
         except Exception as error:  # whatever a lying answer does to the checks' shared evidence
@@ -119,7 +119,11 @@ class Attempt:
         if learner_side.gone is not None:
             status = "timeout" if learner_side.gone.out_of_time else "error"
             return self._row(status, f"{report.message}. {learner_side.gone.sentence}", report)
-        return self._row(report.status, " ".join([report.message, *(f"Also: {error}" for error in errors)]), report)
+        remark = [] if report.passed else [program.remarks[name]] if name in program.remarks else []
+        message = " ".join(
+            [". ".join([report.message.removesuffix("."), *remark]), *(f"Also: {error}" for error in errors)]
+        )
+        return self._row(report.status, message, report)
 
     def _row(self, status: str, message: str, report: Report) -> Row:
         if not report.outcomes:

@@ -1,33 +1,43 @@
-"""Which notebooks lie in a folder of submissions, whose they are, and of which lesson. It looks at names and kinds of
-files; of a file whose name says nothing it asks what is in it. It may not run anything.
+"""What each student handed in for each lesson: which of their notebooks is graded, what lies beside it, and what was
+not read. It decides by what `students` and `recognising` tell; it opens nothing itself.
 """
 
 from __future__ import annotations
 
 import hashlib
-import os
-import stat
+import re
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from pathlib import Path, PurePosixPath
+from typing import Any
 
-from bnn_core.answers.notebook import MAX_BYTES
-
-DEPTH = 3
-MOST_NOTEBOOKS = 200
-NBGRADER_FOLDER = "submitted"
-SUFFIX = ".ipynb"
+from bnn_core.answers.course_own import prepare
+from bnn_core.answers.slicing import COURSE_PACKAGE
+from bnn_core.classroom.handed_in import FOLDER, Refused, Tree
+from bnn_core.classroom.recognising import Found, Root, recognise
+from bnn_core.classroom.sandbox.reading import MOST_FILE_BYTES, MOST_FILES, Say, in_children
+from bnn_core.classroom.students import Student, printable, students_in
+from bnn_core.classroom.text import clean
 
 NO_NOTEBOOK = "No notebook was handed in."
+MOST_LISTED = 12
+MOST_DEATHS = 5
+"""How often looking through a submission is begun anew, each time without the file on which the reader died."""
+
+_NUMBERED_MODULE = re.compile(r"(?:-\d+| ?\(\d+\))(?=\.py$)")  # such a name could not be imported
 
 
 @dataclass(frozen=True)
 class Submission:
     """What a student handed in for a lesson.
 
-    path: the notebook; None where there is none. home: the student's folder, which it must really lie in. set_aside:
-    other notebooks for the lesson, which are not graded.
+    path: the notebook, below home or in a zip there; None where there is none. home: the folder or the zip of
+    submissions. set_aside: other notebooks for the lesson, which are not graded. ignored: the course's own notebooks,
+    with answers in them. name: the notebook's path within the submission, as the other two are. files: what lies beside
+    the notebook, by the path from there. remarks: sentences on what was not read. missing: why there is no notebook.
+    digest: changes when any of this does.
     """
 
     student: str
@@ -35,121 +45,278 @@ class Submission:
     path: Path | None
     home: Path
     set_aside: tuple[str, ...] = ()
+    ignored: tuple[str, ...] = ()
+    name: str = ""
+    files: tuple[tuple[str, Path], ...] = ()
+    remarks: tuple[str, ...] = ()
+    missing: str = NO_NOTEBOOK
+    digest: str = ""
 
     @property
     def notes(self) -> list[str]:
-        if not self.set_aside or self.path is None:
-            return []
-        others = ", ".join(self.set_aside)
-        return [f"Several notebooks were handed in for this lesson. {self.path.name} was graded, and not {others}."]
+        """For the student's page."""
+        notes = []
+        if self.path is not None and self.set_aside:
+            others = ", ".join(self.set_aside)
+            notes.append(f"Several notebooks were handed in for this lesson. {self.name} was graded, and not {others}.")
+        if self.path is not None and self.ignored:
+            own = ", ".join(self.ignored)
+            notes.append(f"{self.name} was graded; {own} {'is' if len(self.ignored) == 1 else 'are'} the course's own.")
+        return [*notes, *self.remarks]
+
+    @property
+    def was_handed_in(self) -> bool:
+        """Whether there is anything at all."""
+        return self.path is not None or self.missing != NO_NOTEBOOK
+
+    @property
+    def status_without(self) -> str:
+        """The status of a row of a submission that has no notebook: whether there was anything else."""
+        return "not_attempted" if self.missing.startswith(NO_NOTEBOOK) else "unreadable"
 
 
-def find_submissions(
-    folder: Path, lessons: Sequence[str], only: str | None, identify: Callable[[Path, Path], str | None]
-) -> list[Submission]:
-    """All submissions in the folder, sorted by student and lesson.
+@dataclass(frozen=True)
+class Collected:
+    """All submissions, sorted by student and lesson; and what lies beside the students' folders."""
 
-    only: the lesson to grade; then a student without a notebook has a submission without a path. identify: tells the
-    lesson of a notebook in a student's folder from its content, None where that can't be told.
+    submissions: tuple[Submission, ...]
+    strays: tuple[str, ...] = ()
+
+    def unread(self) -> list[str]:
+        """A line for each thing that was not read, with what to do."""
+        beside = "lies beside the students' folders, so it belongs to nobody and was not graded"
+        lines = [f"{name} {beside}; put it into a folder with its student's name" for name in self.strays]
+        for submission in self.submissions:
+            told = submission.remarks
+            if submission.path is None and submission.was_handed_in:
+                told = (submission.missing,)
+            lines += [f"{submission.student}: {remark}" for remark in told]
+        return [clean(line) for line in dict.fromkeys(lines)]
+
+
+def find_submissions(home: Path, lessons: Sequence[str], only: str | None = None, at_once: int = 1) -> Collected:
+    """What the folder, or the zip, holds. Raises Refused where it can't be read.
+
+    lessons: those that have exercises. only: the one to grade. at_once: how many submissions are looked into at a time.
     """
-    found: list[Submission] = []
-    unknown: list[tuple[str, Path, Path]] = []
-    students = student_folders(folder)
-    for student, home in students:
-        notebooks: defaultdict[str, list[Path]] = defaultdict(list)
-        for path in notebooks_in(home):
-            lesson = lesson_from_name(path.relative_to(home), lessons) or identify(path, home)
-            if lesson is None:
-                unknown.append((student, path, home))
+    prepare(lessons)
+    (listing,) = in_children([partial(_say_students, home)], 1)
+    if listing.trouble:
+        raise Refused(listing.trouble)
+    students = [_student(line["student"]) for line in listing.lines if "student" in line]
+    strays = tuple(line["stray"] for line in listing.lines if "stray" in line)
+    collections = _look_through(home, students, at_once)
+    return Collected(tuple(_submissions(home, collections, lessons, only)), strays)
+
+
+# In child processes
+
+
+def _say_students(home: Path, say: Say) -> None:
+    students, strays = students_in(Tree(home), home.name)
+    for student in students:
+        say({"student": asdict(student)})
+    for name in strays:
+        say({"stray": name})
+
+
+def _say_found(home: Path, student: Student, without: frozenset[tuple[str, ...]], say: Say) -> None:
+    for item in recognise(Tree(home), student.roots, without):
+        say({"found": asdict(item)} if isinstance(item, Found) else {"begin": item})
+
+
+# Their parent
+
+
+@dataclass
+class _Collection:
+    """A student with all that was found in the submission."""
+
+    student: Student
+    found: list[Found]
+
+    def notebooks(self) -> dict[str, list[Found]]:
+        """What may be graded, by lesson; under "", that of which the lesson can't be told."""
+        grouped: defaultdict[str, list[Found]] = defaultdict(list)
+        for item in self.found:
+            if item.kind in ("notebook", "unreadable"):
+                grouped[item.lesson or ""].append(item)
+        return dict(grouped)
+
+    def has_own(self, lesson: str) -> bool:
+        """Whether the course's own notebook of the lesson is among what was found."""
+        return any(item.kind == "own" and item.lesson == lesson for item in self.found)
+
+    def submission(
+        self, home: Path, lesson: str, candidates: Sequence[Found], all_chosen: Mapping[str, Found]
+    ) -> Submission:
+        """The submission for a lesson. all_chosen: what is graded of this student, by lesson."""
+        chosen = all_chosen.get(lesson)
+        beside = self._beside(chosen) if chosen else []
+        own = tuple(item.name for item in self.found if item.kind == "own" and item.lesson in (None, lesson))
+        remarks = self._remarks(lesson, all_chosen)
+        others = [item for item in candidates if item is not chosen and item.kind == "notebook" and item not in beside]
+        submission = Submission(
+            self.student.name,
+            lesson,
+            home.joinpath(*chosen.parts) if chosen else None,
+            home,
+            tuple(sorted(item.name for item in others)),
+            own,
+            chosen.name if chosen else "",
+            tuple((_from_folder(item, chosen), home.joinpath(*item.parts)) for item in beside if chosen),
+            tuple(remarks),
+            self._why_missing(own, remarks),
+        )
+        texts = (submission.name, submission.set_aside, own, remarks, submission.missing)
+        contents = [(chosen.digest, chosen.size) if chosen else None, *((item.name, item.digest) for item in beside)]
+        digest = hashlib.sha256(repr((texts, contents)).encode("utf-8", "backslashreplace"))
+        return replace(submission, digest=digest.hexdigest())
+
+    def _beside(self, notebook: Found) -> list[Found]:
+        """The files that its code finds in its folder and below, as many as there is room for."""
+        files = [item for item in self.found if item is not notebook and _is_beside(item, notebook)]
+        room, taken, folders = MOST_FILE_BYTES, dict[str, Found](), set[str]()
+        for item in sorted(files, key=lambda item: (item.name.count("/"), item.name)):
+            above = {str(folder) for folder in PurePosixPath(item.name).parents}
+            room -= item.size
+            if room >= 0 and len(taken) < MOST_FILES and item.name not in folders and above.isdisjoint(taken):
+                taken[item.name] = item
+                folders |= above
+        return list(taken.values())
+
+    def _why_missing(self, own: Sequence[str], remarks: Sequence[str]) -> str:
+        """Why there is no notebook, in sentences."""
+        if self.student.trouble:
+            return f"The folder was not looked into. {self.student.trouble}"
+        first = "No notebook that can be read was handed in." if remarks else NO_NOTEBOOK
+        told = [f"{name} is the course's own, with its answers, and no submission." for name in own]
+        return " ".join([first, *told, *remarks])
+
+    def _remarks(self, lesson: str, all_chosen: Mapping[str, Found]) -> list[str]:
+        """What was not read, and what to do; of other lessons' notebooks nothing."""
+        graded = list(all_chosen.values())
+        others = [item for item in self.found if item not in graded and item.lesson in (None, lesson)]
+        remarks = [remark for item in others if (remark := _remark(item, is_graded=bool(graded)))]
+        at_hand = {item.parts for notebook in graded for item in self._beside(notebook)}
+        files = [item.name for item in self.found if item.kind == "file" and item.parts not in at_hand]
+        if files and graded:
+            remarks.append(f"The notebook's code can't read {_listed(files)}: only files beside it are at hand, up to "
+                           f"{MOST_FILES} of {MOST_FILE_BYTES // 1_000_000} MB together.")  # fmt: skip
+        elif files:
+            remarks.append(f"There is no notebook in {_listed(files)}; hand in the notebook itself (.ipynb).")
+        more = len(remarks) - MOST_LISTED
+        return [*remarks[:MOST_LISTED], *([f"And {more} more remarks of this kind."] if more > 0 else [])]
+
+
+def _remark(item: Found, is_graded: bool) -> str:
+    """A sentence on what was not read; empty where there is nothing to say."""
+    match item.kind:
+        case "typed" | "hidden" if is_graded:
+            return ""
+        case "typed":
+            return f"{item.name} was typed into the platform; hand in the notebook itself (.ipynb)."
+        case "unreadable" if is_graded and item.why == FOLDER:
+            return ""  # what is in it has been looked into
+        case "unread" | "hidden":
+            return f"{item.name} was not read: {item.why}" if item.name else item.why
+        case "unreadable":
+            return f"{item.name} can't be read: {item.why}"
+        case "notebook" if item.lesson is None:
+            return f"{item.name} was not graded: {item.why}"
+    return ""
+
+
+def _is_beside(item: Found, notebook: Found) -> bool:
+    """Whether it lies in the notebook's folder or below, and is code or data; a module of the course's own too, which
+    is staged such that it says so.
+    """
+    of_use = item.kind == "file" or (item.kind in ("notebook", "own") and item.is_script)
+    folder = PurePosixPath(notebook.name).parent
+    if not of_use or item.attempt != notebook.attempt or not PurePosixPath(item.name).is_relative_to(folder):
+        return False
+    return _from_folder(item, notebook).split("/")[0] not in (COURSE_PACKAGE, f"{COURSE_PACKAGE}.py")
+
+
+def _from_folder(item: Found, notebook: Found) -> str:
+    """Its path from the notebook's folder. A module that a platform or a browser numbered has its own name again."""
+    name = PurePosixPath(item.name).relative_to(PurePosixPath(notebook.name).parent).as_posix()
+    return _NUMBERED_MODULE.sub("", name)
+
+
+def _look_through(home: Path, students: Sequence[Student], at_once: int) -> list[_Collection]:
+    """What each student's folder holds. A file on which its reader dies is left out the next time."""
+    finished: dict[int, _Collection] = {}
+    without: dict[int, frozenset[tuple[str, ...]]] = {number: frozenset() for number in range(len(students))}
+    while without:
+        numbers = list(without)
+        tasks = [partial(_say_found, home, students[number], without[number]) for number in numbers]
+        for number, said in zip(numbers, in_children(tasks, at_once), strict=True):
+            found = [_found(line["found"]) for line in said.lines if "found" in line]
+            begun = [tuple(line["begin"][1]) for line in said.lines if "begin" in line]
+            died = said.trouble and not said.took_too_long
+            if not died or not begun or len(without[number]) >= MOST_DEATHS:
+                if said.trouble:
+                    found.append(Found("", (), "unread", f"Not all of it was looked into. {said.trouble}"))
+                finished[number] = _Collection(students[number], found)
+                del without[number]
             else:
-                notebooks[lesson].append(path)
-        found += [_chosen(student, lesson, paths, home) for lesson, paths in notebooks.items()]
-    known = {submission.lesson for submission in found}
-    guess = only or (known.pop() if len(known) == 1 else None)
-    taken = {(submission.student, submission.lesson) for submission in found}
-    for student, path, home in unknown:
-        lesson = guess if guess and (student, guess) not in taken else path.stem
-        taken.add((student, lesson))
-        found.append(Submission(student, lesson, path, home))
-    if only is not None:
-        found = [submission for submission in found if submission.lesson == only]
-        present = {submission.student for submission in found}
-        found += [Submission(student, only, None, home) for student, home in students if student not in present]
-    return sorted(found, key=lambda submission: (submission.student, submission.lesson, str(submission.path)))
+                without[number] |= {begun[-1]}
+    return [finished[number] for number in range(len(students))]
 
 
-def student_folders(folder: Path) -> list[tuple[str, Path]]:
-    """Each student's name and folder; nbgrader keeps them in a folder of their own."""
-    if (folder / NBGRADER_FOLDER).is_dir():
-        folder = folder / NBGRADER_FOLDER
-    return [(printable(entry.name), Path(entry.path)) for entry in _entries(folder) if _is_folder_or_link(entry)]
+def _student(value: dict[str, Any]) -> Student:
+    roots = [Root(**{**root, "parts": tuple(root["parts"]), "name": tuple(root["name"])}) for root in value["roots"]]
+    return Student(value["name"], roots, value["trouble"])
 
 
-def stray_files(folder: Path) -> list[str]:
-    """Notebooks that lie beside the students' folders, so that nobody knows whose they are."""
-    return [entry.name for entry in _entries(folder) if entry.name.endswith(SUFFIX) and not _is_folder_or_link(entry)]
+def _found(value: dict[str, Any]) -> Found:
+    return Found(**{**value, "name": printable(value["name"]), "parts": tuple(value["parts"])})
 
 
-def notebooks_in(home: Path, depth: int = DEPTH) -> list[Path]:
-    """Everything that is named like a notebook, whatever it is; links to folders are not followed."""
-    found: list[Path] = []
-    for entry in _entries(home):
-        if entry.name.lower().endswith(SUFFIX):
-            found.append(Path(entry.path))
-        elif depth > 1 and entry.is_dir(follow_symlinks=False):
-            found += notebooks_in(Path(entry.path), depth - 1)
-    return found[:MOST_NOTEBOOKS]
+def _submissions(
+    home: Path, collections: Sequence[_Collection], lessons: Sequence[str], only: str | None
+) -> Iterator[Submission]:
+    """Every student's submissions; who has no notebook has one for each lesson that the class is graded on."""
+    of_class = [only] if only is not None else _lessons_of(collections, lessons)
+    for collection in collections:
+        notebooks = collection.notebooks()
+        unknown = notebooks.pop("", [])
+        wanted = {lesson for lesson in notebooks if only in (None, lesson)}
+        if len(of_class) == 1 and unknown and not (wanted if only is None else only in wanted):
+            notebooks[of_class[0]], wanted = unknown, {of_class[0]}
+        wanted |= {lesson for lesson in of_class if collection.has_own(lesson)}
+        chosen = {lesson: max(notebooks[lesson], key=partial(_rank, lesson)) for lesson in notebooks}
+        for lesson in sorted(wanted or of_class):
+            yield collection.submission(home, lesson, notebooks.get(lesson, []), chosen)
 
 
-def lesson_from_name(path: Path, lessons: Sequence[str]) -> str | None:
-    """The lesson that the file is named after, or else the nearest folder around it."""
-    for name in (path.name.removesuffix(SUFFIX), *(parent.name for parent in path.parents)):
-        if name in lessons:
-            return name
-    return None
+def _lessons_of(collections: Sequence[_Collection], lessons: Sequence[str]) -> list[str]:
+    """The lessons that the class is graded on: those that somebody worked on; or else those of which anything was
+    handed in, and failing that all.
+    """
+    found = [item for collection in collections for item in collection.found if item.lesson is not None]
+    notebooks = [item for item in found if item.kind in ("notebook", "unreadable")]
+    worked_on = [item for item in notebooks if not item.is_untouched]
+    return sorted({item.lesson for item in worked_on or notebooks or found if item.lesson}) or list(lessons)
 
 
-def digest_of(path: Path | None) -> str:
-    """Changes when the submission does."""
-    if path is None:
-        return ""
-    try:
-        status = os.stat(path)
-        if stat.S_ISREG(status.st_mode) and status.st_size <= MAX_BYTES:
-            return hashlib.sha256(path.read_bytes()).hexdigest()
-        return f"{status.st_mode}-{status.st_size}-{status.st_mtime_ns}"
-    except OSError as error:
-        return str(error.errno)
+def _rank(lesson: str, notebook: Found) -> tuple[object, ...]:
+    """The higher, the sooner it is graded: what can be read, what was worked on, what is named as the lesson is."""
+    name = PurePosixPath(notebook.name).name
+    named = name.lower().partition(".")[0] == lesson
+    can_be_read = notebook.kind == "notebook"
+    return (
+        can_be_read,
+        not notebook.is_untouched,
+        not notebook.is_script,
+        notebook.attempt,
+        named,
+        notebook.modified,
+        name,
+    )
 
 
-def printable(name: str) -> str:
-    """A file's name as text that can be written anywhere: bytes that are no text are replaced."""
-    return os.fsencode(name).decode("utf-8", "replace")
-
-
-def _chosen(student: str, lesson: str, paths: list[Path], home: Path) -> Submission:
-    """The one that is named as the lesson is, else the newest."""
-    best = max(paths, key=lambda path: (path.stem == lesson, _modified(path), path.name))
-    others = sorted(printable(path.name) for path in paths if path != best)
-    return replace(Submission(student, lesson, best, home), set_aside=tuple(others))
-
-
-def _modified(path: Path) -> float:
-    try:
-        return path.lstat().st_mtime
-    except OSError:
-        return 0.0
-
-
-def _entries(folder: Path) -> Iterator[os.DirEntry[str]]:
-    """What lies in the folder, in order, without what editors and systems leave there."""
-    try:
-        with os.scandir(folder) as entries:
-            found = sorted(entries, key=lambda entry: entry.name)
-    except OSError:
-        return
-    yield from (entry for entry in found if not entry.name.startswith((".", "__")))
-
-
-def _is_folder_or_link(entry: os.DirEntry[str]) -> bool:
-    return entry.is_dir(follow_symlinks=False) or (entry.is_symlink() and not entry.name.endswith(SUFFIX))
+def _listed(names: Sequence[str]) -> str:
+    more = len(names) - MOST_LISTED
+    return ", ".join(names[:MOST_LISTED]) + (f" and {more} more" if more > 0 else "")

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from zipfile import is_zipfile
 
 import click
 from tqdm import tqdm
@@ -72,10 +73,14 @@ class Request:
 @click.option("--fresh", is_flag=True, help="Grade again what this report holds already.")
 @click.option("--unsafe", is_flag=True, help="Run the code without protection where the system offers none.")
 def grade(**arguments: Any) -> None:
-    """Grade a folder of SUBMISSIONS: SUBMISSIONS/<student>/<lesson>.ipynb, or nbgrader's layout."""
+    """Grade SUBMISSIONS: a folder or a zip with a folder per student, or what Canvas, Moodle, Blackboard or nbgrader
+    collected.
+    """
     request = Request(**arguments)
-    if not request.submissions.is_dir():
-        raise CannotGrade(f"{request.submissions} is no folder; give the one that holds a folder per student")
+    if not request.submissions.is_dir() and not _is_zip(request.submissions):
+        raise CannotGrade(
+            f"{request.submissions} is no folder and no zip; give the one that holds a folder per student"
+        )
     if sys.platform == "win32":
         raise CannotGrade("Windows has no way to shut submissions in; grade on Linux, or in WSL 2")
     is_new = not request.output.exists()
@@ -130,7 +135,7 @@ def _results(request: Request, first: Sandbox, journal: Journal, hidden: tuple[P
 
     folder = request.submissions.resolve()
     submissions = _find(request, folder)
-    students = _students(folder, submissions)
+    students = {item.student for item in submissions}
     _refuse_unfit_output(request, journal, submissions, students)
     seed = request.seed if request.seed is not None else journal.seed
     seed = secrets.randbits(31) if seed is None else seed
@@ -139,7 +144,7 @@ def _results(request: Request, first: Sandbox, journal: Journal, hidden: tuple[P
         journal.grade_again(_lesson(request.lesson) if request.lesson is not None else None)
     submissions = _settle_the_rest(request, journal, submissions, students)
     limits = Limits(request.timeout, min(request.call_timeout, request.timeout), int(request.memory * GIBIBYTE))
-    keys = _keys(folder, submissions, (seed, limits, request.unsafe))
+    keys = _keys(submissions, (seed, limits, request.unsafe))
     missing = [position for position, key in enumerate(keys) if key not in journal]
     assignment = Assignment(limits, seed, hidden, request.unsafe)
     todo = [submissions[position] for position in missing]
@@ -153,13 +158,6 @@ def _results(request: Request, first: Sandbox, journal: Journal, hidden: tuple[P
                 bar.update()
     for key in keys:
         journal.let_stand(key)
-
-
-def _students(folder: Path, submissions: Sequence[Submission]) -> set[str]:
-    """Everyone who is in the folder, with or without a notebook."""
-    from bnn_core.classroom.submissions import student_folders
-
-    return {item.student for item in submissions} | {student for student, _ in student_folders(folder)}
 
 
 def _refuse_unfit_output(
@@ -204,42 +202,38 @@ def _tell(what: str, names: Sequence[str]) -> None:
         click.echo(f"{what}: {', '.join(listed[:MOST_NAMES])}{more}", err=True)
 
 
-def _keys(folder: Path, submissions: Sequence[Submission], circumstances: tuple[object, ...]) -> list[str]:
-    """For each submission a key that changes when anything does that its result depends on, and not when the folder
-    is moved.
-    """
+def _keys(submissions: Sequence[Submission], circumstances: tuple[object, ...]) -> list[str]:
+    """For each submission a key that changes when anything does that its result depends on."""
     from bnn_core.classroom.results import course_version, environment_version, key_of, lesson_version
-    from bnn_core.classroom.submissions import digest_of
 
     course = Course(PACKAGE.parent)
     lessons = {lesson: lesson_version(course, lesson) for lesson in {item.lesson for item in submissions}}
     common = (course_version(PACKAGE), environment_version(), *circumstances)
-    return [
-        key_of(
-            item.student,
-            item.lesson,
-            item.path and os.path.relpath(item.path, folder),
-            item.set_aside,
-            digest_of(item.path),
-            lessons[item.lesson],
-            *common,
-        )
-        for item in submissions
-    ]
+    return [key_of(item.student, item.lesson, item.digest, lessons[item.lesson], *common) for item in submissions]
 
 
-def _find(request: Request, folder: Path) -> list[Submission]:
-    from bnn_core.classroom.sandbox.reading import identify
-    from bnn_core.classroom.submissions import find_submissions, stray_files
+def _find(request: Request, folder: Path) -> Sequence[Submission]:
+    from bnn_core.classroom.handed_in import Refused
+    from bnn_core.classroom.submissions import find_submissions
 
     lessons = _lessons()
     only = _lesson(request.lesson) if request.lesson is not None else None
-    for name in stray_files(folder):
-        click.echo(f"{name} lies beside the students' folders, so it belongs to nobody and was not graded", err=True)
-    submissions = find_submissions(folder, lessons, only, identify)
-    if not submissions:
+    try:
+        collected = find_submissions(folder, lessons, only, request.jobs or _cores())
+    except Refused as refused:
+        raise CannotGrade(f"{request.submissions} can't be read. {refused.reason}") from None
+    for line in collected.unread():
+        click.echo(line, err=True)
+    if not any(submission.was_handed_in for submission in collected.submissions) and only is None:
         raise CannotGrade(f"{request.submissions} holds no notebook in a student's folder")
-    return submissions
+    return collected.submissions
+
+
+def _is_zip(path: Path) -> bool:
+    try:
+        return path.is_file() and is_zipfile(path)
+    except OSError:
+        return False
 
 
 def _lessons() -> list[str]:

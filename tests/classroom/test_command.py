@@ -51,7 +51,7 @@ def submissions(tmp_path: Path) -> Path:
         ([".", "--output", "report", "--jobs", "0"], "--jobs"),
         ([".", "--output", "report", "--timeout", "-1"], "--timeout"),
         ([".", "--output", "report", "--memory", "much"], "--memory"),
-        ([".", "--output", "report"], "holds no notebook"),
+        ([".", "--output", "../report-on-nobody"], "holds no notebook"),
         ([".", "--output", "file/report"], "can't be written"),
     ],
 )

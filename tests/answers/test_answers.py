@@ -8,6 +8,7 @@ import os
 import pickle
 import sys
 import threading
+import time
 import traceback
 import types
 from collections.abc import Iterator, Sequence
@@ -19,7 +20,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bnn_core.answers import notebook as submission
-from bnn_core.answers.notebook import Notebook, Unreadable, answer_cells, load, read_notebook
+from bnn_core.answers.notebook import (
+    Notebook,
+    Unreadable,
+    answer_cells,
+    answer_of,
+    as_in_a_kernel,
+    lesson_of,
+    notebook_in,
+    read_notebook,
+)
 from bnn_core.answers.program import Program, QuietShell, describe, run_program
 
 LESSONS = {"03_linear": ("Layer",), "07_measures": ("entropy", "mutual")}
@@ -196,19 +206,10 @@ class TestReadNotebook:
         with pytest.raises(Unreadable, match="larger than 20 MB"):
             read_notebook(path)
 
-    def test_a_link_out_of_the_folder(self, tmp_path: Path) -> None:
-        (tmp_path / "class").mkdir()
-        written(tmp_path, self.plain, "secret.ipynb")
-        (tmp_path / "class" / "link.ipynb").symlink_to(tmp_path / "secret.ipynb")
-        (tmp_path / "class" / "folder").symlink_to(tmp_path)
-        for name in ("link.ipynb", "folder/secret.ipynb", "../secret.ipynb"):
-            with pytest.raises(Unreadable, match="outside"):
-                read_notebook(tmp_path / "class" / name, inside=tmp_path / "class")
-
-    def test_a_link_within_the_folder(self, tmp_path: Path) -> None:
+    def test_a_link_of_ones_own_is_followed(self, tmp_path: Path) -> None:
         written(tmp_path, self.plain)
         (tmp_path / "link.ipynb").symlink_to("answer.ipynb")
-        assert read_notebook(tmp_path / "link.ipynb", inside=tmp_path).cells == ("a = 1\n", "b = 2")
+        assert read_notebook(tmp_path / "link.ipynb").cells == ("a = 1\n", "b = 2")
 
     def test_a_link_to_itself(self, tmp_path: Path) -> None:
         (tmp_path / "link.ipynb").symlink_to("link.ipynb")
@@ -375,11 +376,76 @@ class TestAnswerCells:
         assert program.broken == {"A": "cell 2 isn't valid Python (line 2: invalid syntax)"}
         assert program.defined == {"A": "cell 1"}
 
-    def test_an_exercise_is_unrunnable_where_no_other_cell_defines_it(self) -> None:
-        broken = "class A(:\n  pass"
-        assert answer_cells([broken], ["A"]).unrunnable("A") == "cell 1 isn't valid Python (line 1: invalid syntax)"
-        assert answer_cells([broken, "A = 1"], ["A"]).unrunnable("A") is None
-        assert answer_cells(["B = 1"], ["A"]).unrunnable("A") is None
+    @pytest.mark.parametrize(
+        ("cell", "says"),
+        [
+            ("type A = int", "uses what Python 3.12 brought"),
+            ("def A[T](x: T): pass", "uses what Python 3.12 brought"),
+            ("class A[T]: pass", "uses what Python 3.12 brought"),
+            ('A = f"{d["a"]}"', "uses what Python 3.12 brought"),
+            ("try: A = 1\nexcept KeyError, ValueError:\n    A = 2", "uses what Python 3.14 brought"),
+            ("A = t'{x}'", "uses what Python 3.14 brought"),
+            ("<<<<<<< HEAD\nA = 1\n=======\nA = 2\n>>>>>>> theirs", "holds the marks of a merge conflict (line 1)"),
+        ],
+    )
+    def test_why_it_is_no_python_is_said(self, cell: str, says: str) -> None:
+        if "3." in says and sys.version_info >= (3, int(says.split("3.")[1].split(" ")[0])):
+            pytest.skip("this Python has it")
+        assert says in answer_cells([f"{cell}\nA = 1"], ["A"]).broken["A"]
+        assert "brought" not in answer_cells(["A = = 1"], ["A"]).broken["A"]
+
+    def test_the_python_that_it_was_written_with_is_named(self) -> None:
+        assert "was written with Python 3.99" in answer_cells(["A = = 1"], ["A"], written_for=(3, 99)).broken["A"]
+        assert "was written" not in answer_cells(["A = = 1"], ["A"], written_for=(3, 8)).broken["A"]
+
+    @pytest.mark.parametrize(
+        "source",
+        [
+            pytest.param("x" + " " * 99_000 + "?", id="a question after a long gap"),
+            pytest.param("a?\n" * 33_000, id="questions"),
+            pytest.param("x = !y\n" * 14_000, id="shell lines"),
+            pytest.param("'''\n%x\n" * 14_000, id="strings"),
+            pytest.param("!\\\n" * 33_000, id="a shell line that goes on"),
+        ],
+    )
+    def test_no_cell_takes_long(self, source: str) -> None:
+        began = time.process_time()
+        answer_cells([source] * 4, ["A"])
+        assert time.process_time() - began < 5
+
+    @pytest.mark.parametrize(
+        ("cells", "says"),
+        [
+            (["A = 1", "A = 2"], "A is defined in cell 1 and again in cell 2, which counts"),
+            (["A = 1\nA = 2"], "A is defined in cell 1, line 1 and again in cell 1, line 2, which counts"),
+            (["def A(): pass", "x = 1", "from y import A"], "again in cell 3"),
+            (["A = 1", "A = A + 1"], None),
+            (["def A(): pass", "A = wrapped(A)"], None),
+            (["A = 1"], None),
+            (["%run helper.py\nA = scale"], "Cell 1 asks for helper.py by %run"),
+            (["%run -i 'my helper.py'"], "write `from my_helper import *`"),
+            (["%load helper.py\nA = 1"], None),
+            (
+                ["%run ../lib/helper.ipynb"],
+                "Cell 1 asks for helper.ipynb by %run, which isn't carried out: write `from helper",
+            ),
+            (["exec(open('helper.py').read())"], "Cell 1 asks for helper.py by exec"),
+            (["exec(compile(open(\"helper.py\").read(), 'x', 'exec'))"], "Cell 1 asks for helper.py by exec"),
+            (["exec(code)"], None),
+        ],
+    )
+    def test_what_its_author_may_not_have_meant_is_remarked(self, cells: list[str], says: str | None) -> None:
+        remark = answer_cells(cells, ["A"]).remarks.get("A")
+        assert remark is None if says is None else says in (remark or "")
+
+    def test_an_exercise_can_t_be_run_where_no_other_cell_defines_it(self) -> None:
+        broken, why = "class A(:\n  pass", "cell 1 isn't valid Python (line 1: invalid syntax)"
+        assert answer_cells([broken], ["A"]).cannot_run("A") == ("error", why)
+        assert answer_cells([broken, "A = 1"], ["A"]).cannot_run("A") is None
+        nothing = ("not_attempted", "no cell of the notebook defines it")
+        assert answer_cells(["B = 1"], ["A"]).cannot_run("A") == nothing
+        assert answer_cells(["from x import *"], ["A"]).cannot_run("A") is None
+        assert answer_cells(["from x import *"], ["A"]).undefined("A", []) == nothing
 
     @pytest.mark.parametrize(
         "source",
@@ -587,10 +653,10 @@ class TestRunProgram:
         assert "from bnn_core" not in source
 
 
-# Loading
+# Of which lesson, and what surrounds it
 
 
-class TestLoad:
+class TestLesson:
     @pytest.fixture(autouse=True)
     def _lessons(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(submission, "_lessons", lambda: LESSONS)
@@ -600,39 +666,46 @@ class TestLoad:
         ("name", "metadata", "source"),
         [
             ("renamed.ipynb", {"bnn_course": {"lesson": "07_measures"}}, ""),
+            ("03_linear.ipynb", {"bnn_course": {"lesson": "07_measures"}}, ""),
             ("07_measures.ipynb", {"bnn_course": {"lesson": "99_unknown"}}, "class Layer: pass"),
             ("Ann_07_measures-Copy1 (2).ipynb", {}, "class Layer: pass"),
+            ("07_measures/Untitled.ipynb", {}, "class Layer: pass"),
             ("Untitled.ipynb", {}, "from bnn_core import Layer\ndef mutual(): pass"),
+            ("Untitled.ipynb", {}, "from mine import mutual"),
+            ("Untitled.ipynb", {}, "check(mutual)"),
+            ("Untitled.ipynb", {}, ">>> def mutual(): pass"),
         ],
     )
-    def test_which_lesson_it_is(self, tmp_path: Path, name: str, metadata: Any, source: str) -> None:
-        path = written(tmp_path, notebook(source, metadata=metadata), name)
-        assert load(path).lesson == "07_measures"
-        assert load(path).exercises == ("entropy", "mutual")
-        assert load(path, lesson="03_linear").exercises == ("Layer",)
+    def test_which_lesson_it_is(self, name: str, metadata: Any, source: str) -> None:
+        read = notebook_in(json.dumps(notebook(source, metadata=metadata)).encode())
+        assert lesson_of(read, Path(name)) == "07_measures"
 
-    def test_a_notebook_of_no_lesson(self, tmp_path: Path) -> None:
+    def test_a_notebook_of_no_lesson(self) -> None:
         with pytest.raises(Unreadable, match="no lesson of this course"):
-            load(written(tmp_path, notebook("from bnn_core import Layer\nx = 1")))
+            lesson_of(notebook_in(json.dumps(notebook("from bnn_core import Layer\nx = 1")).encode()), Path("x"))
 
-    def test_the_answer_is_run(self, tmp_path: Path) -> None:
-        main, path = sys.modules["__main__"], sys.path[:]
-        (tmp_path / "beside_the_notebook.py").write_text("scale = 3")
-        cells = [
-            "from beside_the_notebook import scale",
-            "def entropy(): return scale * math.tau",
-            "%%bash",
-            "0/0",
-        ]
-        loaded = load(written(tmp_path, notebook(*cells, "mutual = 1 / 0"), "07_measures.ipynb"))
-        assert loaded.namespace["entropy"]() == pytest.approx(18.85, abs=0.01)
-        assert loaded.errors == ("cell 5, line 1: ZeroDivisionError: division by zero",)
-        assert loaded.notes == (
+    def test_what_the_answer_needs_and_what_is_left_out_is_noted(self) -> None:
+        cells = ["def entropy(): return scale * math.tau", "%%bash"]
+        program = answer_of(notebook_in(json.dumps(notebook(*cells)).encode()), "07_measures")
+        assert program.notes == (
             "no cell binds math, so the lesson's own set-up was used for it",
-            "cell 3 is no Python but a cell for %%bash, so it was left out",
+            "cell 2 is no Python but a cell for %%bash, so it was left out",
         )
-        assert sys.modules["__main__"] is main
-        assert sys.path == path
+
+    def test_modules_beside_the_notebook_can_be_imported_and_nothing_stays(self, tmp_path: Path) -> None:
+        main, path, here = sys.modules["__main__"], sys.path[:], os.getcwd()
+        for number in (1, 2):
+            folder = tmp_path / str(number)
+            folder.mkdir()
+            (folder / "beside_the_notebook.py").write_text(f"scale = {number}")
+            (folder / "numbers.csv").write_text(f"{number}")
+            with as_in_a_kernel(folder):
+                namespace, errors = run_program(
+                    answer_cells(["import beside_the_notebook as A", "B = open('numbers.csv').read()"], ["A", "B"])
+                )
+            assert (namespace["A"].scale, namespace["B"], errors) == (number, str(number), [])
+        assert (sys.modules["__main__"], sys.path, os.getcwd()) == (main, path, here)
+        assert "beside_the_notebook" not in sys.modules
 
 
 def test_setup_cells_are_those_of_the_built_lesson(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -654,3 +727,12 @@ def test_every_exercise_belongs_to_a_lesson() -> None:
         assert name in submission.exercises_of(exercise.lesson)
     assert submission.exercises_of("99_unknown") == ()
     assert isinstance(Notebook(("a",), (frozenset(),)).tagged("setup"), list)
+
+
+def test_nothing_is_remarked_on_the_course_s_own_notebooks() -> None:
+    course = submission.Course()
+    for lesson in course.names():
+        for path in (course.learner_notebook(lesson), course.solved_notebook(lesson)):
+            if path.exists():
+                program = answer_of(read_notebook(path), lesson)
+                assert (program.remarks, program.broken, program.notes) == ({}, {}, ()), path
