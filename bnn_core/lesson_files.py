@@ -24,6 +24,9 @@ ROLES = ("setup", "exercise", "check", "experiment", "figure")
 LESSON_NAME = re.compile(r"[0-9]{2}_\w+")
 """Not matched by what JupyterLab calls a copy, as in "03_bayesian_linear-Copy1"."""
 
+KEPT = ".kept"
+"""The folder beside a notebook into which the build copies what someone wrote in it."""
+
 METADATA_KEY = "bnn_course"
 """Under this key of a notebook's metadata the build leaves its mark."""
 
@@ -49,7 +52,7 @@ class Course:
     @property
     def kept(self) -> Path:
         """Where the build puts a learner's notebook before it writes a new one in its place."""
-        return self.lessons / ".kept"
+        return self.lessons / KEPT
 
     def names(self) -> list[str]:
         """The lessons in order, as in "03_bayesian_linear". A learner's copy of the course may lack the sources."""
@@ -83,7 +86,8 @@ class Course:
             if wanted in (name, number, number.lstrip("0") or "0", topic):
                 return name
         known = ", ".join(self.names()) or f"none in {self.root}"
-        raise LessonFileError(f"there is no lesson {lesson!r}; the lessons are: {known}")
+        more = "" if self.sources() else f"; {self.root} has no sources from which others could be built"
+        raise LessonFileError(f"there is no lesson {lesson!r}; the lessons are: {known}{more}")
 
     def shown(self, path: Path) -> str:
         """The path as a person would write it: inside the course, from its root."""

@@ -1,8 +1,20 @@
-"""What all tests share: the option that turns `pytest tests/autograder` into the checks of a learner's notebook."""
+"""What all tests share: the option that turns `pytest tests/autograder` into the checks of a learner's notebook, and a
+browser.
+"""
 
+import os
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+PATIENCE = 60_000  # milliseconds; only a failure waits that long
+OPTIONS = [
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync",
+]  # fmt: skip
 
 CHECKS_OF_A_NOTEBOOK = Path(__file__).parent / "autograder" / "test_notebook.py"
 
@@ -35,3 +47,29 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     if config.option.notebook and not CHECKS_OF_A_NOTEBOOK.is_relative_to(collection_path):
         return True
     return None
+
+
+def skip(reason: str) -> None:
+    """Skips the test, but where the browser must be there, as in CI, fails it."""
+    if os.environ.get("BNN_REQUIRE_BROWSER"):
+        pytest.fail(reason, pytrace=False)
+    pytest.skip(reason)
+
+
+@pytest.fixture
+def page(tmp_path: Path) -> Iterator[Any]:
+    """An empty page of a headless browser; a picture of what it last showed stays in tmp_path."""
+    try:
+        from playwright.sync_api import sync_playwright
+    except ImportError:
+        skip("Playwright isn't installed: pip install --editable '.[ci]'")
+    browser = next(filter(None, map(shutil.which, ["chromium", "chromium-browser", "google-chrome"])), None)
+    if browser is None:
+        skip("there is no Chromium on this machine")
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=browser, args=OPTIONS)
+        page = chromium.new_page(viewport={"width": 1300, "height": 1000})
+        page.set_default_timeout(PATIENCE)
+        yield page
+        page.screenshot(path=tmp_path / "last.png")
+        chromium.close()

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from html import escape
 from typing import Literal
 
-Status = Literal["passed", "failed", "not_attempted", "error"]
+Status = Literal["passed", "failed", "not_attempted", "error", "timeout"]
 
 INDENT = "  "
 MARKS = {"passed": "✓", "failed": "✗", "skipped": "–"}

@@ -5,26 +5,35 @@ grade.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import re
 import statistics
+import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import quote
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from bnn_core.autograder.exercises import EXERCISES
 from bnn_core.classroom.grading import Graded, Row
+from bnn_core.classroom.report_folder import PAGE_MARK, pages_in
 from bnn_core.classroom.results import write_atomically
-from bnn_core.classroom.submissions import Submission
 from bnn_core.classroom.teaching import section_for
-from bnn_core.classroom.text import clean
+from bnn_core.classroom.text import as_name, natural
 
 BINS = 10
+MOST_LINES = 2_000
+"""Lines of code that a page shows; it says how many it leaves out."""
+
+MOST_CODE = 200_000
+"""Characters of code that a page shows."""
+
+MOST_NOTES = 50
+
 STATUS_WORDS = {
     "passed": "all checks passed",
     "failed": "some checks failed",
@@ -33,23 +42,39 @@ STATUS_WORDS = {
     "timeout": "it took too long",
     "unreadable": "no notebook in the file",
 }
-_SAFE_NAME = re.compile(r"[\w][\w .,@+=()-]{0,79}")
+SIGNS = {"passed": "✓", "failed": "✗", "skipped": "–"}
+
+_SAFE_NAME = re.compile(r"[\w][\w .,@+=()-]*")
+_LONGEST_NAME = 120
+"""Bytes; file systems take about twice as many."""
+
 _RESERVED = re.compile(
     r"index\.html|report\.json|grades\.csv|results\.jsonl|(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE
 )
+_LOOKS_ESCAPED = re.compile(r".*-[0-9a-f]{16}", re.IGNORECASE)
+
+
+class Submitted(Protocol):
+    """Whose result it is, and of which lesson."""
+
+    @property
+    def student(self) -> str: ...
+    @property
+    def lesson(self) -> str: ...
 
 
 @dataclass(frozen=True)
 class CheckColumn:
-    """A check in the heat map: how many of those who attempted the exercise pass it."""
+    """A check in the heat map: what came of it for those who attempted the exercise."""
 
     name: str
     passed: int
-    attempted: int
+    failed: int
+    not_run: int
 
     @property
-    def share(self) -> float:
-        return self.passed / self.attempted if self.attempted else 0.0
+    def attempted(self) -> int:
+        return self.passed + self.failed + self.not_run
 
 
 @dataclass(frozen=True)
@@ -63,54 +88,104 @@ class Misunderstood:
     checks: tuple[str, ...]
 
 
-def write_pages(report: Path, results: Sequence[tuple[Submission, Graded]], seed: int) -> None:
-    """Write index.html and a page for each submission."""
+def write_pages(
+    report: Path, results: Sequence[tuple[Submitted, Graded]], seed: int, earlier_seeds: Collection[int] = ()
+) -> None:
+    """Write index.html and a page for each result, and remove the pages of those that are gone.
+
+    earlier_seeds: of results from gradings with other seeds.
+    """
     environment = _environment()
+    pages = pages_of((item.student, item.lesson) for item, _ in results)
+    _remove_pages_but(report, set(pages.values()))
     page = environment.get_template("student.html")
-    for submission, graded in results:
-        link = page_of(submission.student, submission.lesson)
-        write_atomically(report / link, page.render(submission=submission, graded=graded, words=STATUS_WORDS))
+    for item, graded in results:
+        code, left_out = _shown_code(graded)
+        text = page.render(submission=item, graded=graded, code=code, left_out=left_out, most_notes=MOST_NOTES)
+        write_atomically(report / pages[item.student, item.lesson], text)
     rows = [row for _, graded in results for row in graded.rows]
-    write_atomically(
-        report / "index.html",
-        environment.get_template("class.html").render(
-            **class_summary(rows), seed=seed, courses_own=_courses_own(results)
-        ),
-    )
+    notes = {(item.student, item.lesson): graded.notes for item, graded in results if graded.notes}
+    summary = class_summary(rows, notes)
+    seeds = sorted({*earlier_seeds} - {seed})
+    text = environment.get_template("class.html").render(**summary, seed=seed, earlier_seeds=seeds)
+    write_atomically(report / "index.html", text)
 
 
-def _courses_own(results: Sequence[tuple[Submission, Graded]]) -> dict[str, str]:
-    """By student, the notebooks of the course's own, with answers in them, that were handed in and not graded."""
-    names: defaultdict[str, set[str]] = defaultdict(set)
-    for submission, _ in results:
-        names[submission.student].update(map(clean, submission.ignored))
-    return {student: ", ".join(sorted(own)) for student, own in names.items() if own}
-
-
-def page_of(student: str, lesson: str) -> str:
-    """Where a submission's page lies in the report."""
-    return f"{file_name(student)}/{file_name(lesson)}.html"
-
-
-def file_name(name: str) -> str:
-    """The name where it can safely be a file's, else one made from it."""
-    stripped = name.rstrip(" .")
-    if name == stripped and _SAFE_NAME.fullmatch(name) and not _RESERVED.fullmatch(name):
-        return name
-    safe = re.sub(r"[^\w-]+", "-", name)[:40].strip("-") or "student"
-    return f"{safe}-{hashlib.sha256(name.encode('utf-8', 'surrogatepass')).hexdigest()[:8]}"
-
-
-def class_summary(rows: Sequence[Row]) -> dict[str, Any]:
-    """All that the class page shows."""
+def pages_of(places: Iterable[tuple[str, str]]) -> dict[tuple[str, str], str]:
+    """Where each student's page for a lesson lies in the report: no two in one place, whatever the file system takes
+    for the same name.
+    """
+    lessons: defaultdict[str, list[str]] = defaultdict(list)
+    for student, lesson in places:
+        lessons[student].append(lesson)
+    folders = _file_names(lessons)
     return {
-        "words": STATUS_WORDS,
-        "lessons": sorted({row["lesson"] for row in rows}),
+        (student, lesson): f"{folders[student]}/{name}.html"
+        for student, names in lessons.items()
+        for lesson, name in _file_names(names).items()
+    }
+
+
+def _file_names(names: Iterable[str]) -> dict[str, str]:
+    present = dict.fromkeys(names)
+    alike = Counter(map(_as_file_systems_see_it, present))
+    return {name: file_name(name, alone=alike[_as_file_systems_see_it(name)] == 1) for name in present}
+
+
+def file_name(name: str, alone: bool = True) -> str:
+    """The name where it can safely be a file's, and nothing else is called alike; else one made from it."""
+    seen = _as_file_systems_see_it(name)
+    safe = name == name.rstrip(" .") and len(name.encode("utf-8", "surrogatepass")) <= _LONGEST_NAME
+    if alone and safe and _SAFE_NAME.fullmatch(name) and not (_RESERVED.fullmatch(seen) or _LOOKS_ESCAPED.match(seen)):
+        return name
+    slug = re.sub(r"[^\w-]+", "-", name)[:30].strip("-") or "student"
+    return f"{slug}-{hashlib.sha256(name.encode('utf-8', 'surrogatepass')).hexdigest()[:16]}"
+
+
+def _as_file_systems_see_it(name: str) -> str:
+    """Some take big and small letters for the same, some é and é, written in one sign or in two."""
+    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
+
+
+def _remove_pages_but(report: Path, kept: set[str]) -> None:
+    for path in pages_in(report):
+        if path.relative_to(report).as_posix() not in kept:
+            path.unlink()
+            with contextlib.suppress(OSError):  # something else lies there
+                path.parent.rmdir()
+
+
+def _shown_code(graded: Graded) -> tuple[list[tuple[str, list[tuple[int, str]]]], int]:
+    """As much of the code as a page shows, and how many lines it leaves out."""
+    shown: list[tuple[str, list[tuple[int, str]]]] = []
+    lines_left, characters_left = MOST_LINES, MOST_CODE
+    total = sum(len(lines) for _, lines in graded.code)
+    for label, lines in graded.code:
+        part = []
+        for number, text in lines[:lines_left]:
+            characters_left -= len(text)
+            if characters_left < 0:
+                break
+            part.append((number, text))
+        if part:
+            shown.append((label, part))
+        lines_left -= len(part)
+        if len(part) < len(lines):
+            break
+    return shown, total - (MOST_LINES - lines_left)
+
+
+def class_summary(rows: Sequence[Row], notes: Mapping[tuple[str, str], Sequence[str]] | None = None) -> dict[str, Any]:
+    """All that the class page shows. notes: what is to be said of how submissions were read."""
+    pages = pages_of((row["student"], row["lesson"]) for row in rows)
+    return {
+        "lessons": sorted({row["lesson"] for row in rows}, key=natural),
         "distribution": _distribution(rows),
         "statuses": Counter(row["status"] for row in rows),
         "exercises": _heat_map(rows),
-        "misunderstood": _misunderstood(rows),
-        "students": _students(rows),
+        "misunderstood": _misunderstood(rows, pages),
+        "students": _students(rows, pages),
+        "remarks": _remarks(notes or {}, pages),
         "row_count": len(rows),
     }
 
@@ -123,10 +198,22 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["mark"] = lambda value: f"{round(value, 2):g}"
-    environment.filters["url"] = quote
-    environment.tests["skipped"] = lambda check: not check["passed"] and check["message"].startswith("Not run")
+    environment.globals |= {"words": STATUS_WORDS, "signs": SIGNS, "page_mark": PAGE_MARK, "state": state}
+    environment.tests["all_skipped"] = lambda checks: all(state(check) == "skipped" for check in checks)
+    environment.filters |= {
+        "mark": lambda value: f"{round(value, 2):g}",
+        "url": lambda path: quote(path.encode("utf-8", "surrogatepass")),
+        "name": as_name,
+    }
     return environment
+
+
+def state(result: Mapping[str, Any]) -> str:
+    """ "passed", "failed" or "skipped", of a check or of a whole row: what was not run did not fail."""
+    if "passed" in result:
+        return "passed" if result["passed"] else "skipped" if result["message"].startswith("Not run") else "failed"
+    status = result["status"]
+    return "skipped" if status in ("not_attempted", "unreadable") else "passed" if status == "passed" else "failed"
 
 
 def _submissions(rows: Iterable[Row]) -> dict[tuple[str, str], list[Row]]:
@@ -142,8 +229,11 @@ def _share(rows: Sequence[Row]) -> float:
 
 
 def _distribution(rows: Sequence[Row]) -> dict[str, Any]:
-    """How many submissions have which share of their points, in bins; and the median."""
-    shares = [_share(group) for group in _submissions(rows).values()]
+    """How many submissions have which share of their points, in bins; and the median. A notebook of no lesson has no
+    points, and counts apart.
+    """
+    groups = list(_submissions(rows).values())
+    shares = [_share(group) for group in groups if any(row["max_score"] for row in group)]
     counts = [0] * BINS
     for share in shares:
         counts[min(int(share * BINS), BINS - 1)] += 1
@@ -152,6 +242,7 @@ def _distribution(rows: Sequence[Row]) -> dict[str, Any]:
         "bins": list(zip(labels, counts, strict=True)),
         "highest": max(counts, default=0),
         "count": len(shares),
+        "others": len(groups) - len(shares),
         "median": statistics.median(shares) if shares else 0.0,
     }
 
@@ -165,15 +256,14 @@ def _heat_map(rows: Sequence[Row]) -> list[tuple[str, str, list[CheckColumn]]]:
     result = []
     for (lesson, exercise), members in sorted(grouped.items()):
         attempted = [row for row in members if row["status"] not in ("not_attempted", "unreadable")]
-        passed = Counter(check["name"] for row in attempted for check in row["checks"] if check["passed"])
-        checks = EXERCISES[exercise].checks
-        result.append(
-            (lesson, exercise, [CheckColumn(check.name, passed[check.name], len(attempted)) for check in checks])
-        )
+        names = dict.fromkeys(check["name"] for row in members for check in row["checks"])
+        seen = Counter((check["name"], state(check)) for row in attempted for check in row["checks"])
+        columns = [CheckColumn(name, *(seen[name, one] for one in ("passed", "failed", "skipped"))) for name in names]
+        result.append((lesson, exercise, columns))
     return result
 
 
-def _misunderstood(rows: Sequence[Row]) -> list[Misunderstood]:
+def _misunderstood(rows: Sequence[Row], pages: Mapping[tuple[str, str], str]) -> list[Misunderstood]:
     """The misconceptions, the most frequent first; each student counts once."""
     seen: defaultdict[str, list[tuple[Row, dict[str, Any]]]] = defaultdict(list)
     for row in rows:
@@ -181,29 +271,39 @@ def _misunderstood(rows: Sequence[Row]) -> list[Misunderstood]:
             if check["misconception"]:
                 seen[check["misconception"]].append((row, check))
     return sorted(
-        (_told(name, places) for name, places in seen.items()), key=lambda item: (-len(item.students), item.name)
+        (_told(name, places, pages) for name, places in seen.items()), key=lambda item: (-len(item.students), item.name)
     )
 
 
-def _told(name: str, places: Sequence[tuple[Row, dict[str, Any]]]) -> Misunderstood:
+def _told(
+    name: str, places: Sequence[tuple[Row, dict[str, Any]]], pages: Mapping[tuple[str, str], str]
+) -> Misunderstood:
     """A misconception in the words that most of those who have it were told."""
     sentences = Counter(check["message"].split("\n")[0] for _, check in places)
     checks = Counter(check["name"] for _, check in places)
     sentence = sentences.most_common(1)[0][0]
     lessons = sorted({row["lesson"] for row, _ in places})
-    students = {row["student"]: page_of(row["student"], row["lesson"]) for row, _ in places}
+    students = {row["student"]: pages[row["student"], row["lesson"]] for row, _ in places}
     return Misunderstood(
         name,
         sentence,
         tuple(section_for(lesson, f"{name} {sentence} {' '.join(checks)}") for lesson in lessons),
-        tuple(sorted(students.items())),
+        tuple(sorted(students.items(), key=lambda item: natural(item[0]))),
         tuple(check for check, _ in checks.most_common(3)),
     )
 
 
-def _students(rows: Sequence[Row]) -> list[dict[str, Any]]:
+def _students(rows: Sequence[Row], pages: Mapping[tuple[str, str], str]) -> list[dict[str, Any]]:
     listed = []
-    for (student, lesson), group in sorted(_submissions(rows).items()):
+    for place, group in sorted(_submissions(rows).items(), key=lambda item: tuple(map(natural, item[0]))):
         scores = {field: sum(row[field] for row in group) for field in ("score", "max_score")}
-        listed.append({"student": student, "lesson": lesson, "rows": group, "page": page_of(student, lesson), **scores})
+        listed.append({"student": place[0], "lesson": place[1], "rows": group, "page": pages[place], **scores})
     return listed
+
+
+def _remarks(
+    notes: Mapping[tuple[str, str], Sequence[str]], pages: Mapping[tuple[str, str], str]
+) -> list[tuple[str, str, Sequence[str]]]:
+    """For each student and lesson of which something is to be said: the name, the page, and what."""
+    ordered = sorted(notes, key=lambda place: tuple(map(natural, place)))
+    return [(place[0], pages[place], notes[place][:MOST_NOTES]) for place in ordered]

@@ -1,5 +1,6 @@
-"""What is kept of a grading: a line per submission as soon as it is graded, by which an interrupted grading goes on,
-and at the end report.json and grades.csv. It may not know how a submission is graded or shown.
+"""What is kept of a grading: a line per submission as soon as it is graded, by which an interrupted grading goes on and
+a later one adds to the report; and at the end report.json and grades.csv. It may not know how a submission is graded
+or shown.
 """
 
 from __future__ import annotations
@@ -8,74 +9,154 @@ import csv
 import hashlib
 import io
 import json
+import math
 import os
+import platform
+import sys
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from importlib.metadata import distributions
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, NamedTuple, get_args, get_origin, get_type_hints
 
 from bnn_core.classroom.grading import Graded, Row
+from bnn_core.classroom.text import as_json, as_name
+from bnn_core.lesson_files import Course
 
 JOURNAL = "results.jsonl"
 FORMULA_SIGNS = ("=", "+", "-", "@", "\t", "\r")
+STATUSES = ("passed", "failed", "not_attempted", "error", "timeout", "unreadable")
+
+_LINES = ({"seed"}, {"home"}, {"again"}, {"left"}, {"key", "graded"}, {"key", "seed", "graded"})
+
+_ROW = {"student": str, "lesson": str, "exercise": str, "status": str, "score": float, "max_score": float}
+_ROW |= {"message": str, "checks": list[dict[str, Any]]}
+_CHECK = {"name": str, "passed": bool, "message": str, "misconception": str | None}
+
+
+class Place(NamedTuple):
+    """Where a result belongs in the report: at most one stands there."""
+
+    student: str
+    lesson: str
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A result, under the key that names all it depends on, with the seed from which its inputs were drawn."""
+
+    key: str
+    graded: Graded
+    seed: int | None
+
+    @property
+    def place(self) -> Place:
+        row = self.graded.rows[0]
+        return Place(row["student"], row["lesson"])
 
 
 class Journal:
-    """The lines of graded submissions in the report's folder, each under a key that names all it depends on."""
+    """The lines of a report's folder: whose report it is, and every result that it ever took in.
+
+    latest: for each place of the report the result that stands there. seed: the last grading's. home: the folder of
+    the submissions. Nothing is written before `begin`.
+    """
 
     def __init__(self, report: Path, fresh: bool = False) -> None:
         self.path = report / JOURNAL
         self.seed: int | None = None
-        self._graded: dict[str, Graded] = {}
-        if fresh:
-            self.path.unlink(missing_ok=True)
-        for line in self._lines():
+        self.home: str | None = None
+        self.latest: dict[Place, Entry] = {}
+        self.is_foreign = False
+        self._known: dict[str, Entry] = {}
+        self._file: IO[str] | None = None
+        text = self._text()
+        lines = list(_lines(text))
+        for line in lines:
             self._take(line)
-        self._file = open(self.path, "a", encoding="ascii")  # noqa: SIM115  (open as long as the grading goes on)
-        if self._file.tell():
-            self._file.write("\n")  # the last line may have been cut off
+        cut_off = text.startswith('{"seed"') and "\n" not in text  # the very first line
+        self.is_foreign = not lines and text.strip() != "" and not cut_off
+        if fresh:
+            self._known.clear()
 
-    def _lines(self) -> Iterator[dict[str, Any]]:
+    def _text(self) -> str:
         try:
-            text = self.path.read_text(encoding="ascii", errors="replace")
+            return self.path.read_text(encoding="ascii", errors="replace")
         except FileNotFoundError:
-            return
-        for line in text.splitlines():
-            try:
-                value = json.loads(line)
-            except ValueError:
-                continue
-            if isinstance(value, dict):
-                yield value
+            return ""
 
     def _take(self, line: dict[str, Any]) -> None:
-        if "seed" in line:
-            self.seed = line["seed"]
-        elif "key" in line:
-            self._graded[line["key"]] = Graded(**line["graded"])
+        match line:
+            case {"key": str(key), "graded": dict(graded), **rest}:
+                entry = entry_from(key, graded, rest.get("seed", self.seed))
+                if entry is not None:
+                    self._known[key] = self.latest[entry.place] = entry
+            case {"seed": int(seed)}:
+                self.seed = seed
+            case {"home": str(home)}:
+                self.home = home
+            case {"again": str() | None as lesson}:
+                self._forget_known(lesson)
+            case {"left": [str(student), str(lesson)]}:
+                self.latest.pop(Place(student, lesson), None)
 
-    def begin(self, seed: int) -> None:
-        """Note the seed from which the inputs of this grading are drawn."""
+    def _forget_known(self, lesson: str | None) -> None:
+        self._known = {key: entry for key, entry in self._known.items() if lesson not in (None, entry.place.lesson)}
+
+    @property
+    def students(self) -> set[str]:
+        return {place.student for place in self.latest}
+
+    def begin(self, seed: int, home: Path | None = None) -> None:
+        """Note the seed from which the inputs of this grading are drawn, and where its submissions lie."""
         if seed != self.seed:
             self.seed = seed
             self._write({"seed": seed})
+        if home is not None and str(home) != self.home:
+            self.home = str(home)
+            self._write({"home": self.home})
+
+    def grade_again(self, lesson: str | None) -> None:
+        """Let no earlier result take the place of a new one: of this lesson's, or of any."""
+        self._forget_known(lesson)
+        self._write({"again": lesson})
 
     def __contains__(self, key: str) -> bool:
-        return key in self._graded
+        return key in self._known
 
     def __getitem__(self, key: str) -> Graded:
-        return self._graded[key]
+        return self._known[key].graded
 
     def add(self, key: str, graded: Graded) -> None:
-        self._graded[key] = graded
-        self._write({"key": key, "graded": asdict(graded)})
+        entry = Entry(key, graded, self.seed)
+        self._known[key] = self.latest[entry.place] = entry
+        self._write({"key": key, "seed": self.seed, "graded": asdict(graded)})
+
+    def let_stand(self, key: str) -> None:
+        """Put an earlier result in its place of the report, if another took that since."""
+        entry = self._known[key]
+        if self.latest.get(entry.place) != entry:
+            self.latest[entry.place] = entry
+            self._write({"key": key, "seed": entry.seed, "graded": asdict(entry.graded)})
+
+    def leave_out(self, places: Iterable[Place]) -> None:
+        """Take results out of the report."""
+        for place in places:
+            del self.latest[place]
+            self._write({"left": list(place)})
 
     def _write(self, value: dict[str, Any]) -> None:
+        if self._file is None:
+            self._file = open(self.path, "a", encoding="ascii")  # noqa: SIM115  (open as long as the grading goes on)
+            if self._file.tell():
+                self._file.write("\n")  # the last line may have been cut off
         self._file.write(json.dumps(value) + "\n")
         self._file.flush()
 
     def close(self) -> None:
-        self._file.close()
+        if self._file is not None:
+            self._file.close()
 
     def __enter__(self) -> Journal:
         return self
@@ -84,15 +165,89 @@ class Journal:
         self.close()
 
 
+def _lines(text: str) -> Iterator[dict[str, Any]]:
+    """The lines that a grading wrote, as far as they are whole."""
+    for line in text.splitlines():
+        try:
+            value = json.loads(line)
+        except (ValueError, RecursionError):
+            continue
+        if isinstance(value, dict) and set(value) in _LINES:
+            yield value
+
+
+def entry_from(key: str, graded: dict[str, Any], seed: object) -> Entry | None:
+    """The result in a line of the journal; None where it isn't one that this version would write."""
+    hints = get_type_hints(Graded)
+    if not {"rows"} <= set(graded) <= set(hints) or not _has(graded, {name: hints[name] for name in graded}):
+        return None
+    rows = graded["rows"]
+    if not rows or not all(_is_row(row) for row in rows):
+        return None
+    if len({(row["student"], row["lesson"]) for row in rows}) > 1 or not isinstance(seed, int | None):
+        return None
+    return Entry(key, Graded(**graded), seed)
+
+
+def _is_row(row: Row) -> bool:
+    return (
+        _has(row, _ROW)
+        and row["status"] in STATUSES
+        and 0 <= row["score"] <= row["max_score"]
+        and all(_has(check, _CHECK) for check in row["checks"])
+    )
+
+
+def _has(value: dict[str, Any], hints: dict[str, Any]) -> bool:
+    return all(name in value and _fits(value[name], hint) for name, hint in hints.items())
+
+
+def _fits(value: Any, hint: Any) -> bool:
+    """Whether a value that was read from JSON, where tuples are lists, is of the type."""
+    kind, inner = get_origin(hint), get_args(hint)
+    if hint is Any:
+        return True
+    if kind is list or (kind is tuple and inner[1:] == (...,)):
+        return isinstance(value, list) and all(_fits(item, inner[0]) for item in value)
+    if kind is tuple:
+        return isinstance(value, list) and len(value) == len(inner) and all(map(_fits, value, inner))
+    if kind is dict:
+        return isinstance(value, dict) and all(_fits(key, inner[0]) and _fits(value[key], inner[1]) for key in value)
+    if inner:
+        return any(_fits(value, one) for one in inner)
+    if hint is float:
+        return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return isinstance(value, hint) and (hint is bool or not isinstance(value, bool))
+
+
 def key_of(*parts: object) -> str:
     return hashlib.sha256(json.dumps([str(part) for part in parts]).encode()).hexdigest()
 
 
 def course_version(package: Path) -> str:
-    """Changes when the checks or anything else of the course's code does."""
+    """Changes when the checks or anything else of the course's code does. How pages look is no part of it."""
+    paths = sorted(package.rglob("*.py"))
+    return _digest((path.relative_to(package).as_posix(), path.read_bytes()) for path in paths)
+
+
+def lesson_version(course: Course, lesson: str) -> str:
+    """Changes when the lesson does: a submission that lost its set-up cells is graded with the lesson's."""
+    paths = (course.source(lesson), course.solved_notebook(lesson), course.learner_notebook(lesson))
+    present = [path for path in paths if path.is_file()]
+    return _digest((path.suffix, path.read_bytes()) for path in present[:2])
+
+
+@lru_cache
+def environment_version() -> str:
+    """Changes when Python or an installed package does."""
+    installed = sorted((str(item.name), str(item.version)) for item in distributions())
+    return key_of(sys.version, platform.machine(), installed)
+
+
+def _digest(contents: Iterable[tuple[str, bytes]]) -> str:
     digest = hashlib.sha256()
-    for path in sorted(package.rglob("*.py")):
-        digest.update(path.relative_to(package).as_posix().encode() + b"\0" + path.read_bytes())
+    for name, content in contents:
+        digest.update(f"{name}\0{len(content)}\0".encode() + content)
     return digest.hexdigest()
 
 
@@ -108,7 +263,7 @@ def write_atomically(path: Path, text: str) -> None:
 
 
 def write_report(path: Path, rows: Iterable[Row]) -> None:
-    write_atomically(path, json.dumps({"results": list(rows)}, indent=1, ensure_ascii=False) + "\n")
+    write_atomically(path, as_json({"results": list(rows)}) + "\n")
 
 
 def write_grades(path: Path, rows: Iterable[Row]) -> None:
@@ -127,7 +282,7 @@ def write_grades(path: Path, rows: Iterable[Row]) -> None:
     for (student, lesson), marks in by_submission.items():
         scores = [_number(marks[name]["score"]) if name in marks else "" for name in exercises]
         total, most = (sum(row[field] for row in marks.values()) for field in ("score", "max_score"))
-        writer.writerow([as_text(student), as_text(lesson), *scores, _number(total), _number(most)])
+        writer.writerow([as_text(as_name(student)), as_text(as_name(lesson)), *scores, _number(total), _number(most)])
     write_atomically(path, table.getvalue())
 
 

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 from bnn_core.course.lesson_source import Exercises, SourceError, build_notebooks
 from bnn_core.lesson_files import (
+    KEPT,
     Course,
     LessonFileError,
     build_mark,
@@ -70,6 +71,7 @@ def build_lesson(
     finished = _with_outputs_of(solved, previous)
     if finished is None or problems_of_outputs(finished):
         finished = execute(solved)
+    _keep_if_it_changes(course, course.solved_notebook(lesson), finished, say)
     if _write(course.solved_notebook(lesson), finished):
         say(f"wrote {course.shown(course.solved_notebook(lesson))}")
     if (picture := picture_in(finished)) and picture != _bytes_if_any(course.picture(lesson)):
@@ -77,17 +79,15 @@ def build_lesson(
         course.picture(lesson).write_bytes(picture)
         say(f"wrote {course.shown(course.picture(lesson))}")
     path = course.learner_notebook(lesson)
-    if _bytes_if_any(path) not in (None, notebook_text(learner).encode()):
-        _keep(course, path, say)
+    _keep_if_it_changes(course, path, learner, say)
     if _write(path, learner):
         say(f"wrote {course.shown(path)}")
 
 
 def remove_left_over(course: Course, say: Callable[[str], None] = print) -> None:
-    """Deletes the notebooks whose source is gone; a learner's work in one is kept."""
+    """Deletes the notebooks of lessons whose source a maintainer deleted; what anyone wrote in one is kept."""
     for path in _left_over(course):
-        if path.parent == course.lessons:
-            _keep(course, path, say)
+        _keep(course, path, say)
         path.unlink()
         say(f"removed {course.shown(path)}, whose source is gone")
 
@@ -108,8 +108,18 @@ def differences(course: Course, exercises: Exercises, lessons: list[str] | None 
             found.append(Difference(path, "differs from its source"))
         found += _differences_of_solved(course, lesson, solved)
     if lessons is None:
-        found += [Difference(path, "is left over: its source is gone") for path in _left_over(course)]
+        found += _without_source(course)
     return found
+
+
+def _without_source(course: Course) -> list[Difference]:
+    left_over = _left_over(course)
+    others = [path for path in sorted(course.lessons.glob("*.ipynb")) if _was_built(path) and path not in left_over]
+    return [Difference(path, "is left over: its source is gone") for path in left_over] + [
+        Difference(path, "has no source here; delete it if its lesson is gone")
+        for path in others
+        if path.stem not in course.sources()
+    ]
 
 
 def _differences_of_solved(course: Course, lesson: str, expected: NotebookNode) -> list[Difference]:
@@ -158,27 +168,43 @@ def _write(path: Path, notebook: NotebookNode) -> bool:
     return True
 
 
+def _keep_if_it_changes(course: Course, path: Path, notebook: NotebookNode, say: Callable[[str], None]) -> None:
+    if _bytes_if_any(path) not in (None, notebook_text(notebook).encode()):
+        _keep(course, path, say)
+
+
 def _keep(course: Course, path: Path, say: Callable[[str], None]) -> None:
-    """Copies the notebook to `Course.kept` if it holds anything that the build didn't write."""
+    """Copies the notebook into `.kept` beside it if it holds anything that the build didn't write."""
     present = _read_if_any(path)
     if present is not None and not is_edited(present):
         return
     content = path.read_bytes()
-    course.kept.mkdir(exist_ok=True)
-    kept = course.kept / f"{path.stem}_{datetime.now():%Y-%m-%d_%H%M%S_%f}.ipynb"
+    kept = path.parent / KEPT / f"{path.stem}_{datetime.now():%Y-%m-%d_%H%M%S_%f}.ipynb"
+    kept.parent.mkdir(exist_ok=True)
     kept.write_bytes(content)
     say(f"{course.shown(path)} held your own work, which is now in {course.shown(kept)}")
 
 
 def _left_over(course: Course) -> list[Path]:
-    """The notebooks that a build wrote from a source which is gone; nobody's own are among them."""
-    present = sorted([*course.lessons.glob("*.ipynb"), *course.solutions.glob("*.ipynb")])
-    return [path for path in present if path.stem not in course.sources() and _was_built(path)]
+    """The notebooks that a build wrote here from a source which a maintainer has deleted since.
+
+    The solved notebook, which a build writes beside the source, tells that from a copy of the course that was handed
+    out without this source, or without any: there nothing is left over.
+    """
+    sources = course.sources()
+    solved = [path for path in sorted(course.solutions.glob("*.ipynb")) if path.stem not in sources]
+    if not sources:
+        return []
+    built = [path.stem for path in solved if _was_built(path)]
+    learners = [course.learner_notebook(lesson) for lesson in built]
+    return [*filter(_was_built, learners), *map(course.solved_notebook, built)]
 
 
 def _was_built(path: Path) -> bool:
+    """Whether a build wrote this very file: a learner's copy under another name bears the mark of its original."""
     notebook = _read_if_any(path)
-    return notebook is not None and build_mark(notebook) is not None
+    mark = build_mark(notebook) if notebook is not None else None
+    return mark is not None and mark.get("lesson") == path.stem
 
 
 def execute(notebook: NotebookNode) -> NotebookNode:

@@ -8,11 +8,12 @@ import io
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 from tqdm import tqdm
 
+from bnn_core.course.arguments import SECONDS, BadArgument, Commands, Folder
 from bnn_core.course.grade_command import grade
 from bnn_core.lesson_files import Course, LessonFileError
 
@@ -23,27 +24,11 @@ WIDTH = 30  # of the bar of `progress`, in characters
 BAR = "{desc} [{bar:30}] {n_fmt}/{total_fmt}{postfix}"
 
 
-class BadArgument(click.ClickException):
-    """What was asked for can't be done: one line, and exit status 2."""
-
-    exit_code = 2
-
-
-class Commands(click.Group):
-    """Commands whose complaints about files are one line and no traceback."""
-
-    def invoke(self, ctx: click.Context) -> Any:
-        try:
-            return super().invoke(ctx)
-        except LessonFileError as error:
-            raise BadArgument(str(error)) from None
-
-
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option(
     "--course",
     "folder",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    type=Folder(exists=True),
     default=Course.root,
     help="The folder that holds lessons/ and solutions/.  [default: where the course is installed from]",
 )
@@ -57,29 +42,44 @@ def main(context: click.Context, folder: Path) -> None:
     context.obj = Course(folder.resolve())
 
 
+time_limit = click.option(
+    "--timeout", type=SECONDS, default=30.0, show_default=True, help="Seconds for the checks of one exercise."
+)
+
+
 @main.command()
 @click.argument("lesson", required=False)
-@click.option("--port", default=8888, show_default=True, help="Where to serve; if taken, the next free one.")
-@click.option("--ip", default="localhost", show_default=True, help="The address to listen on.")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65_535),
+    help="Where to serve; if taken, the next free one.  [default: your Jupyter configuration's, else 8888]",
+)
+@click.option("--ip", help="The address to listen on.  [default: your Jupyter configuration's, else localhost]")
 @click.option("--browser/--no-browser", default=None, help="Open a browser.  [default: if there is a screen]")
 @click.pass_obj
-def lab(course: Course, lesson: str | None, port: int, ip: str, browser: bool | None) -> None:
+def lab(course: Course, lesson: str | None, port: int | None, ip: str | None, browser: bool | None) -> None:
     """Open JupyterLab on the lessons, or on one LESSON (its name, its number or its topic)."""
-    name = course.find(lesson) if lesson else None
+    name = course.find(lesson) if lesson is not None else None
     if name:
         _learner_notebook(course, name)
     if not course.lessons.is_dir():
         raise BadArgument(f"{course.root} has no folder lessons/; give the course's folder with --course")
 
-    from bnn_core.course.lab import serve
+    from bnn_core.course.lab import NoLab, serve
 
-    serve(course, name, port=port, ip=ip, open_browser=browser, say=click.echo)
+    try:
+        serve(course, name, port=port, ip=ip, open_browser=browser, say=click.echo)
+    except NoLab as error:
+        raise BadArgument(
+            f"JupyterLab can't start: {error}; mend that in the options or in your configuration"
+        ) from None
 
 
 @main.command()
 @click.argument("notebooks", nargs=-1, required=True)
+@time_limit
 @click.pass_obj
-def check(course: Course, notebooks: tuple[str, ...]) -> None:
+def check(course: Course, notebooks: tuple[str, ...], timeout: float) -> None:
     """Check the exercises in NOTEBOOKS, each the path of a notebook or a lesson's name or number.
 
     Exits 0 only when every exercise passes.
@@ -87,11 +87,11 @@ def check(course: Course, notebooks: tuple[str, ...]) -> None:
     paths = [_notebook(course, notebook) for notebook in notebooks]
 
     from bnn_core.autograder.report import plain
-    from bnn_core.course.notebook_checks import check_notebook
+    from bnn_core.course.time_limit import check_within
 
     all_passed = True
     for path in paths:
-        checked = check_notebook(path)
+        checked = check_within(timeout, path)
         heading = f"{checked.lesson}  ({course.shown(path)})"
         click.echo(f"{heading}\n{'─' * len(heading)}")
         notes = (f"Note: {note}." for note in checked.notes)
@@ -117,15 +117,16 @@ def _learner_notebook(course: Course, lesson: str) -> Path:
 
 
 @main.command()
+@time_limit
 @click.pass_obj
-def progress(course: Course) -> None:
+def progress(course: Course, timeout: float) -> None:
     """Show which exercises are solved, lesson by lesson."""
     if not course.names():
         raise BadArgument(f"there are no lessons in {course.root}; give the course's folder with --course")
     solved = total = 0
     with bar(course.names(), "looking") as lessons:
         for lesson in lessons:
-            reports, problem = _reports_of(course, lesson)
+            reports, problem = _reports_of(course, lesson, timeout)
             lines = [_progress_of(report) for report in reports] or [problem or "no exercises"]
             for first, line in zip([lesson, *[""] * len(lines)], lines, strict=False):
                 lessons.write(f"  {first:34} {line}")
@@ -135,12 +136,12 @@ def progress(course: Course) -> None:
     click.echo(f"\n  {'█' * filled}{'░' * (WIDTH - filled)}  {solved} of {total} exercises solved")
 
 
-def _reports_of(course: Course, lesson: str) -> tuple[tuple[Report, ...], str]:
+def _reports_of(course: Course, lesson: str, timeout: float) -> tuple[tuple[Report, ...], str]:
     """The reports on a learner's notebook, or why there are none."""
-    from bnn_core.course.notebook_checks import check_notebook
+    from bnn_core.course.time_limit import check_within
 
     try:
-        return check_notebook(_learner_notebook(course, lesson), lesson).reports, ""
+        return check_within(timeout, _learner_notebook(course, lesson), lesson).reports, ""
     except (LessonFileError, BadArgument) as error:
         return (), str(error)
 
@@ -152,6 +153,7 @@ def _progress_of(report: Report) -> str:
         "not_attempted": "not attempted",
         "failed": f"{passed} of {len(report.outcomes)} checks passed",
         "error": "raises an error",
+        "timeout": "takes too long",
     }[report.status]
     return f"{'✓' if report.passed else '·'} {report.exercise:28} {detail}"
 
@@ -167,6 +169,8 @@ def build(course: Course, lessons: tuple[str, ...], only_check: bool, force: boo
     for name in names or []:
         if name not in course.sources():
             raise BadArgument(f"lesson {name} has no source to build from; put it into {course.source(name)}")
+    if not course.sources():
+        raise BadArgument(_no_sources(course))
 
     from bnn_core.autograder.exercises import EXERCISES
     from bnn_core.course import build as building
@@ -192,6 +196,12 @@ def build(course: Course, lessons: tuple[str, ...], only_check: bool, force: boo
         building.remove_left_over(course, say=click.echo)
     if refused:
         raise click.ClickException("\n".join(["nothing was written for some lessons:", *refused]))
+
+
+def _no_sources(course: Course) -> str:
+    if not course.names():
+        return f"there are no lessons in {course.root}; give the course's folder with --course"
+    return f"{course.root} has no sources, solutions/NN_topic.py; its notebooks stay as they are"
 
 
 def bar(items: Sequence[str], description: str) -> tqdm[str]:

@@ -4,6 +4,7 @@ parts together and turns what can go wrong into one line each.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 import signal
@@ -17,20 +18,25 @@ from zipfile import is_zipfile
 import click
 from tqdm import tqdm
 
+from bnn_core.classroom.text import as_name, natural
+from bnn_core.course.arguments import SECONDS, Amount, Folder, is_refusal, of_the_system, what_to_do
+from bnn_core.course.arguments import BadArgument as CannotGrade
+from bnn_core.lesson_files import Course
+
 if TYPE_CHECKING:
-    from bnn_core.classroom.grading import Graded
     from bnn_core.classroom.results import Journal
     from bnn_core.classroom.sandbox.launching import Sandbox
     from bnn_core.classroom.submissions import Submission
 
 PACKAGE = Path(__file__).parents[1]
 GIBIBYTE = 1 << 30
+MOST_JOBS = 256
+MOST_MEMORY = 4096.0
+"""GiB."""
 
-
-class CannotGrade(click.ClickException):
-    """What was asked for can't be done: one line, and exit status 2."""
-
-    exit_code = 2
+LARGEST_SEED = (1 << 63) - 1
+MOST_NAMES = 20
+"""How many names a line lists."""
 
 
 @dataclass(frozen=True)
@@ -50,22 +56,20 @@ class Request:
 
 
 @click.command()
-@click.argument("submissions", type=click.Path(path_type=Path))
-@click.option("--output", required=True, type=click.Path(path_type=Path), help="The folder to write the report to.")
+@click.argument("submissions", type=Folder())
+@click.option("--output", required=True, type=Folder(), help="The folder to write the report to.")
 @click.option(
     "--lesson", help="Grade this lesson alone: its name, its number or its topic.  [default: all that are found]"
 )
 @click.option(
-    "--jobs", type=click.IntRange(1), help="How many submissions to grade side by side.  [default: a core each]"
+    "--jobs",
+    type=click.IntRange(1, MOST_JOBS),
+    help="How many submissions to grade side by side.  [default: a core each]",
 )
-@click.option(
-    "--timeout", type=click.FloatRange(0.1), default=30.0, show_default=True, help="Seconds for a submission."
-)
-@click.option(
-    "--call-timeout", type=click.FloatRange(0.1), default=10.0, show_default=True, help="Seconds for one call."
-)
-@click.option("--memory", type=click.FloatRange(0.1), default=2.0, show_default=True, help="GiB for a submission.")
-@click.option("--seed", type=click.IntRange(0), help="Repeat a grading: the seed that its report names.")
+@click.option("--timeout", type=SECONDS, default=30.0, show_default=True, help="Seconds for a submission.")
+@click.option("--call-timeout", type=SECONDS, default=10.0, show_default=True, help="Seconds for one call.")
+@click.option("--memory", type=Amount(0.1, MOST_MEMORY), default=2.0, show_default=True, help="GiB for a submission.")
+@click.option("--seed", type=click.IntRange(0, LARGEST_SEED), help="Repeat a grading: the seed that its report names.")
 @click.option("--fresh", is_flag=True, help="Grade again what this report holds already.")
 @click.option("--unsafe", is_flag=True, help="Run the code without protection where the system offers none.")
 def grade(**arguments: Any) -> None:
@@ -79,18 +83,25 @@ def grade(**arguments: Any) -> None:
         )
     if sys.platform == "win32":
         raise CannotGrade("Windows has no way to shut submissions in; grade on Linux, or in WSL 2")
+    is_new = not request.output.exists()
     try:
         request.output.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise CannotGrade(f"{request.output} can't be written to: {error.strerror}") from None
+        raise CannotGrade(f"{request.output} can't be written to: {error.strerror}; give another folder") from None
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         _grade(request)
     except KeyboardInterrupt:
         raise click.ClickException("stopped; start it again to go on from here") from None
     except OSError as error:
-        place = f"{error.filename}: " if error.filename else ""
-        raise click.ClickException(f"{place}{error.strerror or error}; start it again to go on from here") from None
+        raise (CannotGrade if is_refusal(error) else click.ClickException)(
+            f"{of_the_system(error)}; {what_to_do(error)}"
+        ) from None
+    except CannotGrade:
+        if is_new:
+            with contextlib.suppress(OSError):  # where something was written after all
+                request.output.rmdir()
+        raise
 
 
 def _grade(request: Request) -> None:
@@ -105,34 +116,35 @@ def _grade(request: Request) -> None:
     with WarmSandbox(hidden) as sandbox:  # it loads torch while this process does
         from bnn_core.classroom.results import Journal
 
-        with Journal(request.output, request.fresh) as journal:
+        with Journal(request.output) as journal:
             try:
-                results, seed = _results(request, sandbox, journal, hidden)
+                _results(request, sandbox, journal, hidden)
             except NoSandbox as error:
                 raise CannotGrade(
                     f"nothing here can shut submitted code in: {error}. --unsafe runs it all the same"
                 ) from None
             except SandboxLost as error:
                 raise click.ClickException(f"{error}; start it again to go on from here") from None
-    _write(request.output, results, seed)
+            _write(request.output, journal)
 
 
-def _results(
-    request: Request, first: Sandbox, journal: Journal, hidden: tuple[Path, ...]
-) -> tuple[list[tuple[Submission, Graded]], int]:
-    """Every submission with its result, graded now or before."""
+def _results(request: Request, first: Sandbox, journal: Journal, hidden: tuple[Path, ...]) -> None:
+    """Put the result of every submission into the journal, graded now or before."""
     from bnn_core.classroom.crew import Assignment, grade_all
-    from bnn_core.classroom.results import course_version, key_of
     from bnn_core.classroom.sandbox.launching import Limits, ready_sandbox
 
     folder = request.submissions.resolve()
     submissions = _find(request, folder)
+    students = {item.student for item in submissions}
+    _refuse_unfit_output(request, journal, submissions, students)
     seed = request.seed if request.seed is not None else journal.seed
     seed = secrets.randbits(31) if seed is None else seed
-    journal.begin(seed)
+    journal.begin(seed, folder)
+    if request.fresh:
+        journal.grade_again(_lesson(request.lesson) if request.lesson is not None else None)
+    submissions = _settle_the_rest(request, journal, submissions, students)
     limits = Limits(request.timeout, min(request.call_timeout, request.timeout), int(request.memory * GIBIBYTE))
-    circumstances = (course_version(PACKAGE), seed, limits, request.unsafe)
-    keys = [key_of(item.student, item.lesson, item.digest, *circumstances) for item in submissions]
+    keys = _keys(submissions, (seed, limits, request.unsafe))
     missing = [position for position, key in enumerate(keys) if key not in journal]
     assignment = Assignment(limits, seed, hidden, request.unsafe)
     todo = [submissions[position] for position in missing]
@@ -144,16 +156,68 @@ def _results(
             for position, graded in grade_all(todo, assignment, request.jobs or _cores(), sandbox):
                 journal.add(keys[missing[position]], graded)
                 bar.update()
-    return [(item, journal[key]) for item, key in zip(submissions, keys, strict=True)], seed
+    for key in keys:
+        journal.let_stand(key)
+
+
+def _refuse_unfit_output(
+    request: Request, journal: Journal, submissions: Sequence[Submission], students: set[str]
+) -> None:
+    """Raises CannotGrade where the report can't go to where it is to go."""
+    from bnn_core.classroom.report import pages_of
+    from bnn_core.classroom.report_folder import in_the_way, misplaced, of_another_class
+
+    output, folder = request.output, request.submissions
+    places = {(item.student, item.lesson) for item in submissions}
+    reason = misplaced(output, folder) or of_another_class(output, journal, folder.resolve(), students)
+    if reason is None and (path := in_the_way(output, journal, pages_of(places | set(journal.latest)))):
+        reason = f"{as_name(str(path))} is no report of this course's, and would be overwritten; give another"
+    if reason is not None:
+        raise CannotGrade(f"{reason} folder with --output")
+
+
+def _settle_the_rest(
+    request: Request, journal: Journal, submissions: Sequence[Submission], students: set[str]
+) -> list[Submission]:
+    """The submissions to grade. Of earlier results those go whose student is gone; where only the notebook is gone,
+    they stay, unless everything is to be graded anew.
+    """
+    lessons = _lessons()
+    only = _lesson(request.lesson) if request.lesson is not None else None
+    there = {(item.student, item.lesson) for item in submissions if item.path is not None}
+    lacking = [place for place in journal.latest if place not in there and place.lesson in (only or place.lesson)]
+    gone = [place for place in lacking if place.student not in students]
+    dropped = [place for place in lacking if request.fresh or place.lesson not in lessons]
+    kept = [place for place in lacking if place not in {*gone, *dropped} and journal.latest[place].graded.code]
+    journal.leave_out({*gone, *dropped})
+    _tell("no longer among the submissions, and so no longer in the report", [place.student for place in gone])
+    _tell("kept from before, though the notebook is gone (--fresh drops them)", [" ".join(place) for place in kept])
+    return [item for item in submissions if (item.student, item.lesson) not in kept]
+
+
+def _tell(what: str, names: Sequence[str]) -> None:
+    if names:
+        listed = sorted({as_name(name) for name in names}, key=natural)
+        more = f" and {len(listed) - MOST_NAMES} more" if len(listed) > MOST_NAMES else ""
+        click.echo(f"{what}: {', '.join(listed[:MOST_NAMES])}{more}", err=True)
+
+
+def _keys(submissions: Sequence[Submission], circumstances: tuple[object, ...]) -> list[str]:
+    """For each submission a key that changes when anything does that its result depends on."""
+    from bnn_core.classroom.results import course_version, environment_version, key_of, lesson_version
+
+    course = Course(PACKAGE.parent)
+    lessons = {lesson: lesson_version(course, lesson) for lesson in {item.lesson for item in submissions}}
+    common = (course_version(PACKAGE), environment_version(), *circumstances)
+    return [key_of(item.student, item.lesson, item.digest, lessons[item.lesson], *common) for item in submissions]
 
 
 def _find(request: Request, folder: Path) -> Sequence[Submission]:
-    from bnn_core.autograder.exercises import EXERCISES
     from bnn_core.classroom.handed_in import Refused
     from bnn_core.classroom.submissions import find_submissions
 
-    lessons = sorted({exercise.lesson for exercise in EXERCISES.values()})
-    only = _lesson(request.lesson, lessons) if request.lesson is not None else None
+    lessons = _lessons()
+    only = _lesson(request.lesson) if request.lesson is not None else None
     try:
         collected = find_submissions(folder, lessons, only, request.jobs or _cores())
     except Refused as refused:
@@ -172,8 +236,15 @@ def _is_zip(path: Path) -> bool:
         return False
 
 
-def _lesson(wanted: str, lessons: Sequence[str]) -> str:
+def _lessons() -> list[str]:
+    from bnn_core.autograder.exercises import EXERCISES
+
+    return sorted({exercise.lesson for exercise in EXERCISES.values()})
+
+
+def _lesson(wanted: str) -> str:
     name = Path(wanted).name.removesuffix(".ipynb")
+    lessons = _lessons()
     for lesson in lessons:
         number, _, topic = lesson.partition("_")
         if name in (lesson, number, number.lstrip("0") or "0", topic):
@@ -185,13 +256,17 @@ def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _write(output: Path, results: Sequence[tuple[Submission, Graded]], seed: int) -> None:
+def _write(output: Path, journal: Journal) -> None:
+    """The report of everything that the journal holds."""
     from bnn_core.classroom.report import write_pages
     from bnn_core.classroom.results import write_grades, write_report
 
-    rows = [row for _, graded in results for row in graded.rows]
+    places = sorted(journal.latest, key=lambda place: tuple(map(natural, place)))
+    entries = [journal.latest[place] for place in places]
+    rows = [row for entry in entries for row in entry.graded.rows]
+    seeds = {entry.seed for entry in entries if entry.seed is not None}
     write_report(output / "report.json", rows)
     write_grades(output / "grades.csv", rows)
-    write_pages(output, results, seed)
+    write_pages(output, [(entry.place, entry.graded) for entry in entries], journal.seed or 0, seeds)
     passed = sum(row["status"] == "passed" for row in rows)
-    click.echo(f"{len(results)} submissions, {passed} of {len(rows)} exercises passed. Read {output / 'index.html'}")
+    click.echo(f"{len(entries)} submissions, {passed} of {len(rows)} exercises passed. Read {output / 'index.html'}")

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
@@ -48,10 +48,13 @@ def lesson_in(path: Path) -> str:
         raise _for_a_person(path, error) from None
 
 
-def check_notebook(path: Path, lesson: str | None = None) -> NotebookReport:
+def check_notebook(
+    path: Path, lesson: str | None = None, skip: Collection[str] = (), begin: Callable[[str], None] = lambda _: None
+) -> NotebookReport:
     """Runs the checks of every exercise of the notebook's lesson; what its code prints is not shown.
 
-    Raises LessonFileError where the file is no notebook of the course.
+    skip: exercises to leave out. begin: told the name of each before its checks run. Raises LessonFileError where the
+    file is no notebook of the course.
     """
     try:
         notebook = read_notebook(path)
@@ -64,8 +67,12 @@ def check_notebook(path: Path, lesson: str | None = None) -> NotebookReport:
         with _course_as_graded(lesson, path.resolve().parent):
             namespace, raised = run_program(program)
         errors = [describe(label, error) for label, error in raised]
-        reports = tuple(_report(name, program, namespace, errors) for name in exercises_of(lesson))
-    return NotebookReport(lesson, reports, program.notes)
+        reports = []
+        for name in exercises_of(lesson):
+            if name not in skip:
+                begin(name)
+                reports.append(_report(name, program, namespace, errors))
+    return NotebookReport(lesson, tuple(reports), program.notes)
 
 
 @contextlib.contextmanager

@@ -8,7 +8,8 @@ import pytest
 from bnn_core.answers.notebook import exercises_of
 from bnn_core.autograder.exercises import EXERCISES
 from bnn_core.autograder.report import Report
-from bnn_core.course.notebook_checks import check_notebook, lesson_in
+from bnn_core.course.notebook_checks import lesson_in
+from bnn_core.course.time_limit import SECONDS, check_within
 from bnn_core.lesson_files import Course
 
 
@@ -29,7 +30,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @cache
 def reports(path: Path) -> dict[str, Report]:
-    return {report.exercise: report for report in check_notebook(path).reports}
+    return {report.exercise: report for report in check_within(SECONDS, path).reports}
 
 
 def test_check(path: Path, name: str, check: str) -> None:

@@ -9,6 +9,9 @@ import pytest
 from bnn_core.course.build import build_lesson
 from bnn_core.lesson_files import Course
 
+OWN = Course()
+"""The course that these tests belong to."""
+
 LESSON = "01_doubling"
 
 SOURCE = '''\
@@ -73,6 +76,13 @@ class SmallExercise:
 
 
 EXERCISES = {"double": SmallExercise(LESSON, 3), "elsewhere": SmallExercise("02_other", 1)}
+
+
+def source_of_own(lesson: str) -> Path:
+    """The source of a lesson of this course. Where it was handed out without, there is nothing to test."""
+    if not OWN.source(lesson).exists():
+        pytest.skip("this copy of the course has no sources")
+    return OWN.source(lesson)
 
 
 @pytest.fixture(scope="session")

@@ -1,8 +1,6 @@
 """A learner's first minutes with lesson 03, in a real browser: JupyterLab as `bnn-course lab` starts it."""
 
-import os
 import re
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -19,46 +17,17 @@ from bnn_core.autograder.in_notebook import report_on
 from bnn_core.course.lesson_source import build_notebooks
 from bnn_core.lesson_files import Course, notebook_text
 
+from .conftest import source_of_own
+
 LESSON = "03_bayesian_linear"
 WRONG = next(wrong for wrong in zoo.WRONG if wrong.misconception == "kl-std-for-variance")
-PATIENCE = 60_000  # milliseconds; only a failure waits that long
-OPTIONS = [
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync",
-]  # fmt: skip
-
-
-def skip(reason: str) -> None:
-    """Skips the test, but where the browser must be there, as in CI, fails it."""
-    if os.environ.get("BNN_REQUIRE_BROWSER"):
-        pytest.fail(reason, pytrace=False)
-    pytest.skip(reason)
-
-
-@pytest.fixture
-def page(tmp_path: Path) -> Iterator[Any]:
-    """An empty page of a headless browser; a picture of what it last showed stays in tmp_path."""
-    try:
-        from playwright.sync_api import sync_playwright
-    except ImportError:
-        skip("Playwright isn't installed: pip install --editable '.[ci]'")
-    browser = next(filter(None, map(shutil.which, ["chromium", "chromium-browser", "google-chrome"])), None)
-    if browser is None:
-        skip("there is no Chromium on this machine")
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=browser, args=OPTIONS)
-        page = chromium.new_page(viewport={"width": 1300, "height": 1000})
-        page.set_default_timeout(PATIENCE)
-        yield page
-        page.screenshot(path=tmp_path / "last.png")
-        chromium.close()
 
 
 @pytest.fixture
 def address(tmp_path: Path) -> Iterator[str]:
     """Where JupyterLab shows the lesson, as a learner finds it, in a course of this test's own."""
     course = Course(tmp_path / "course")
-    learner, _ = build_notebooks(Course().source(LESSON), EXERCISES)
+    learner, _ = build_notebooks(source_of_own(LESSON), EXERCISES)
     course.lessons.mkdir(parents=True)
     course.learner_notebook(LESSON).write_text(notebook_text(learner), encoding="utf-8")
     command = [sys.executable, "-m", "bnn_core", "--course", str(course.root), "lab", "3", "--no-browser"]
@@ -89,7 +58,7 @@ def check_again(page: Any, check: Any) -> None:
 def test_a_learner_is_told_what_is_wrong_until_it_is_right(address: str, page: Any, tmp_path: Path) -> None:
     from playwright.sync_api import expect
 
-    expect.set_options(timeout=PATIENCE)
+    expect.set_options(timeout=60_000)  # milliseconds; only a failure waits that long
     right = SimpleNamespace(code=zoo.BASE, report=report_on(define(zoo.BASE, "BayesianLinear")))
     wrong = SimpleNamespace(code=WRONG.source, report=report_on(define(WRONG.source, "BayesianLinear")))
     diagnosis = next(outcome.message for outcome in wrong.report.outcomes if outcome.misconception).splitlines()[0]

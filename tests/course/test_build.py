@@ -1,6 +1,7 @@
 """The build: what stands in the two notebooks, what it refuses, and that nothing is lost or left over."""
 
 import ast
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -246,13 +247,92 @@ def test_an_old_build_that_nobody_edited_is_not_kept(course: Course) -> None:
 # What is left over, and what isn't up to date
 
 
-def test_notebooks_without_a_source_are_removed_and_work_in_them_kept(course: Course) -> None:
+OTHER = "02_tripling"
+
+
+@pytest.fixture
+def course_of_two(course: Course) -> Course:
+    """The small course with a second source, so that it still has one when the first is deleted."""
+    course.source(OTHER).write_text("# %% [markdown]\n# # Three times as much\n", encoding="utf-8")
+    build.build_lesson(course, OTHER, EXERCISES, say=lambda _: None)
+    return course
+
+
+def test_notebooks_whose_source_was_deleted_are_removed_and_work_in_them_kept(course_of_two: Course) -> None:
+    course = course_of_two
     write_into(course.learner_notebook(LESSON), 2, "my own work")
+    write_into(course.solved_notebook(LESSON), 0, "notes for my class")
     course.source(LESSON).unlink()
     assert {found.reason for found in build.differences(course, EXERCISES)} == {"is left over: its source is gone"}
     build.remove_left_over(course, say=lambda _: None)
-    assert [*course.lessons.glob("*.ipynb"), *course.solutions.glob("*.ipynb")] == []
+    assert [*course.lessons.glob("*.ipynb")] == [course.learner_notebook(OTHER)]
+    assert [*course.solutions.glob("*.ipynb")] == [course.solved_notebook(OTHER)]
     assert len(kept(course)) == 1
+    assert len([*course.solutions.glob(".kept/*")]) == 1
+
+
+def hand_out_without_solutions(course: Course) -> None:
+    shutil.rmtree(course.solutions)
+
+
+def hand_out_with_one_solution(course: Course) -> None:
+    course.source(LESSON).unlink()
+    course.solved_notebook(LESSON).unlink()
+
+
+def hand_out_with_solved_notebooks_alone(course: Course) -> None:
+    for lesson in course.sources():
+        course.source(lesson).unlink()
+
+
+def leave_solutions_empty(course: Course) -> None:
+    shutil.rmtree(course.solutions)
+    course.solutions.mkdir()
+
+
+@pytest.mark.parametrize(
+    "hand_out",
+    [
+        hand_out_without_solutions,
+        hand_out_with_one_solution,
+        hand_out_with_solved_notebooks_alone,
+        leave_solutions_empty,
+    ],
+)
+def test_nothing_of_a_course_that_was_handed_out_is_removed(
+    course_of_two: Course, hand_out: Callable[[Course], None]
+) -> None:
+    course = course_of_two
+    write_into(course.learner_notebook(LESSON), 2, "my own work")
+    hand_out(course)
+    before = sorted(course.root.rglob("*.ipynb"))
+    said: list[str] = []
+    build.remove_left_over(course, say=said.append)
+    assert (sorted(course.root.rglob("*.ipynb")), said) == (before, [])
+
+
+def test_a_learners_copies_of_a_lesson_stay(course_of_two: Course) -> None:
+    course = course_of_two
+    copies = [course.lessons / name for name in (f"{LESSON}-Copy1.ipynb", "my doubling.ipynb")]
+    for copy in copies:
+        shutil.copy(course.learner_notebook(LESSON), copy)
+    course.source(LESSON).unlink()
+    build.remove_left_over(course, say=lambda _: None)
+    assert all(copy.exists() for copy in copies)
+
+
+def test_a_lesson_without_its_source_here_is_not_said_to_be_what_its_source_says(course_of_two: Course) -> None:
+    course = course_of_two
+    hand_out_with_one_solution(course)
+    [found] = build.differences(course, EXERCISES)
+    assert (found.path, found.reason[:18]) == (course.learner_notebook(LESSON), "has no source here")
+
+
+def test_notes_in_a_solved_notebook_are_kept(course: Course) -> None:
+    write_into(course.solved_notebook(LESSON), 0, "notes for my class")
+    build_and_listen(course)
+    [copy] = course.solutions.glob(".kept/*")
+    assert read_notebook(copy).cells[0].source == "notes for my class"
 
 
 def test_a_persons_own_notebook_stays(course: Course) -> None:

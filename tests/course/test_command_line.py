@@ -1,15 +1,18 @@
 """The command line: what a person reads, and the exit status that a script reads."""
 
+import contextlib
 import json
 import os
 import re
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +26,7 @@ from bnn_core.course.command_line import main
 from bnn_core.course.lesson_source import build_notebooks
 from bnn_core.lesson_files import Course, cells_with_role, notebook_text, read_notebook
 
-from .conftest import EXERCISES, LESSON
+from .conftest import EXERCISES, LESSON, source_of_own
 
 LAYER = "03_bayesian_linear"
 WRONG = next(wrong for wrong in zoo.WRONG if wrong.misconception == "kl-std-for-variance")
@@ -54,8 +57,9 @@ def write(course: Course, code: str | None) -> Path:
 def layer_course(tmp_path: Path) -> Course:
     """A course with lesson 03 alone, its notebook as the learner finds it."""
     course = Course(tmp_path)
+    own = source_of_own(LAYER)
     course.solutions.mkdir()
-    course.source(LAYER).write_bytes(Course().source(LAYER).read_bytes())
+    course.source(LAYER).write_bytes(own.read_bytes())
     learner, _ = build_notebooks(course.source(LAYER), REAL_EXERCISES)
     course.lessons.mkdir()
     course.learner_notebook(LAYER).write_text(notebook_text(learner), encoding="utf-8")
@@ -161,9 +165,9 @@ def test_a_lesson_that_is_not_built_is_one_line_that_says_how_to(layer_course: C
     assert f"bnn-course build {LAYER}" in result.output
 
 
-@pytest.mark.parametrize("command", ["progress", "lab"])
+@pytest.mark.parametrize("command", ["progress", "lab", "build", "build --check", "check 3"])
 def test_a_folder_that_is_no_course_is_one_line(tmp_path: Path, command: str) -> None:
-    assert_one_line_and_exit_2(run(Course(tmp_path), command))
+    assert_one_line_and_exit_2(run(Course(tmp_path), *command.split()))
 
 
 @pytest.mark.parametrize("wanted", [LAYER, "03", "3", "bayesian_linear", f"lessons/{LAYER}.ipynb"])
@@ -179,6 +183,33 @@ def test_a_course_handed_out_without_its_sources_works(layer_course: Course) -> 
     assert run(layer_course, "check", "3").exit_code == 0
     assert "1 of 1 exercises solved" in run(layer_course, "progress").output
     assert_one_line_and_exit_2(run(layer_course, "build", "3"))
+    assert "no sources" in run(layer_course, "check", "5").output
+
+
+@pytest.mark.parametrize("arguments", [["build"], ["build", "--check"], ["build", "--force"]])
+def test_a_build_without_sources_says_so_and_leaves_everything(course: Course, arguments: list[str]) -> None:
+    shutil.rmtree(course.solutions)
+    before = {path: path.read_bytes() for path in course.root.rglob("*") if path.is_file()}
+    result = run(course, *arguments)
+    assert_one_line_and_exit_2(result)
+    assert "has no sources" in result.output
+    assert {path: path.read_bytes() for path in course.root.rglob("*") if path.is_file()} == before
+
+
+ODD = [
+    "--course|", "--course||build", "--course|/nowhere|build", "nothing", "--nothing", "check", "check|", "check|-",
+    "check|/", "check|a\0b", f"check|{'x' * 300}", "check|\udcff.ipynb", "check|\x1b[2J\u202e.ipynb", "check|/dev/zero",
+    "check|3|--timeout|nan", "progress|x", "build|", "build|../x", "build|--nothing", "lab|", "lab|a\0", "grade",
+    "grade||--output|x", "grade|.|--output|", "grade|/dev/zero|--output|x", "grade|.|--output|/dev/null/x",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("typed", ODD, ids=ascii)
+def test_whatever_is_typed_ends_in_one_line(layer_course: Course, typed: str) -> None:
+    result = run(layer_course, *typed.split("|"))
+    assert result.exit_code == 2
+    assert re.fullmatch(r"Error: .+; .+\n", result.output), result.output
+    assert not {"\x1b", "\u202e", "\0"} & set(result.output)
 
 
 # progress
@@ -280,3 +311,87 @@ def test_lab_serves_on_the_next_free_port_and_stops_cleanly(course: Course) -> N
                 assert process.stdout.read() == "Stop it with Ctrl-C.\n"
             finally:
                 process.kill()
+
+
+# lab, where the user has a configuration of Jupyter
+
+
+@contextlib.contextmanager
+def lab_with(course: Course, configuration: dict[str, dict[str, object]], *options: str) -> Iterator[str]:
+    """JupyterLab under a user's own configuration, until it is used no more; gives what it said at first."""
+    home = course.root / "home"
+    home.mkdir()
+    (home / "jupyter_server_config.json").write_text(json.dumps(configuration), encoding="utf-8")
+    command = [sys.executable, "-m", "bnn_core", "--course", str(course.root), "lab", "1", "--no-browser", *options]
+    environment = {**os.environ, "JUPYTER_CONFIG_DIR": str(home), "JUPYTER_RUNTIME_DIR": str(home)}
+    with subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment
+    ) as process:
+        assert process.stdout is not None
+        try:
+            said = ""
+            for line in process.stdout:
+                said += line
+                if line.startswith("Stop it"):
+                    break
+            yield said
+        finally:
+            process.kill()
+
+
+def answer_at(said: str) -> tuple[str, str]:
+    """The address that was said, and the page that is there, whoever signed its certificate."""
+    match = re.search(r"JupyterLab is at  (\S+)", said)
+    assert match, said
+    trusting = ssl._create_unverified_context()
+    with urllib.request.urlopen(match[1], timeout=30, context=trusting) as response:
+        return match[1], response.read().decode()
+
+
+def free_port() -> int:
+    with socket.socket() as taken:
+        taken.bind(("localhost", 0))
+        return int(taken.getsockname()[1])
+
+
+def test_lab_honours_a_configuration_and_says_what_can_not_hold(course: Course) -> None:
+    port = free_port()
+    server = {"base_url": "/mine/", "port": port, "preferred_dir": "/", "root_dir": "/", "default_url": "/tree"}
+    configuration = {
+        "ServerApp": server,
+        "IdentityProvider": {"token": "sesame"},
+        "FileContentsManager": {"preferred_dir": "/"},
+    }
+    with lab_with(course, configuration) as said:
+        address, page = answer_at(said)
+        assert address == f"http://localhost:{port}/mine/lab/tree/{LESSON}.ipynb?token=sesame"
+        assert "JupyterLab" in page
+        (line,) = [line for line in said.splitlines() if "can't hold here" in line]
+        assert all(name in line for name in ("root_dir", "preferred_dir", "default_url"))
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="no certificate can be made here")
+def test_lab_serves_with_the_user_s_certificate_and_password(course: Course) -> None:
+    key, certificate = (course.root / name for name in ("key.pem", "certificate.pem"))
+    make = f"openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost -keyout {key} -out {certificate}"
+    subprocess.run(make.split(), check=True, capture_output=True)
+    server = {"certfile": str(certificate), "keyfile": str(key), "ip": "127.0.0.1"}
+    configuration = {"ServerApp": server, "PasswordIdentityProvider": {"hashed_password": "sha1:0123:4567"}}
+    with lab_with(course, configuration, f"--port={free_port()}") as said:
+        address, page = answer_at(said)
+        assert re.fullmatch(r"https://127.0.0.1:\d+/lab/tree/01_doubling.ipynb", address)
+        assert "password" in page
+        assert "It asks for the password of your Jupyter configuration." in said
+
+
+@pytest.mark.parametrize("server", [{"certfile": "/nowhere.pem"}, {"port": "many"}], ids=str)
+def test_lab_that_can_not_start_says_why_in_one_line(course: Course, server: dict[str, object]) -> None:
+    with lab_with(course, {"ServerApp": server}) as said:
+        assert re.fullmatch(r"Error: JupyterLab can't start: .*; mend .*\n", said), said
+
+
+@pytest.mark.parametrize(
+    ("option", "value"), [("--port", "65536"), ("--port", "-1"), ("--port", "nan"), ("--colour", "x")]
+)
+def test_an_odd_option_of_lab_is_one_line(course: Course, option: str, value: str) -> None:
+    assert_one_line_and_exit_2(run(course, "lab", option, value))

@@ -62,7 +62,10 @@ def test_the_commands_that_the_readme_names_exist() -> None:
 def test_the_readmes_links_lead_somewhere() -> None:
     targets = re.findall(r"\]\(([^)#]+)\)|src=\"([^\"]+)\"", README)
     relative = [target for target in map("".join, targets) if not target.startswith("http")]
-    assert [target for target in relative if not (ROOT / target).exists()] == []
+    missing = [target for target in relative if not (ROOT / target).exists()]
+    if not Course().solutions.exists():  # as it is handed out to learners
+        missing = [target for target in missing if not target.startswith("solutions/")]
+    assert missing == []
 
 
 @pytest.mark.parametrize("goal", ["bnn-course lab", "pytest"])

@@ -79,7 +79,7 @@ def read_answer(path: Path, inside: Path, lesson: str, files: Mapping[str, Path]
         say(
             {
                 "program": program.to_json(),
-                "code": _lines(program),
+                "code": [*_lines(program), *_broken_cells(program, notebook.cells)],
                 "files": _contents(tree, inside, files or {}, lesson),
             }
         )
@@ -113,6 +113,14 @@ def _lines(program: Program) -> list[tuple[str, list[tuple[int, str]]]]:
         numbers.setdefault(label, set()).update(range(first, (node.end_lineno or node.lineno) + 1))
     sources = {label: source.split("\n") for label, source in program.sources.items()}
     return [(label, [(n, sources[label][n - 1]) for n in sorted(shown)]) for label, shown in numbers.items()]
+
+
+def _broken_cells(program: Program, cells: Sequence[str]) -> list[tuple[str, list[tuple[int, str]]]]:
+    """All lines of the cells that seem to hold an exercise and can't be run."""
+    labels = {f"cell {number}": source for number, source in enumerate(cells, start=1)}
+    broken = {" ".join(reason.split()[:2]) for name, reason in program.broken.items() if name not in program.defined}
+    shown = [(label, source) for label, source in labels.items() if label in broken]
+    return [(f"{label}, which can't be run", list(enumerate(source.split("\n"), start=1))) for label, source in shown]
 
 
 def in_children(functions: Sequence[Callable[[Say], None]], at_once: int) -> list[Said]:

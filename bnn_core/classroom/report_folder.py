@@ -1,0 +1,88 @@
+"""Whether a folder may take in the report of a class: where it lies, whose report it holds, and what else is there. It
+looks and says what is in the way; it changes nothing.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Iterator, Mapping
+from pathlib import Path
+
+from bnn_core.classroom.results import JOURNAL, Journal
+
+PAGE_MARK = '<meta name="generator" content="bnn-course grade">'
+"""By this a page is known for one that a grading wrote."""
+
+FILES = ("index.html", "report.json", "grades.csv")
+_HEAD = 2_000
+
+
+def misplaced(report: Path, submissions: Path) -> str | None:
+    """Why no report can lie there, None where it can."""
+    inner, outer = report.resolve(), submissions.resolve()
+    if inner == outer or inner.is_relative_to(outer):
+        return f"{report} lies in the folder of submissions, where it would be taken for a student's; give another"
+    if outer.is_relative_to(inner):
+        return f"{report} holds the submissions themselves, among which the report would lie; give another"
+    return None
+
+
+def of_another_class(report: Path, journal: Journal, submissions: Path, students: Collection[str]) -> str | None:
+    """Why the report that lies there isn't this class's, None where it is, or where there is none yet.
+
+    Its class is the one of the same folder of submissions or, where that has been moved since, of mostly the same
+    students.
+    """
+    known, common = journal.students, journal.students & set(students)
+    moved = journal.home is not None and not _same(Path(journal.home), submissions)
+    if moved and known and os.path.isdir(journal.home or ""):
+        return f"{report} holds the report of another class, whose submissions lie in {journal.home}; give another"
+    if (moved and 2 * len(common) < len(known)) or (len(known) > 1 and not common):
+        who = f"of its {len(known)} students {_few(common)} in {submissions}"
+        return f"{report} holds the report of another class: {who}; give another"
+    return None
+
+
+def in_the_way(report: Path, journal: Journal, pages: Mapping[tuple[str, str], str]) -> Path | None:
+    """The first thing that no grading wrote and that the report would overwrite.
+
+    pages: by student and lesson, the paths at which they will lie in the report.
+    """
+    if journal.is_foreign:
+        return report / JOURNAL
+    known = bool(journal.latest) or journal.seed is not None
+    for name in FILES:
+        path = report / name
+        if path.is_dir() or (path.exists() and not known and not is_page(report / "index.html")):
+            return path
+    for place, page in pages.items():
+        path = report / page
+        if path.parent.is_symlink() or (path.parent.exists() and not path.parent.is_dir()):
+            return path.parent
+        if path.is_dir() or (path.exists() and place not in journal.latest and not is_page(path)):
+            return path
+    return None
+
+
+def pages_in(report: Path) -> Iterator[Path]:
+    """The students' pages that gradings wrote."""
+    yield from (path for path in sorted(report.glob("*/*.html")) if not path.parent.is_symlink() and is_page(path))
+
+
+def is_page(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            return PAGE_MARK.encode() in file.read(_HEAD)
+    except OSError:
+        return False
+
+
+def _same(one: Path, other: Path) -> bool:
+    try:
+        return one == other or one.samefile(other)
+    except OSError:
+        return False
+
+
+def _few(common: Collection[str]) -> str:
+    return f"only {len(common)} are" if common else "none is"

@@ -1,0 +1,106 @@
+"""What people may type after a command, and how they are told that it can't be done: in one line, with exit status 2.
+It knows no command.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import math
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+
+from bnn_core.classroom.text import as_name, clean
+from bnn_core.lesson_files import LessonFileError
+
+LONGEST_TIME = 86_400.0
+"""Seconds that anything may be given: a day."""
+
+
+class BadArgument(click.ClickException):
+    """What was asked for can't be done: one line, and exit status 2."""
+
+    exit_code = 2
+
+    def __init__(self, message: str) -> None:
+        super().__init__(clean(message))
+
+
+class Amount(click.FloatRange):
+    """A number within bounds, which `nan` is not."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        amount: float = super().convert(value, param, ctx)
+        if math.isnan(amount):
+            self.fail(f"{value} is no number.", param, ctx)
+        return amount
+
+
+class Folder(click.Path):
+    """The path of a folder; an empty text, as from a variable that isn't set, is none."""
+
+    def __init__(self, exists: bool = False) -> None:
+        super().__init__(exists=exists, file_okay=not exists, path_type=Path)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if value == "" or "\0" in str(value):
+            self.fail("it names no folder.", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+SECONDS = Amount(0.1, LONGEST_TIME)
+
+
+class Commands(click.Group):
+    """Commands whose complaints are one line and no traceback."""
+
+    def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
+        with in_one_line():
+            return super().make_context(*args, **kwargs)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        with in_one_line():
+            return super().invoke(ctx)
+
+
+@contextlib.contextmanager
+def in_one_line() -> Iterator[None]:
+    """Turns what a person did wrong, and what the system refuses, into BadArgument."""
+    try:
+        yield
+    except click.exceptions.NoArgsIsHelpError:
+        raise
+    except click.UsageError as error:
+        command = error.ctx.command_path if error.ctx else "bnn-course"
+        sentence = " ".join(error.format_message().split()).rstrip(".")
+        raise BadArgument(f"{sentence}; `{command} --help` says what can be given") from None
+    except LessonFileError as error:
+        raise BadArgument(str(error)) from None
+    except OSError as error:
+        if error.errno == errno.EPIPE:  # whoever read has read enough
+            raise
+        raise BadArgument(f"{of_the_system(error)}; {what_to_do(error)}") from None
+
+
+def of_the_system(error: OSError) -> str:
+    """What the system refused, with the file if it names one."""
+    place = f"{as_name(os.fsdecode(error.filename))}: " if isinstance(error.filename, str | bytes) else ""
+    return f"{place}{error.strerror or as_name(str(error))}"
+
+
+def is_refusal(error: OSError) -> bool:
+    """Whether the system will refuse it the next time too."""
+    return error.errno in (errno.EACCES, errno.EPERM, errno.EROFS)
+
+
+def what_to_do(error: OSError) -> str:
+    """The advice that fits what the system says."""
+    if is_refusal(error):
+        return "choose a folder that you may write to, or change its permissions"
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return "make room there and start it again to go on from here"
+    return "start it again to go on from here"
