@@ -95,7 +95,7 @@ class Attempt:
             return self._unmarked("error", f"{name}: {reason}.")
         if name not in program.defined:
             return self._unmarked("not_attempted", f"{name}: no cell of the notebook defines it.")
-        files = importable_files(self.exercise.lesson)
+        files = {path: text.encode() for path, text in importable_files(self.exercise.lesson).items()}
         sandboxed = self.sandbox.start(self.limits, self.limits.seconds, files)
         seconds, call_seconds = self.limits.seconds, self.limits.call_seconds
         learner_side = RemoteLearnerSide(sandboxed, name, seconds, call_seconds)

@@ -13,7 +13,8 @@ import socket
 import subprocess
 import sys
 import sysconfig
-from collections.abc import Callable, Iterable, Sequence
+from base64 import b64encode
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -187,10 +188,12 @@ class Sandbox(Protocol):
 
     def bound_memory(self, memory: int) -> None: ...
 
-    def start(self, limits: Limits, seconds: float, files: dict[str, str]) -> Sandboxed:
+    def start(self, limits: Limits, seconds: float, files: Mapping[str, bytes]) -> Sandboxed:
         """The processes for one exercise of one submission, which live `seconds` at most.
 
-        files: what its code may import beside the libraries, by path. Raises SandboxLost.
+        files: contents by relative path. Those below "bnn_core/" are the course as the code may import it, and can't
+        be written; all others were handed in, and lie in the code's current folder, whence they can be imported.
+        Raises SandboxLost.
         """
 
     def close(self) -> None: ...
@@ -247,14 +250,17 @@ class WarmSandbox:
         if self._group is None and is_allowed():
             self._group = MemoryGroup.around(self._process.pid, memory)
 
-    def start(self, limits: Limits, seconds: float, files: dict[str, str]) -> Sandboxed:
+    def start(self, limits: Limits, seconds: float, files: Mapping[str, bytes]) -> Sandboxed:
         return Sandboxed(*self.request(limits, seconds, files))
 
-    def request(self, limits: Limits, seconds: float, files: dict[str, str]) -> tuple[socket.socket, socket.socket]:
+    def request(
+        self, limits: Limits, seconds: float, files: Mapping[str, bytes]
+    ) -> tuple[socket.socket, socket.socket]:
         """The sockets to a submission's process, and to its watcher. Raises SandboxLost."""
         control, far_control = socket.socketpair()
         wire, far_wire = socket.socketpair()
-        orders = asdict(limits) | {"files": files, "seconds": seconds}
+        encoded = {name: b64encode(content).decode() for name, content in files.items()}
+        orders = asdict(limits) | {"files": encoded, "seconds": seconds}
         try:
             with far_control, far_wire:
                 socket.send_fds(self._requests, [b"start"], [far_control.fileno(), far_wire.fileno()])
@@ -294,7 +300,7 @@ class BubblewrapSandbox:
     def bound_memory(self, memory: int) -> None:
         """Each bubblewrap has its own limits."""
 
-    def start(self, limits: Limits, seconds: float, files: dict[str, str]) -> Sandboxed:
+    def start(self, limits: Limits, seconds: float, files: Mapping[str, bytes]) -> Sandboxed:
         one = WarmSandbox(self._hidden, self.protection)
         try:
             one.wait_until_ready()

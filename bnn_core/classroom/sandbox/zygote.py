@@ -23,6 +23,7 @@ import sys
 import tempfile
 import time
 import traceback
+from base64 import b64decode
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -148,7 +149,7 @@ def _first_process(orders: dict[str, Any], wire: int, output_end: int, serve: Se
     isolation.mount_processes()
     isolation.mount_memory("/tmp", orders["temporary"])
     isolation.mount_memory("/course", 4, "0755")
-    write_files(Path("/course"), orders["files"])
+    write_files(orders["files"], Path("/course"), Path("/tmp"))
     isolation.make_read_only("/course")
     forbid_user_namespaces()
     learner = os.fork()
@@ -180,7 +181,7 @@ def _unconfined_process(
     """The learner's process where it has no namespaces of its own."""
     isolation.die_with_parent()
     os.setsid()  # so that what it starts can be ended together with it
-    write_files(Path(folder) / "course", orders["files"])
+    write_files(orders["files"], Path(folder, "course"), Path(folder))
     wire = arrange_descriptors(wire, output_end)
     isolation.limit_resources(_limits(orders))
     if protection == "bubblewrap":
@@ -215,18 +216,25 @@ def arrange_descriptors(wire: int, output_end: int) -> int:
 
 def forget_course(folder: str) -> None:
     """From now on `bnn_core` is what lies in the folder; the modules that this process is made of can't be imported
-    any more.
+    any more. As in a notebook, what lies in the current folder comes first.
     """
     for name in [name for name in sys.modules if name.partition(".")[0] == "bnn_core"]:
         del sys.modules[name]
+    sys.path.insert(0, os.getcwd())
     sys.path.append(folder)
 
 
-def write_files(folder: Path, files: dict[str, str]) -> None:
-    for name, text in files.items():
-        path = folder / name
+def write_files(files: dict[str, str], course: Path, current: Path) -> None:
+    """Write the files, whose contents are in base64: those below "bnn_core/" into one folder, all others into the
+    other.
+    """
+    for name, content in files.items():
+        parts = Path(name).parts
+        if not parts or Path(name).is_absolute() or ".." in parts:
+            raise ValueError(f"{name!r} is no path inside a folder")
+        path = Path(course if parts[0] == "bnn_core" else current, name)
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
+        path.write_bytes(b64decode(content))
 
 
 def forbid_user_namespaces() -> None:
