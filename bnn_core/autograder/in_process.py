@@ -192,10 +192,7 @@ class InProcess:
 
     def _learner_error(self, request: dict[str, Any], error: BaseException) -> LearnerError:
         line, source = learner_line(error)
-        message = " ".join(str(error).split())
-        if len(message) > LONGEST_MESSAGE:
-            message = message[:LONGEST_MESSAGE] + " …"
-        return LearnerError(self._action(request), type(error).__name__, message, line, source)
+        return LearnerError(self._action(request), type(error).__name__, shown(error), line, source)
 
     def _action(self, request: dict[str, Any]) -> str:
         """What was asked for, as a learner would write it."""
@@ -214,6 +211,15 @@ class InProcess:
             "set_parameters": "Setting the parameters",
         }
         return actions.get(operation, f"Your {self.name}")
+
+
+def shown(error: BaseException) -> str:
+    """What the exception says, in one line, which may be shortened."""
+    try:
+        message = " ".join(str(error).split())
+    except Exception:  # the exception is the learner's, and so is its __str__
+        return "an exception that can't be shown"
+    return message if len(message) <= LONGEST_MESSAGE else message[:LONGEST_MESSAGE] + " …"
 
 
 def plain_value(value: Any) -> bool | float | list[int] | None:

@@ -10,13 +10,12 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from bnn_core.answers.notebook import Unreadable, exercises_of
-from bnn_core.answers.program import Program
 from bnn_core.autograder.exercise import Check, Exercise, Failed, Outcome, Report, run
 from bnn_core.autograder.exercises import EXERCISES
 from bnn_core.autograder.subject import LearnerError, Subject
 from bnn_core.classroom.sandbox.launching import Limits, Sandbox
 from bnn_core.classroom.sandbox.reading import Answer, read_answer
-from bnn_core.classroom.sandbox.remote import LearnerGone, RemoteLearnerSide
+from bnn_core.classroom.sandbox.remote import Conversation, LearnerGone, RemoteLearnerSide
 from bnn_core.classroom.sandbox.staging import importable_files
 from bnn_core.classroom.submissions import NO_NOTEBOOK, Submission
 from bnn_core.classroom.text import clean
@@ -37,6 +36,8 @@ class Graded:
     notes: list[str] = field(default_factory=list)
     output: str = ""
     seconds: float = 0.0
+    disturbed: bool = False
+    """Whether what else ran on the machine may have spoilt a row."""
 
 
 def grade(submission: Submission, sandbox: Sandbox, limits: Limits, run_seed: int) -> Graded:
@@ -54,12 +55,11 @@ def grade(submission: Submission, sandbox: Sandbox, limits: Limits, run_seed: in
     notes = [clean(note) for note in (*submission.notes, *(f"{note}." for note in answer.program.notes))]
     code = [(label, [(number, clean(text)) for number, text in lines]) for label, lines in answer.code]
     graded = Graded([], code, notes)
-    for position, name in enumerate(names):
-        left = limits.seconds - (time.monotonic() - began)
-        share = max(LEAST_TIME, left / (len(names) - position))
-        attempt = Attempt(submission, EXERCISES[name], sandbox, replace(limits, seconds=share))
-        graded.rows.append(attempt.row(answer, _seed(run_seed, submission, name)))
-        graded.output += attempt.output
+    with Attempt(submission, answer, sandbox, limits) as attempt:
+        for position, name in enumerate(names):
+            share = max(LEAST_TIME, attempt.seconds / (len(names) - position))
+            graded.rows.append(attempt.row(EXERCISES[name], _seed(run_seed, submission, name), share))
+    graded.output, graded.disturbed = clean(attempt.output), attempt.disturbed
     graded.seconds = time.monotonic() - began
     return graded
 
@@ -80,57 +80,101 @@ def graded_as_error(submission: Submission, reason: str) -> Graded:
 
 
 class Attempt:
-    """One exercise of one submission."""
+    """A submission under way: its code is started once, and again for the exercises after one that ended it.
 
-    def __init__(self, submission: Submission, exercise: Exercise, sandbox: Sandbox, limits: Limits) -> None:
+    seconds: what is left of its time. errors: a sentence for each statement that raised.
+    """
+
+    def __init__(self, submission: Submission, answer: Answer, sandbox: Sandbox, limits: Limits) -> None:
         self.submission = submission
-        self.exercise = exercise
+        self.program = answer.program
         self.sandbox = sandbox
         self.limits = limits
+        self.seconds = limits.seconds
         self.output = ""
+        self.disturbed = False
+        self._conversation: Conversation | None = None
+        self._cannot_load: LearnerGone | None = None
+        self.errors: list[str] = []
+        self._defined: list[str] = []
 
-    def row(self, answer: Answer, seed: int) -> Row:
-        program, name = answer.program, self.exercise.name
+    def __enter__(self) -> Attempt:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._end()
+
+    def row(self, exercise: Exercise, seed: int, seconds: float) -> Row:
+        """The row of an exercise, which may take this long. Raises SandboxLost."""
+        program, name = self.program, exercise.name
         if reason := program.unrunnable(name):
-            return self._unmarked("error", f"{name}: {reason}.")
+            return _unmarked(self.submission, exercise, "error", f"{name}: {reason}.")
         if name not in program.defined:
-            return self._unmarked("not_attempted", f"{name}: no cell of the notebook defines it.")
-        files = {path: text.encode() for path, text in importable_files(self.exercise.lesson).items()}
-        sandboxed = self.sandbox.start(self.limits, self.limits.seconds, files)
-        seconds, call_seconds = self.limits.seconds, self.limits.call_seconds
-        learner_side = RemoteLearnerSide(sandboxed, name, seconds, call_seconds)
+            return _unmarked(self.submission, exercise, "not_attempted", f"{name}: no cell of the notebook defines it.")
         try:
-            return self._checked(program, learner_side, seed)
+            conversation = self._loaded(seconds)
+            return self._checked(exercise, conversation, seed)
         except LearnerGone as gone:
-            return self._unmarked("timeout" if gone.out_of_time else "error", f"{name}: {gone.sentence}")
+            status = "timeout" if gone.out_of_time else "error"
+            return _unmarked(self.submission, exercise, status, f"{name}: {gone.sentence}")
         finally:
-            self.output = clean(sandboxed.end().output)
+            if self._conversation is not None:
+                self.seconds -= seconds - self._conversation.seconds
+                if self._conversation.gone is not None:
+                    self._end()
 
-    def _checked(self, program: Program, learner_side: RemoteLearnerSide, seed: int) -> Row:
-        name = self.exercise.name
-        errors, defined = learner_side.load(program)
-        if not defined:
-            why = "; ".join(errors) or f"{program.defined[name]} does not define it when it runs"
-            return self._unmarked("error", f"{name} could not be defined: {why}")
+    def _loaded(self, seconds: float) -> Conversation:
+        """The conversation with the submission's code, which has been run. Raises LearnerGone where it can't be."""
+        if self._cannot_load is not None:
+            raise self._cannot_load
+        if self._conversation is None:
+            files = self._files()
+            sandboxed = self.sandbox.start(self.limits, max(LEAST_TIME, self.seconds), files)
+            try:
+                self._conversation = Conversation(sandboxed, seconds, self.limits.call_seconds)
+                names = exercises_of(self.submission.lesson)
+                self.errors, self._defined = self._conversation.load(self.program, names)
+            except LearnerGone as gone:
+                self._cannot_load = gone
+                raise
+        else:
+            self._conversation.seconds = seconds
+        return self._conversation
+
+    def _files(self) -> dict[str, bytes]:
+        """What the code finds beside it."""
+        return {path: text.encode() for path, text in importable_files(self.submission.lesson).items()}
+
+    def _end(self) -> None:
+        if self._conversation is not None:
+            self.output += self._conversation.end()
+            self.disturbed |= self._conversation.disturbed
+            self._conversation = None
+
+    def _checked(self, exercise: Exercise, conversation: Conversation, seed: int) -> Row:
+        name = exercise.name
+        if name not in self._defined:
+            why = "; ".join(self.errors) or f"{self.program.defined[name]} does not define it when it runs"
+            return _unmarked(self.submission, exercise, "error", f"{name} could not be defined: {why}")
         try:
-            report = run(sturdy(self.exercise), Subject(name, learner_side), seed)
+            report = run(sturdy(exercise), Subject(name, RemoteLearnerSide(conversation, name)), seed)
+        except LearnerGone:
+            raise
         except Exception as error:  # whatever a lying answer does to the checks' shared evidence
-            return self._unmarked("error", f"{name}: {_incomparable(error)}")
-        if learner_side.gone is not None:
-            status = "timeout" if learner_side.gone.out_of_time else "error"
-            return self._row(status, f"{report.message}. {learner_side.gone.sentence}", report)
-        return self._row(report.status, " ".join([report.message, *(f"Also: {error}" for error in errors)]), report)
+            return _unmarked(self.submission, exercise, "error", f"{name}: {_incomparable(error)}")
+        if conversation.gone is not None:
+            status = "timeout" if conversation.gone.out_of_time else "error"
+            return self._row(exercise, status, f"{report.message}. {conversation.gone.sentence}", report)
+        message = " ".join([report.message, *(f"Also: {error}" for error in self.errors)])
+        return self._row(exercise, report.status, message, report)
 
-    def _row(self, status: str, message: str, report: Report) -> Row:
+    def _row(self, exercise: Exercise, status: str, message: str, report: Report) -> Row:
         if not report.outcomes:
-            return self._unmarked(status, message)
-        row = _bare_row(self.submission, self.exercise, status, message)
+            return _unmarked(self.submission, exercise, status, message)
+        row = _bare_row(self.submission, exercise, status, message)
         row["score"] = round(report.score, 6)
         row["checks"] = [_check_row(outcome) for outcome in report.outcomes]
         return row
-
-    def _unmarked(self, status: str, message: str) -> Row:
-        return _unmarked(self.submission, self.exercise, status, message)
 
 
 def sturdy(exercise: Exercise) -> Exercise:
