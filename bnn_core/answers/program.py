@@ -125,7 +125,7 @@ def describe(label: str, error: BaseException) -> str:
     try:
         message = error.msg if isinstance(error, SyntaxError) else str(error)
         text = f"{type(error).__name__}: {message}".removesuffix(": ")
-    except Exception:  # the exception is the learner's, and so is its __str__
+    except BaseException:  # the exception is the learner's, and so is its __str__
         text = "an exception that can't be shown"
     line = _line_of(label, error)
     place = label if line is None else f"{label}, line {line}"

@@ -217,7 +217,7 @@ def shown(error: BaseException) -> str:
     """What the exception says, in one line, which may be shortened."""
     try:
         message = " ".join(str(error).split())
-    except Exception:  # the exception is the learner's, and so is its __str__
+    except BaseException:  # the exception is the learner's, and so is its __str__
         return "an exception that can't be shown"
     return message if len(message) <= LONGEST_MESSAGE else message[:LONGEST_MESSAGE] + " …"
 

@@ -33,6 +33,7 @@ TEMPORARY, COURSE = "/tmp", "/course"
 PRIVATE = (TEMPORARY, COURSE)
 """Folders that each submission has for itself, whatever lies there outside."""
 
+FILES_PER_MEGABYTE = 256
 DEVICES = ("null", "full", "random", "urandom")  # not zero: memory mapped from it and shared is on nobody's account
 SYSTEM_LIBRARIES = (
     "/lib", "/lib64", "/lib32", "/usr/lib", "/usr/lib64", "/usr/local/lib", "/etc/alternatives", "/etc/ld.so.cache",
@@ -141,7 +142,7 @@ def mount(source: str, target: str, kind: str | None, flags: int = 0, options: s
 
 def mount_memory(target: str, megabytes: int, mode: str = "0700") -> None:
     """An empty file system in memory, which ends with its namespace."""
-    options = f"size={megabytes}m,nr_inodes={megabytes * 256},mode={mode}"
+    options = f"size={megabytes}m,nr_inodes={megabytes * FILES_PER_MEGABYTE},mode={mode}"
     mount("tmpfs", target, "tmpfs", _MS_NOSUID | _MS_NODEV, options)
 
 
@@ -244,7 +245,7 @@ def enter_new_root(view: View) -> None:
 
 
 def show_private(view: View) -> None:
-    """Show what lies in the private folders, now that they have been mounted."""
+    """Show what lies in the private folders, whatever has been mounted there."""
     for path, _ in view.private:
         _show(view.place(path), path)
 

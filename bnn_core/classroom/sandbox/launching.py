@@ -189,6 +189,7 @@ TOO_MUCH = {
     "memory": "used more memory",
     "time": "used more of the processor's time",
     "processes": "started more processes",
+    "files": "made more files",
 }
 MOST_LAST_WORDS = 300
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bnn_core.classroom.sandbox.isolation import FILES_PER_MEGABYTE
 from bnn_core.classroom.sandbox.messages import send_json
 
 KEPT_OUTPUT = 4_000
@@ -43,12 +44,14 @@ class Started:
     """What was started for a submission.
 
     first: the process whose end is the end. own_table: whether it is the first of a process namespace, so that with
-    it the kernel ends all others, and /proc shows these and no more. folder: what is to be removed then.
+    it the kernel ends all others, and /proc shows these and no more. folder: what is to be removed then. temporary:
+    the folder, as they see it, in which nobody else counts how many files they make.
     """
 
     first: int
     own_table: bool
     folder: str = ""
+    temporary: str = ""
 
     def processes(self) -> list[int]:
         """All that belong to it, under their numbers in /proc."""
@@ -138,6 +141,8 @@ class Watch:
             return "processes"
         if self.usage.processor_seconds > self.orders["seconds"]:
             return "time"
+        if self.started.temporary and self.usage.files > FILES_PER_MEGABYTE * self.orders["temporary"]:
+            return "files"
         return "memory" if self.usage.is_more_than(self.orders["memory"]) else ""
 
     def _bury(self) -> None:
@@ -202,6 +207,15 @@ class Usage:
         self.look()
         idle = time.monotonic() - self._since - self.processor_seconds
         return max(0.0, min(self._waited() - self._waited_before, idle))
+
+    @property
+    def files(self) -> int:
+        """How many there are in the temporary folder."""
+        for process in reversed(self.started.processes()):
+            with contextlib.suppress(OSError):
+                state = os.statvfs(f"/proc/{process}/root{self.started.temporary}")
+                return state.f_files - state.f_ffree
+        return 0
 
     def _waited(self) -> float:
         return max(map(_seconds_waited, self.started.processes()), default=0.0)

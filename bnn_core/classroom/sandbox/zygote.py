@@ -61,6 +61,7 @@ def isolate(settings: dict[str, Any]) -> None:
     isolation.die_with_parent()
     try:
         isolation.enter_new_root(view_in(settings))
+        isolation.show_private(view_in(settings))
         isolation.close_root()
     except OSError as error:
         raise isolation.Unavailable(f"mounts in a namespace ({error})") from None
@@ -190,7 +191,7 @@ def in_bubblewrap(settings: dict[str, Any]) -> Start:
             os.execvp(words[0], [*words, *bubblewrap.PYTHON, settings["bootstrap"], str(wire)])
         for descriptor in (told, *descriptors.values()):
             os.close(descriptor)
-        return Started(first, own_table=False)
+        return Started(first, own_table=False, temporary=isolation.TEMPORARY)
 
     return start
 
@@ -255,6 +256,7 @@ def _first_process(orders: dict[str, Any], view: isolation.View, serve: Serve) -
 
 def wrapped_process(orders: dict[str, Any], wire: int, serve: Serve, as_root: bool) -> None:
     """The learner's process inside a bubblewrap, which root has started or somebody else."""
+    os.environ.pop("PWD", None)
     write_files(orders["files"], Path(isolation.COURSE), Path(isolation.TEMPORARY))
     arrange_descriptors(1, wire)
     _end_with(_learner_process, orders, serve, not as_root)
