@@ -318,7 +318,7 @@ for _ in range(60):
         break
 while True:
     pass
-""")), TIMEOUT, NONE),
+""")), ENDED, NONE),
     Case("sleeps", cells(in_forward("import time; time.sleep(1000)")), TIMEOUT, says="took more than"),
     # Taking.
     Case("fork-bomb", cells(when_imported("""
@@ -390,7 +390,7 @@ total = 2 * len(pairs)
 if total > 64:
     raise RuntimeError("FOUND too many sockets")
 time.sleep(1000)
-""")), TIMEOUT, NONE),
+""")), ENDED, NONE),
     Case("larger-socket-buffers", cells(when_imported("""
 import socket
 one, other = socket.socketpair()

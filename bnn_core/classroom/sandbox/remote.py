@@ -26,7 +26,7 @@ SILENT = ("set_parameters", "set_argument", "train")
 """Requests without an answer: each travels with the next one that has one, which also brings what they raised."""
 
 TIME_WITHOUT_QUESTION = 0.5
-"""Seconds to wait for an answer before anyone asks how much of its time others take."""
+"""Seconds to wait for an answer, at most, before anyone asks how much of its time others take."""
 
 DOUBTFUL_SHARE = 0.1
 """The share of a call's time from which on, where others took it, running out of time may be their doing."""
@@ -176,6 +176,7 @@ class _Patience:
         self._began = time.monotonic()
         self._seconds = seconds
         self._ask = seconds_taken_by_others
+        self._unasked = min(TIME_WITHOUT_QUESTION, seconds / 8)
         self._before: float | None = None
         self._taken = 0.0
 
@@ -190,7 +191,7 @@ class _Patience:
     def left(self) -> float:
         """Seconds to wait before asking again. Raises TimeoutError when patience is at an end."""
         elapsed = time.monotonic() - self._began
-        if self._ask is not None and elapsed > TIME_WITHOUT_QUESTION:
+        if self._ask is not None and elapsed >= self._unasked:
             if self._before is None:
                 self._before = self._ask()
             elif elapsed - self._taken >= self._seconds:
@@ -198,7 +199,7 @@ class _Patience:
         left = min(self._seconds + self._taken, MOST_STRETCH * self._seconds) - elapsed
         if left <= 0:
             raise TimeoutError
-        return left if self._before is not None or self._ask is None else min(left, TIME_WITHOUT_QUESTION)
+        return left if self._before is not None or self._ask is None else min(left, self._unasked)
 
 
 def _send(connection: socket.socket, message: bytes, patience: _Patience) -> None:

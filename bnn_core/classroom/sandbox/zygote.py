@@ -22,7 +22,7 @@ import sys
 import tempfile
 import traceback
 from base64 import b64decode
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -126,6 +126,7 @@ def _watch_one(control_descriptor: int, wire: int, start: Start) -> int:
     control = socket.socket(fileno=control_descriptor)
     try:
         orders = receive_json(control)
+        refuse_ways_out(orders["files"])
         output, output_end = os.pipe()
         started = start(orders, wire, output_end)
         os.close(wire)
@@ -332,13 +333,18 @@ def forget_course(folder: str) -> None:
     sys.path.append(folder)
 
 
+def refuse_ways_out(names: Iterable[str]) -> None:
+    """Raises ValueError where one is no path inside a folder."""
+    for name in names:
+        if not Path(name).parts or Path(name).is_absolute() or ".." in Path(name).parts:
+            raise ValueError(f"{name!r} is no path inside a folder")
+
+
 def write_files(files: dict[str, str], course: Path, current: Path) -> None:
     """Write the files, whose contents are in base64: those below "bnn_core/" into one folder, all others into the
     other.
     """
     for name, content in files.items():
-        if not Path(name).parts or Path(name).is_absolute() or ".." in Path(name).parts:
-            raise ValueError(f"{name!r} is no path inside a folder")
         path = Path(course if _is_of_course(name) else current, name)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(b64decode(content))
