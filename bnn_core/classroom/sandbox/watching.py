@@ -24,9 +24,9 @@ GLANCE = 0.1
 """Seconds between looks at memory and clocks."""
 
 GLANCE_AT_MANY = 0.02
-"""The same where there are more processes than an exercise needs."""
+"""The same where there are more processes than an exercise and what is around it need."""
 
-FEW = 2
+FEW = 3
 TIME_TO_START = 120.0
 TIME_TO_FINISH = 0.2
 """Seconds after the grader has hung up."""
@@ -135,9 +135,8 @@ class Watch:
         if not self.has_begun or now < self.next_glance:
             return ""
         self.usage.look()
-        count = self.usage.processes
-        self.next_glance = now + (GLANCE if count <= FEW else GLANCE_AT_MANY)
-        if count > FEW + self.orders["processes"]:
+        self.next_glance = now + (GLANCE if self.usage.threads <= FEW else GLANCE_AT_MANY)
+        if self.usage.threads > FEW + self.orders["processes"]:
             return "processes"
         if self.usage.processor_seconds > self.orders["seconds"]:
             return "time"
@@ -175,7 +174,7 @@ class Usage:
 
     def __init__(self, started: Started) -> None:
         self.started = started
-        self.processes = 0
+        self.threads = 0
         self.processor_seconds = 0.0
         self._since = time.monotonic()
         self._ticks: dict[int, int] = {}
@@ -194,10 +193,11 @@ class Usage:
         self._memory_before = sum(map(_share_of_memory, members))
 
     def look(self) -> None:
-        """Count processes and their time."""
+        """Count processes, with their threads, and their time."""
         members = self.started.processes()
-        self.processes = len(members)
-        self._ticks |= {process: ticks for process in members if (ticks := _ticks_of(process)) is not None}
+        found = {process: state for process in members if (state := _ticks_and_threads_of(process)) is not None}
+        self.threads = sum(threads for _, threads in found.values())
+        self._ticks |= {process: ticks for process, (ticks, _) in found.items()}
         self.processor_seconds = (sum(self._ticks.values()) - self._ticks_before) / os.sysconf("SC_CLK_TCK")
 
     def seconds_taken_by_others(self) -> float:
@@ -256,11 +256,11 @@ def _sum_of(path: str, names: tuple[str, ...]) -> int:
     return 0
 
 
-def _ticks_of(process: int) -> int | None:
-    """The processor time of a process; None where there is no such process."""
+def _ticks_and_threads_of(process: int) -> tuple[int, int] | None:
+    """The processor time of a process, and the number of its threads; None where there is no such process."""
     with contextlib.suppress(OSError):
         fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
-        return int(fields[11]) + int(fields[12])
+        return int(fields[11]) + int(fields[12]), int(fields[17])
     return None
 
 
