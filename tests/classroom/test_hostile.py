@@ -22,7 +22,7 @@ from classroom.people import IDENTITIES, IS_ROOT, run_as
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="submissions are shut in on Linux alone")
 
 PR_SET_CHILD_SUBREAPER = 36
-LIMITS = ["--timeout", "40", "--call-timeout", "3", "--memory", "0.5", "--jobs", "2"]
+LIMITS = ["--timeout", "40", "--call-timeout", "2", "--memory", "0.5", "--jobs", "2"]
 MOST_SECONDS = 500
 
 # The ordinary user's sandbox differs from root's in how it is made; how notebooks are read doesn't.

@@ -83,9 +83,10 @@ def become_inside_user(outside_user: int, outside_group: int) -> None:
 def become_nobody() -> None:
     """Give up the superuser's identity, so that even outside all namespaces this process would own nothing."""
     os.setgroups([])
-    os.setresgid(NOBODY, NOBODY, NOBODY)
-    os.setresuid(NOBODY, NOBODY, NOBODY)
-    _call("prctl", _PR_SET_DUMPABLE, 1, 0, 0, 0)  # else /proc/self would still belong to the superuser
+    os.setgid(NOBODY)
+    os.setuid(NOBODY)  # which for the superuser sets the saved one as well
+    if sys.platform == "linux":
+        _call("prctl", _PR_SET_DUMPABLE, 1, 0, 0, 0)  # else /proc/self would still belong to the superuser
 
 
 def keep_modules_reachable(descriptors: range) -> None:
@@ -93,7 +94,9 @@ def keep_modules_reachable(descriptors: range) -> None:
     reached by its descriptor.
     """
     folders = [path for path in sys.path if os.path.isdir(path)]
-    if all(os.stat(parent).st_mode & 0o001 for path in folders for parent in Path(path).parents):
+    if sys.platform != "linux" or all(
+        os.stat(parent).st_mode & 0o001 for path in folders for parent in Path(path).parents
+    ):
         return
     names = {}
     for folder, descriptor in zip(folders, descriptors, strict=False):

@@ -80,9 +80,21 @@ class Watch:
     def until_it_ends(self) -> dict[str, Any]:
         """Wait until the first process ends, or end it.
 
-        Returns how it ended: "ending" is exit, signal, memory, time, processes or stopped; "code" the exit status or
-        the signal; "output" the beginning of what was printed, "printed" the number of its bytes.
+        Returns how it ended: "ending" is exit, signal, memory, time, processes, files or stopped; "code" the exit
+        status or the signal; "output" the beginning of what was printed, "printed" the number of its bytes.
         """
+        try:
+            stopped = self._until_it_ends_or_goes_too_far()
+        finally:
+            status = self._end_everything()
+        self._read_output()
+        code = os.waitstatus_to_exitcode(status)
+        how, code = ("signal", abs(code) % CODE_OF_A_SIGNAL) if code < 0 or code > CODE_OF_A_SIGNAL else ("exit", code)
+        text = self.kept.decode(errors="replace")
+        return {"ending": stopped or how, "code": code, "output": text, "printed": self.printed, "why": ""}
+
+    def _until_it_ends_or_goes_too_far(self) -> str:
+        """Gives the limit that it has passed, or "stopped"; "" where it has ended by itself."""
         os.set_blocking(self.output, False)
         for source in (self.control.fileno(), self.output, self.bell):
             self.poller.register(source, select.POLLIN)
@@ -97,12 +109,7 @@ class Watch:
                 os.read(self.bell, 1 << 10)
             self._bury()
             stopped = self._limit_passed() if self.status is None else ""
-        status = self._end_everything()
-        self._read_output()
-        code = os.waitstatus_to_exitcode(status)
-        how, code = ("signal", abs(code) % CODE_OF_A_SIGNAL) if code < 0 or code > CODE_OF_A_SIGNAL else ("exit", code)
-        text = self.kept.decode(errors="replace")
-        return {"ending": stopped or how, "code": code, "output": text, "printed": self.printed, "why": ""}
+        return stopped
 
     def _read_output(self) -> None:
         """Take what has been printed; who reads here isn't kept by it from watching."""
@@ -116,13 +123,16 @@ class Watch:
                 self.kept += chunk[: KEPT_OUTPUT - len(self.kept)]
 
     def _listen(self) -> None:
-        said = self.control.recv(1)
+        said = b""
+        with contextlib.suppress(OSError):  # the grader may have ended
+            said = self.control.recv(1)
         if said == BEGIN:
             self.has_begun = True
             self.usage.begin()
             self.deadline = time.monotonic() + MOST_STRETCH * self.orders["seconds"] + TIME_TO_START
         elif said == HOW_LATE:
-            send_json(self.control, {"late": self.usage.seconds_taken_by_others()})
+            with contextlib.suppress(OSError):
+                send_json(self.control, {"late": self.usage.seconds_taken_by_others()})
         else:
             self.poller.unregister(self.control)
             self.deadline = min(self.deadline, time.monotonic() + TIME_TO_FINISH)
@@ -154,12 +164,13 @@ class Watch:
     def _end_everything(self) -> int:
         """End all that belongs to the submission. Gives the status of its first process."""
         deadline = time.monotonic() + TIME_TO_KILL
+        if not self.started.own_table:
+            with contextlib.suppress(OSError):
+                os.killpg(self.started.first, signal.SIGKILL)  # all there is to do where nobody lists processes
         while True:
             remaining = [] if self.started.own_table else descendants(os.getpid())
             if self.status is None:
                 remaining.append(self.started.first)
-                with contextlib.suppress(OSError):
-                    os.killpg(self.started.first, signal.SIGKILL)  # all there is to do where nobody lists processes
             for process in remaining:
                 with contextlib.suppress(OSError):
                     os.kill(process, signal.SIGKILL)
