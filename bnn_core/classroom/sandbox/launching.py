@@ -258,7 +258,7 @@ class Sandbox(Protocol):
     def bound_memory(self, memory: int) -> None: ...
 
     def start(self, limits: Limits, seconds: float, files: Mapping[str, bytes]) -> Sandboxed:
-        """The processes for one exercise of one submission, which live `seconds` at most.
+        """The processes of one submission, whose code may take `seconds` in all.
 
         files: contents by relative path. Those below "bnn_core/" are the course as the code may import it, and can't
         be written; all others were handed in, and lie in the code's current folder, whence they can be imported.
