@@ -340,6 +340,7 @@ _SYSTEM_CALLS = {
         "finit_module": 313, "open_by_handle_at": 304, "fsopen": 430, "open_tree": 428, "move_mount": 429,
         "mount_setattr": 442, "swapon": 167, "reboot": 169, "personality": 135, "mq_open": 240,
         "socket": 41, "bind": 49, "listen": 50, "connect": 42, "setsockopt": 54, "vmsplice": 278,
+        "pidfd_getfd": 438,
         "socketpair": 53, "mmap": 9,
     },
     "aarch64": {
@@ -351,6 +352,7 @@ _SYSTEM_CALLS = {
         "finit_module": 273, "open_by_handle_at": 265, "fsopen": 430, "open_tree": 428, "move_mount": 429,
         "mount_setattr": 442, "swapon": 224, "reboot": 142, "personality": 92, "mq_open": 180,
         "socket": 198, "bind": 200, "listen": 201, "connect": 203, "setsockopt": 208, "vmsplice": 75,
+        "pidfd_getfd": 438,
         "socketpair": 199, "mmap": 222,
     },
 }  # fmt: skip

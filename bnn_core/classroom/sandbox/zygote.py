@@ -132,6 +132,8 @@ def _watch_one(control_descriptor: int, wire: int, start: Start) -> int:
     """The watcher of one submission."""
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     isolation.die_with_parent()
+    for descriptor in (control_descriptor, wire):
+        os.set_inheritable(descriptor, False)
     control = socket.socket(fileno=control_descriptor)
     try:
         orders = receive_json(control)
