@@ -192,8 +192,17 @@ class HiddenLayer(Distribution):
     has_rsample = True  # draws carry gradients
     arg_constraints = {}  # PyTorch need not validate the arguments
 
-    def __init__(self, X=None, A_mean=None, A_scale=None, non_linearity=F.relu, KL_factor=1.0, A_prior_scale=1.0,
-                 include_hidden_bias=True, weight_space_sampling=False):
+    def __init__(
+        self,
+        X=None,
+        A_mean=None,
+        A_scale=None,
+        non_linearity=F.relu,
+        KL_factor=1.0,
+        A_prior_scale=1.0,
+        include_hidden_bias=True,
+        weight_space_sampling=False,
+    ):
         self.X = X
         self.A_mean = A_mean
         self.A_scale = A_scale
@@ -386,14 +395,26 @@ class Network(nn.Module):
 
     def first(self, x, KL_factor=1.0, weight_space_sampling=False):
         """The layer from inputs (B, 2) to hidden units and a bias unit, (B, 21)."""
-        return HiddenLayer(X=x, A_mean=self.first_mean, A_scale=self.first_log_scale.exp(), non_linearity=torch.tanh,
-                           KL_factor=KL_factor, weight_space_sampling=weight_space_sampling)
+        return HiddenLayer(
+            X=x,
+            A_mean=self.first_mean,
+            A_scale=self.first_log_scale.exp(),
+            non_linearity=torch.tanh,
+            KL_factor=KL_factor,
+            weight_space_sampling=weight_space_sampling,
+        )
 
     def second(self, hidden, KL_factor=1.0, weight_space_sampling=False):
         """The layer from those to the prediction, (B, 1): no non-linearity, and no bias unit after it."""
-        return HiddenLayer(X=hidden, A_mean=self.second_mean, A_scale=self.second_log_scale.exp(),
-                           non_linearity=nn.Identity(), KL_factor=KL_factor, include_hidden_bias=False,
-                           weight_space_sampling=weight_space_sampling)
+        return HiddenLayer(
+            X=hidden,
+            A_mean=self.second_mean,
+            A_scale=self.second_log_scale.exp(),
+            non_linearity=nn.Identity(),
+            KL_factor=KL_factor,
+            include_hidden_bias=False,
+            weight_space_sampling=weight_space_sampling,
+        )
 
 
 def fresh_network():
@@ -474,6 +495,7 @@ by_hand = train_by_hand("by hand")
 # A plate wants one log_prob per row, and your layer has one for all of them. The wrapper below, ready-made,
 # gives each row an equal share. Nothing else is needed; the drawing and the KL are yours.
 
+
 # %% tags=["experiment"]
 class InPlate(pyro.distributions.TorchDistribution):
     """A layer as Pyro's plate wants it: each of its rows carries an equal share of its log_prob."""
@@ -521,6 +543,7 @@ def empty_guide(network, KL_factor):
 
 # %% [markdown]
 # Before we train, compare a single loss. With the same seed, both draw the same batch and the same noise.
+
 
 # %% tags=["experiment"]
 def pyro_loss(model, guide, network, KL_factor):
@@ -573,6 +596,7 @@ in_pyro, history_model = train_in_pyro("in Pyro", model, empty_guide)
 # seed.
 #
 # To see the learned *function*, we draw in weight space: one draw of the weights, read at all horsepowers.
+
 
 # %% tags=["experiment"]
 def draw_functions(network, horsepower, num_draws=300, weight_space_sampling=True):

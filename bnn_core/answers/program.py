@@ -109,14 +109,14 @@ class Program:
 
 
 def run_program(
-    program: Program, namespace: dict[str, Any] | None = None
+    program: Program, namespace: dict[str, Any] | None = None, interruptible: bool = True
 ) -> tuple[dict[str, Any], list[tuple[str, BaseException]]]:
     """Run the statements in order, in one namespace; give the namespace, and for each statement that raised
     its cell's label and the exception. The statements after it still run.
 
     Without a namespace a new module takes the place of `__main__` in `sys.modules`, so that the learner's
     classes can be pickled and inspected; to put the old one back is the caller's affair. Magics that are
-    left do nothing here.
+    left do nothing here. interruptible: whether someone may press Ctrl-C, and KeyboardInterrupt ends the run.
     """
     if namespace is None:
         namespace = _new_main_module()
@@ -132,9 +132,9 @@ def run_program(
                 code = compile(ast.Module([statement], []), label, "exec", flags, dont_inherit=True)
                 flags |= _future_flags(code)
                 exec(code, namespace)
-            except KeyboardInterrupt:
-                raise
             except BaseException as error:  # SystemExit too: a cell that calls exit() ends nothing here
+                if interruptible and isinstance(error, KeyboardInterrupt):
+                    raise
                 errors.append((label, error))
     return namespace, errors
 
@@ -144,7 +144,7 @@ def describe(label: str, error: BaseException) -> str:
     try:
         message = error.msg if isinstance(error, SyntaxError) else str(error)
         text = f"{type(error).__name__}: {message}".removesuffix(": ")
-    except Exception:  # the exception is the learner's, and so is its __str__
+    except BaseException:  # the exception is the learner's, and so is its __str__
         text = "an exception that can't be shown"
     line = _line_of(label, error)
     place = label if line is None else f"{label}, line {line}"

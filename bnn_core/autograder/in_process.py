@@ -214,11 +214,9 @@ class InProcess:
 
     def _learner_error(self, request: dict[str, Any], error: BaseException) -> LearnerError:
         line, source = learner_line(error)
-        message = " ".join(str(error).split())
+        message = shown(error)
         if isinstance(error, NotImplementedError) and not message and not is_stub(error):
             message = "the line that raises it is still there, beside what you wrote; delete it"
-        if len(message) > LONGEST_MESSAGE:
-            message = message[:LONGEST_MESSAGE] + " …"
         return LearnerError(self._action(request), type(error).__name__, message, line, source)
 
     def _action(self, request: dict[str, Any]) -> str:
@@ -282,6 +280,15 @@ def plainly() -> Iterator[None]:
         torch.set_default_dtype(torch.float32)
         torch.set_grad_enabled(True)
         yield
+
+
+def shown(error: BaseException) -> str:
+    """What the exception says, in one line, which may be shortened."""
+    try:
+        message = " ".join(str(error).split())
+    except BaseException:  # the exception is the learner's, and so is its __str__
+        return "an exception that can't be shown"
+    return message if len(message) <= LONGEST_MESSAGE else message[:LONGEST_MESSAGE] + " …"
 
 
 def plain_value(value: Any) -> bool | float | list[int] | None:

@@ -14,16 +14,19 @@ import time
 import warnings
 from collections import deque
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkProcess
 from pathlib import Path
 
 import torch
 
+from bnn_core.answers.notebook import exercises_of
+from bnn_core.classroom.control import prove
 from bnn_core.classroom.grading import Graded, grade, graded_as_error
 from bnn_core.classroom.sandbox.launching import Limits, Sandbox, SandboxLost, WarmSandbox, ready_sandbox
 from bnn_core.classroom.sandbox.reading import READING_TIME
+from bnn_core.classroom.sandbox.watching import MOST_STRETCH, TIME_TO_START
 from bnn_core.classroom.submissions import Submission
 
 SLACK = 15.0
@@ -32,7 +35,6 @@ SLACK = 15.0
 OWN_MEMORY = 1 << 30
 """Bytes that the sandbox may use beside what its submissions may."""
 
-MOST_RESTARTS = 3
 LOST = b"lost"
 
 
@@ -54,42 +56,54 @@ class Worker:
     deadline: float = 0.0
 
 
+@dataclass
+class Work:
+    """What is still to be graded, by position.
+
+    side_by_side: waits for its first turn. alone: what went wrong beside others, and is to be graded again with
+    nothing beside it. failed_once: of these, what went wrong alone as well.
+    """
+
+    side_by_side: deque[int]
+    alone: deque[int] = field(default_factory=deque)
+    failed_once: set[int] = field(default_factory=set)
+
+
 def grade_all(
     submissions: Sequence[Submission], assignment: Assignment, jobs: int, sandbox: Sandbox
 ) -> Iterator[tuple[int, Graded]]:
-    """Grade all submissions, `jobs` at a time; give each one's position and result as they come.
+    """Grade all submissions, `jobs` at a time; give each one's position and result as they come. A result that others
+    may have spoilt isn't given: those submissions come again at the end, one at a time.
 
-    sandbox: one that is ready; a new one takes its place where it is lost. Raises SandboxLost where that happens too
-    often.
+    sandbox: one that is ready; a new one takes its place where it is lost. Raises NotProven, before anything is
+    graded, where a right answer isn't graded right in it.
     """
-    waiting = deque(range(len(submissions)))
-    for restart in range(MOST_RESTARTS + 1):
-        if restart:
+    work = Work(deque(range(len(submissions))))
+    while work.side_by_side or work.alone:
+        many = min(jobs, len(work.side_by_side)) or 1
+        with sandbox:
+            prove(sandbox)
+            sandbox.bound_memory(OWN_MEMORY + many * assignment.limits.memory)
+            with Crew(submissions, assignment, many, sandbox, work) as crew:
+                yield from crew.results()
+        if work.side_by_side or work.alone:
             sandbox = ready_sandbox(WarmSandbox(assignment.hidden), assignment.hidden, assignment.unsafe)
-        sandbox.bound_memory(OWN_MEMORY + jobs * assignment.limits.memory)
-        with sandbox, Crew(submissions, assignment, min(jobs, len(waiting)), sandbox, waiting) as crew:
-            yield from crew.results()
-        if not waiting:
-            return
-    raise SandboxLost("the sandbox ended several times")
 
 
 class Crew:
-    """Workers over one sandbox; what they don't get done stays in, or goes back to, `waiting`."""
+    """Workers over one sandbox, who do what waits for its first turn side by side or, where nothing does, what is to be
+    done alone.
+    """
 
     def __init__(
-        self,
-        submissions: Sequence[Submission],
-        assignment: Assignment,
-        jobs: int,
-        sandbox: Sandbox,
-        waiting: deque[int],
+        self, submissions: Sequence[Submission], assignment: Assignment, jobs: int, sandbox: Sandbox, work: Work
     ) -> None:
         self.submissions = submissions
         self.assignment = assignment
         self.sandbox = sandbox
-        self.waiting = waiting
-        self.died_once: set[int] = set()
+        self.work = work
+        self.waiting = work.side_by_side or work.alone
+        self.is_side_by_side = self.waiting is work.side_by_side
         self.workers: list[Worker] = []
         self.jobs = jobs
 
@@ -116,32 +130,48 @@ class Crew:
                     answer = None
                 else:
                     continue
+                if answer == LOST or not self.sandbox.is_alive():
+                    yield from self._all_go_wrong()
+                    return
                 task, worker.task = worker.task, None
                 assert task is not None
-                if answer == LOST:
-                    self._put_back(task)
-                    return
-                if answer is not None:
-                    yield task, Graded(**json.loads(answer))
+                if answer is None:
+                    _dismiss(worker)
+                    self.workers[position] = self._hire()
+                    yield from self._goes_wrong(task)
                     continue
-                _dismiss(worker)
-                self.workers[position] = self._hire()
-                if task in self.died_once:
-                    reason = "Grading this submission failed twice; look at it by hand."
-                    yield task, graded_as_error(self.submissions[task], reason)
+                graded = Graded(**json.loads(answer))
+                if graded.disturbed and self.jobs > 1:
+                    self.work.alone.append(task)
                 else:
-                    self.died_once.add(task)
-                    self.waiting.append(task)
+                    yield task, graded
 
-    def _put_back(self, task: int) -> None:
-        self.waiting.append(task)
-        self.waiting.extend(worker.task for worker in self.workers if worker.task is not None)
+    def _goes_wrong(self, task: int) -> Iterator[tuple[int, Graded]]:
+        """Let a submission on which grading itself broke come again; the second time that it is alone, give it up."""
+        if self.is_side_by_side:
+            self.work.alone.append(task)
+        elif task not in self.work.failed_once:
+            self.work.failed_once.add(task)
+            self.work.alone.append(task)
+        else:
+            reason = "Grading this submission failed every time; look at it by hand."
+            yield task, graded_as_error(self.submissions[task], reason)
+
+    def _all_go_wrong(self) -> Iterator[tuple[int, Graded]]:
+        for worker in self.workers:
+            if worker.task is not None:
+                yield from self._goes_wrong(worker.task)
 
     def _assign(self, worker: Worker) -> None:
         worker.task = self.waiting.popleft()
-        worker.deadline = time.monotonic() + self.assignment.limits.seconds + READING_TIME + SLACK
+        worker.deadline = time.monotonic() + self._most_seconds(self.submissions[worker.task])
         with contextlib.suppress(OSError):  # it has died; the wait will tell
             worker.connection.send_bytes(str(worker.task).encode())
+
+    def _most_seconds(self, submission: Submission) -> float:
+        """How long a worker may be busy with a submission, which may be started anew for each exercise."""
+        starts = TIME_TO_START * max(1, len(exercises_of(submission.lesson)))
+        return READING_TIME + starts + MOST_STRETCH * self.assignment.limits.seconds + SLACK
 
     def _hire(self) -> Worker:
         here, there = multiprocessing.Pipe()

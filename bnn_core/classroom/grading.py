@@ -10,20 +10,23 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from bnn_core.answers.notebook import Unreadable, exercises_of
-from bnn_core.answers.program import Program
-from bnn_core.autograder.exercise import Check, Exercise, Failed, run
+from bnn_core.autograder.exercise import Exercise, run
 from bnn_core.autograder.exercises import EXERCISES
+from bnn_core.autograder.in_notebook import NOT_THE_LEARNERS
 from bnn_core.autograder.report import Outcome, Report
-from bnn_core.autograder.subject import LearnerError, Subject
+from bnn_core.autograder.subject import Subject
 from bnn_core.classroom.sandbox.launching import Limits, Sandbox
 from bnn_core.classroom.sandbox.reading import Answer, read_answer
-from bnn_core.classroom.sandbox.remote import LearnerGone, RemoteLearnerSide
+from bnn_core.classroom.sandbox.remote import Conversation, LearnerGone, Loaded, RemoteLearnerSide
 from bnn_core.classroom.sandbox.staging import importable_files
 from bnn_core.classroom.submissions import Submission
 from bnn_core.classroom.text import clean
 
 LEAST_TIME = 1.0
 """Seconds that an exercise gets even when those before it used up the submission's time."""
+
+MOST_RESTARTS = 4
+"""How often an exercise's checks go on after a call that ended the code."""
 
 Row = dict[str, Any]
 """A row of the report, with the fields of report.json."""
@@ -38,6 +41,8 @@ class Graded:
     notes: list[str] = field(default_factory=list)
     output: str = ""
     seconds: float = 0.0
+    disturbed: bool = False
+    """Whether what else ran on the machine may have spoilt a row."""
 
 
 def grade(submission: Submission, sandbox: Sandbox, limits: Limits, run_seed: int) -> Graded:
@@ -56,12 +61,11 @@ def grade(submission: Submission, sandbox: Sandbox, limits: Limits, run_seed: in
     notes = [clean(note) for note in (*submission.notes, *(f"{note}." for note in answer.program.notes))]
     code = [(label, [(number, clean(text)) for number, text in lines]) for label, lines in answer.code]
     graded = Graded([], code, notes)
-    for position, name in enumerate(names):
-        left = limits.seconds - (time.monotonic() - began)
-        share = max(LEAST_TIME, left / (len(names) - position))
-        attempt = Attempt(submission, EXERCISES[name], sandbox, replace(limits, seconds=share))
-        graded.rows.append(attempt.row(answer, _seed(run_seed, submission, name)))
-        graded.output += attempt.output
+    with Attempt(submission, answer, sandbox, limits) as attempt:
+        for position, name in enumerate(names):
+            share = max(LEAST_TIME, attempt.seconds / (len(names) - position))
+            graded.rows.append(attempt.row(EXERCISES[name], _seed(run_seed, submission, name), share))
+    graded.output, graded.disturbed = clean(attempt.output), attempt.disturbed
     graded.seconds = time.monotonic() - began
     return graded
 
@@ -82,81 +86,113 @@ def graded_as_error(submission: Submission, reason: str) -> Graded:
 
 
 class Attempt:
-    """One exercise of one submission."""
+    """A submission under way: its code is started once, and again after a call that ended it.
 
-    def __init__(self, submission: Submission, exercise: Exercise, sandbox: Sandbox, limits: Limits) -> None:
+    seconds: what is left of its time. loaded: what came of running its cells.
+    """
+
+    def __init__(self, submission: Submission, answer: Answer, sandbox: Sandbox, limits: Limits) -> None:
         self.submission = submission
-        self.exercise = exercise
+        self.program = answer.program
+        self.files = answer.files
         self.sandbox = sandbox
         self.limits = limits
+        self.seconds = limits.seconds
         self.output = ""
+        self.disturbed = False
+        self._conversation: Conversation | None = None
+        self._cannot_load: LearnerGone | None = None
+        self.loaded: Loaded = Loaded([], [], {})
 
-    def row(self, answer: Answer, seed: int) -> Row:
-        program, name = answer.program, self.exercise.name
-        if nothing := program.cannot_run(name):
+    def __enter__(self) -> Attempt:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._end()
+
+    def row(self, exercise: Exercise, seed: int, seconds: float) -> Row:
+        """The row of an exercise, which may take this long. Raises SandboxLost."""
+        name = exercise.name
+        if nothing := self.program.cannot_run(name):
             status, why = nothing
-            return self._unmarked(status, f"{name}: {why}.")
-        files = {path: text.encode() for path, text in importable_files(self.exercise.lesson).items()} | answer.files
-        sandboxed = self.sandbox.start(self.limits, self.limits.seconds, files)
-        seconds, call_seconds = self.limits.seconds, self.limits.call_seconds
-        learner_side = RemoteLearnerSide(sandboxed, name, seconds, call_seconds)
+            return _unmarked(self.submission, exercise, status, f"{name}: {why}.")
+        left = seconds
         try:
-            return self._checked(program, learner_side, seed)
+            conversation = self._start(seconds)
+            if package := self.loaded.elsewhere.get(name):
+                why = f"{name}: not attempted yet: {NOT_THE_LEARNERS.format(package=package)}."
+                return _unmarked(self.submission, exercise, "not_attempted", why)
+            if name not in self.loaded.defined:
+                status, why = self.program.undefined(name, self.loaded.errors)
+                message = f"{name} could not be defined: {why}" if self.loaded.errors else f"{name}: {why}."
+                return _unmarked(self.submission, exercise, status, message)
+            return self._checked(exercise, conversation, seed)
         except LearnerGone as gone:
-            return self._unmarked("timeout" if gone.out_of_time else "error", f"{name}: {gone.sentence}")
+            status = "timeout" if gone.out_of_time else "error"
+            return _unmarked(self.submission, exercise, status, f"{name}: {gone.sentence}")
         finally:
-            self.output = clean(sandboxed.end().output)
+            if self._conversation is not None:
+                left = self._conversation.seconds
+                if self._conversation.gone is not None:
+                    self._end()
+            self.seconds -= seconds - left
 
-    def _checked(self, program: Program, learner_side: RemoteLearnerSide, seed: int) -> Row:
-        name = self.exercise.name
-        errors, defined = learner_side.load(program)
-        if not defined:
-            status, why = program.undefined(name, errors)
-            return self._unmarked(status, f"{name} could not be defined: {why}" if errors else f"{name}: {why}.")
+    def _start(self, seconds: float) -> Conversation:
+        """The conversation with the submission's code, which has been run. Raises LearnerGone where it can't be."""
+        if self._cannot_load is not None:
+            raise self._cannot_load
+        if self._conversation is not None:
+            self._conversation.seconds = seconds
+            return self._conversation
+        course = {path: text.encode() for path, text in importable_files(self.submission.lesson).items()}
+        sandboxed = self.sandbox.start(self.limits, max(LEAST_TIME, self.seconds), course | self.files)
         try:
-            report = run(sturdy(self.exercise), Subject(name, learner_side), seed)
-        except Exception as error:  # whatever a lying answer does to the checks' shared evidence
-            return self._unmarked("error", f"{name}: {_incomparable(error)}")
-        if learner_side.gone is not None:
-            status = "timeout" if learner_side.gone.out_of_time else "error"
-            return self._row(status, f"{report.message}. {learner_side.gone.sentence}", report)
-        remark = [] if report.passed else [program.remarks[name]] if name in program.remarks else []
-        message = " ".join(
-            [". ".join([report.message.removesuffix("."), *remark]), *(f"Also: {error}" for error in errors)]
-        )
-        return self._row(report.status, message, report)
+            self._conversation = Conversation(sandboxed, seconds, self.limits.call_seconds)
+            self.loaded = self._conversation.load(self.program, exercises_of(self.submission.lesson))
+        except LearnerGone as gone:
+            self._cannot_load = gone
+            raise
+        return self._conversation
 
-    def _row(self, status: str, message: str, report: Report) -> Row:
+    def _end(self) -> None:
+        if self._conversation is not None:
+            self.output += self._conversation.end()
+            self.disturbed |= self._conversation.disturbed
+            self._conversation = None
+
+    def _checked(self, exercise: Exercise, conversation: Conversation, seed: int) -> Row:
+        name = exercise.name
+        ends: list[LearnerGone] = []
+
+        def once_more() -> Subject | None:
+            """After a call that ended it, the code anew, for the checks that don't make that call."""
+            present = self._conversation
+            assert present is not None
+            assert present.gone is not None
+            ends.append(present.gone)
+            if present.seconds < LEAST_TIME or len(ends) > MOST_RESTARTS:
+                return None
+            self._end()
+            return Subject(name, RemoteLearnerSide(self._start(present.seconds), name))
+
+        report = run(exercise, Subject(name, RemoteLearnerSide(conversation, name)), seed, once_more)
+        if self._conversation is not None and self._conversation.gone is not None:
+            ends.append(self._conversation.gone)
+        if ends:
+            status = "timeout" if ends[0].out_of_time else "error"
+            return self._row(exercise, status, f"{report.message}. {ends[0].sentence}", report)
+        remark = [self.program.remarks[name]] if name in self.program.remarks and not report.passed else []
+        said = ". ".join([report.message.removesuffix("."), *remark])
+        message = " ".join([said, *(f"Also: {error}" for error in self.loaded.errors), *report.notes])
+        return self._row(exercise, report.status, message, report)
+
+    def _row(self, exercise: Exercise, status: str, message: str, report: Report) -> Row:
         if not report.outcomes:
-            return self._unmarked(status, message)
-        row = _bare_row(self.submission, self.exercise, status, message)
+            return _unmarked(self.submission, exercise, status, message)
+        row = _bare_row(self.submission, exercise, status, message)
         row["score"] = round(report.score, 6)
         row["checks"] = [_check_row(outcome) for outcome in report.outcomes]
         return row
-
-    def _unmarked(self, status: str, message: str) -> Row:
-        return _unmarked(self.submission, self.exercise, status, message)
-
-
-def sturdy(exercise: Exercise) -> Exercise:
-    """The exercise with checks that fail where they would break on an answer that no one could have foreseen."""
-
-    def guarded(check: Check) -> Check:
-        def function(evidence: Any) -> None:
-            try:
-                check.function(evidence)
-            except (Failed, LearnerError):
-                raise
-            except Exception as error:
-                raise Failed(_incomparable(error)) from None
-
-        return replace(check, function=function)
-
-    return replace(exercise, checks=[guarded(check) for check in exercise.checks])
-
-
-def _incomparable(error: Exception) -> str:
-    return f"What your code returned can't be compared with what was expected ({type(error).__name__}: {error})."
 
 
 def _seed(run_seed: int, submission: Submission, exercise: str) -> int:

@@ -114,6 +114,7 @@ def _grade(request: Request) -> None:
         request.output.resolve(),
     )
     with WarmSandbox(hidden) as sandbox:  # it loads torch while this process does
+        from bnn_core.classroom.control import NotProven
         from bnn_core.classroom.results import Journal
 
         with Journal(request.output) as journal:
@@ -122,6 +123,10 @@ def _grade(request: Request) -> None:
             except NoSandbox as error:
                 raise CannotGrade(
                     f"nothing here can shut submitted code in: {error}. --unsafe runs it all the same"
+                ) from None
+            except NotProven as error:
+                raise CannotGrade(
+                    f"a right answer of the course's own is not graded right here, so nothing was graded: {error}"
                 ) from None
             except SandboxLost as error:
                 raise click.ClickException(f"{error}; start it again to go on from here") from None

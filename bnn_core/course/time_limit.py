@@ -180,8 +180,8 @@ def _serve(connection: Connection, seconds: float, where: Path) -> None:
 def _reports(path: Path, lesson: str | None, exercise: str | None, sentence: str, status: Status) -> NotebookReport:
     """The same report for the exercise, or for all of the notebook where none had been begun."""
     from bnn_core.answers.notebook import exercises_of
-    from bnn_core.autograder.report import Report
     from bnn_core.autograder.exercises import EXERCISES
+    from bnn_core.autograder.report import Report
     from bnn_core.course.notebook_checks import NotebookReport, lesson_in
 
     lesson = lesson or lesson_in(path)

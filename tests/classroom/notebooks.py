@@ -218,7 +218,8 @@ print(json.dumps(row), file=sys.stderr)
     Case("exits-quietly", cells(when_imported("import os; os._exit(0)")), ERROR, NONE, "exit status 0"),
     Case("exits-in-forward", cells(in_forward("import os; os._exit(0)")), ERROR, says="exit status 0"),
     Case("system-exit", cells(in_forward("raise SystemExit(0)")), ("error", "failed"), says="checks passed"),
-    Case("keyboard-interrupt", cells(in_forward("raise KeyboardInterrupt")), ERROR),
+    Case("keyboard-interrupt", cells(in_forward("raise KeyboardInterrupt")), ERROR, says="raised KeyboardInterrupt"),
+    Case("generator-exit", cells(in_forward("raise GeneratorExit('enough')")), ERROR, says="raised GeneratorExit: enough"),
     Case("null-pointer", cells(in_forward("import ctypes; ctypes.string_at(0)")), ERROR, says="crashed Python"),
     Case("aborts", cells(when_imported("import os; os.abort()")), ERROR, NONE, "crashed Python"),
     Case("endless-recursion", cells(when_imported("""
@@ -281,6 +282,43 @@ while True:
         continue
 """)), TIMEOUT),
     Case("holds-the-lock", cells(when_imported("import re; re.match(r'(a+)+$', 'a' * 64 + 'b')")), TIMEOUT, NONE),
+    Case("closes-its-output-and-stays", cells(when_imported("""
+import os, time
+os.close(1)
+os.close(2)
+while True:
+    time.sleep(1)
+""")), TIMEOUT, NONE, "took more than"),
+    Case("a-child-closes-its-output-and-stays", cells(when_imported("""
+import os, time
+if os.fork() == 0:
+    os.setsid()
+    os.closerange(0, 100)
+    while True:
+        time.sleep(1)
+""", RIGHT)), PASSED, FULL),
+    Case("stops-its-watcher", cells(when_imported("""
+import os, signal, time
+for target in [os.getppid(), *(int(name) for name in os.listdir("/proc") if name.isdigit())]:
+    if target != os.getpid():
+        try:
+            os.kill(target, signal.SIGSTOP)
+        except OSError:
+            pass
+while True:
+    time.sleep(1)
+""")), TIMEOUT, NONE, "took more than"),
+    Case("spins-beside-its-children", cells(when_imported("""
+import os
+for _ in range(60):
+    try:
+        if os.fork() == 0:
+            break
+    except OSError:
+        break
+while True:
+    pass
+""")), ENDED, NONE),
     Case("sleeps", cells(in_forward("import time; time.sleep(1000)")), TIMEOUT, says="took more than"),
     # Taking.
     Case("fork-bomb", cells(when_imported("""
@@ -310,6 +348,54 @@ for _ in range(8):
         time.sleep(1000)
 time.sleep(1000)
 """)), ENDED, NONE),
+    Case("memory-that-is-shared", cells(when_imported("""
+import mmap
+mmap.mmap(-1, 1 << 20)
+""")), FAILED, says="PermissionError"),
+    Case("memory-by-spinning-children", cells(when_imported("""
+import os
+for _ in range(60):
+    try:
+        if os.fork() == 0:
+            break
+    except OSError:
+        break
+hoard = []
+while True:
+    hoard.append(bytearray(b"x") * (1 << 22))
+""")), ENDED, NONE),
+    Case("socket-buffers", cells(when_imported("""
+import os, socket, time
+for _ in range(60):
+    try:
+        if os.fork() == 0:
+            break
+    except OSError:
+        break
+pairs = []
+try:
+    while True:
+        pair = socket.socketpair()
+        pairs.append(pair)
+        for end in pair:
+            end.setblocking(False)
+            try:
+                while True:
+                    end.send(bytes(1 << 16))
+            except BlockingIOError:
+                pass
+except OSError:
+    pass
+total = 2 * len(pairs)
+if total > 64:
+    raise RuntimeError("FOUND too many sockets")
+time.sleep(1000)
+""")), ENDED, NONE),
+    Case("larger-socket-buffers", cells(when_imported("""
+import socket
+one, other = socket.socketpair()
+one.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 22)
+""")), FAILED, says="PermissionError"),
     Case("fills-the-disk", cells(when_imported("""
 with open("/tmp/big", "wb") as file:
     while True:
@@ -349,6 +435,32 @@ for address in [("1.1.1.1", 53), ("127.0.0.1", 22), ("127.0.0.1", 8888)]:
     raise RuntimeError("FOUND the network")
 if len(open("/proc/net/unix").read().splitlines()) > 4 or len(socket.if_nameindex()) > 1:
     raise RuntimeError("FOUND other sockets")
+""")), FAILED),
+    Case("other-sockets", cells(when_imported("""
+import socket
+for family in range(46):
+    for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM, socket.SOCK_RAW, socket.SOCK_SEQPACKET):
+        for make in (socket.socket, socket.socketpair):
+            try:
+                make(family, kind)
+            except OSError:
+                continue
+            if make is socket.socket or family != socket.AF_UNIX:
+                raise RuntimeError(f"FOUND sockets of family {family}")
+""")), FAILED),
+    Case("settings-of-the-kernel", cells(when_imported("""
+import os
+with open("/proc/self/uid_map") as file:
+    inside, outside, _ = map(int, file.read().split())
+if os.getuid() - inside + outside == 0 or os.getuid() == 0:
+    raise RuntimeError("FOUND the superuser")
+places = [os.path.join(folder, name) for folder, _, files in os.walk("/proc/sys") for name in files]
+for path in [*places, "/proc/sysrq-trigger", "/proc/self/oom_score_adj", "/proc/self/coredump_filter"]:
+    try:
+        open(path, "r+").close()
+    except OSError:
+        continue
+    raise RuntimeError("FOUND a way to change " + path)
 """)), FAILED),
     Case("other-processes", cells(when_imported("""
 import os
@@ -441,13 +553,28 @@ import json
 json.dumps = lambda *a, **k: '{"id": null}'
 """)), ERROR),
     Case("long-names", cells(RIGHT.replace("return F.linear(x, weight, bias)", "return type('N' * 5_000_000, (), {})()")), ERROR),
+    Case("many-dimensions", cells(RIGHT.replace("return F.linear(x, weight, bias)", "return torch.ones([1] * 20)")), ERROR,
+         says="20 dimensions"),
+    Case("tensors-of-every-kind", cells(RIGHT.replace("return F.linear(x, weight, bias)", """
+        y = F.linear(x, weight, bias).detach()
+        kinds = [lambda: y.to("meta"), lambda: y.to_sparse_csr(), lambda: torch.nested.nested_tensor([y, y]), lambda: y.to(torch.float8_e5m2),
+                 lambda: torch.quantize_per_tensor(y, 0.1, 10, torch.qint8), lambda: torch.sparse_coo_tensor(size=(1 << 40, 1 << 20))]
+        BayesianLinear.calls = getattr(BayesianLinear, "calls", 0) + 1
+        return kinds[BayesianLinear.calls % len(kinds)]()""")), ("failed", "error")),
     Case("huge-tensor", cells(RIGHT.replace("return F.linear(x, weight, bias)", "return torch.ones(1).expand(1 << 40)")), ("error", "failed")),
     Case("a-long-complaint", cells(in_forward("raise ValueError('x' * 10_000_000)")), ("error", "failed")),
     Case("a-complaint-that-raises", cells(in_forward("""
 class Broken(Exception):
     def __str__(self): raise RuntimeError("never shown")
 raise Broken
-""")), ERROR),
+""")), ERROR, says="raised Broken: an exception that can't be shown"),
+    Case("a-complaint-in-a-cell-that-raises", cells(when_imported("""
+class Broken(BaseException):
+    def __str__(self): raise KeyboardInterrupt
+raise Broken
+""")), FAILED, says="an exception that can't be shown"),
+    Case("a-long-line-that-raises", cells(in_forward("raise ValueError('" + "ж" * 5_000 + "')")), ERROR, says="raised ValueError"),
+    Case("an-error-with-a-long-name", cells(in_forward("raise type('N' * 100_000, (Exception,), {})('why')")), ERROR, says="why"),
     Case("markup-in-a-complaint", cells(in_forward(
         "raise ValueError('<script>alert(1)</script><img src=x onerror=alert(1)>\\x1b[2J\\u202e\\x00 javascript:')")),
          ("error", "failed")),
@@ -480,6 +607,12 @@ HONEST = [
         {**notebook(RIGHT)["cells"][0], "outputs": [{"output_type": "widget", "data": "x" * 1_000_000}, None, 7], "extra": []}]}),
          PASSED, FULL),
     Case("odd-cells", document({"cells": [None, 7, {}, {"cell_type": "raw"}, *notebook(RIGHT)["cells"]]}), PASSED, FULL),
+    Case("a-statement-interrupts", cells(when_imported("raise KeyboardInterrupt", RIGHT)), PASSED, FULL, "KeyboardInterrupt"),
+    Case("long-texts-in-any-script", cells(f"first = '{'ж' * 96_000}'", f"second = '{'я' * 96_000}'",
+         f"{RIGHT}\nBayesianLinear.texts = first, second"), PASSED, FULL),
+    Case("more-text-than-a-header-holds", cells(*(f"data{n} = '{'😀' * 96_000}'" for n in range(4)),
+         f"{RIGHT}\nBayesianLinear.data = data0, data1, data2, data3"), PASSED, FULL),
+    Case("many-threads", cells(when_imported("import torch; torch.set_num_threads(1000); torch.ones(10**6).sum()", RIGHT)), PASSED, FULL),
     Case("renamed", document(notebook(RIGHT), "my homework (final) v2.ipynb"), PASSED, FULL),
     Case("several", both(document(notebook(RIGHT)), document(notebook(WRONG), "copy of it.ipynb")), PASSED, FULL),
     Case("in-a-subfolder", lambda home: ((home / LESSON).mkdir(), document(notebook(RIGHT))(home / LESSON))[-1], PASSED, FULL),

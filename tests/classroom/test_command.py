@@ -18,6 +18,7 @@ from classroom.notebooks import CASES, LESSON, WRONG, cells, write_class
 from click.testing import CliRunner
 from zoo.bayesian_linear import BASE as RIGHT
 
+from bnn_core.classroom import control
 from bnn_core.classroom.sandbox import launching
 from bnn_core.course.command_line import main
 
@@ -161,6 +162,19 @@ def test_unsafe_goes_on_without(submissions: Path, tmp_path: Path, monkeypatch: 
     assert result.exit_code == 0, result.output
     assert "without any protection" in result.output
     assert {row["student"]: row["status"] for row in rows(tmp_path / "report")}["plain"] == "passed"
+
+
+@linux
+def test_where_a_right_answer_is_not_graded_right_nothing_is_graded(
+    submissions: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where a library can be imported here, and not in the sandbox."""
+    monkeypatch.setattr(control, "_libraries", lambda: ["a_library_of_the_environment"])
+    result = CliRunner().invoke(main, ["grade", str(submissions), "--output", str(tmp_path / "report")])
+    assert result.exit_code == 2
+    (line,) = result.output.splitlines()
+    assert "a_library_of_the_environment" in line
+    assert '"key"' not in (tmp_path / "report" / "results.jsonl").read_text()
 
 
 @linux

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import ctypes
 import json
-import os
+import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -17,23 +17,49 @@ from typing import Any
 import psutil
 import pytest
 from classroom.notebooks import CASES, FORBIDDEN, FULL, HOSTILE, LESSON, NONE, Case, write_class
-from classroom.people import IDENTITIES, IS_ROOT, ROOT, run_as
+from classroom.people import IDENTITIES, IS_ROOT, run_as
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="submissions are shut in on Linux alone")
 
 PR_SET_CHILD_SUBREAPER = 36
-LIMITS = ["--timeout", "40", "--call-timeout", "3", "--memory", "0.5", "--jobs", "2"]
+LIMITS = ["--timeout", "40", "--call-timeout", "2", "--memory", "0.5", "--jobs", "2"]
 MOST_SECONDS = 500
 
 # The ordinary user's sandbox differs from root's in how it is made; how notebooks are read doesn't.
 READ_ALIKE = {"byte-order-mark", "format-3", "utf-16", "sources-as-lists", "other-order", "windows-line-ends", "magics"}
+# Each submission's bubblewrap loads torch anew, so that only what could make a difference runs there.
+WRAPPED = {
+    "plain", "reads-the-reference", "leaves-orphans", "closes-its-output-and-stays", "stops-its-watcher", "fork-bomb",
+    "memory-by-spinning-children", "socket-buffers", "writes-elsewhere", "other-sockets", "settings-of-the-kernel",
+    "regains-privileges", "markup-in-a-complaint",
+}  # fmt: skip
+SUFFIX = ", bubblewrap"
 PAIRS = [
     (identity, case)
     for identity in IDENTITIES
     for case in CASES
     if identity == IDENTITIES[0] or case in HOSTILE or case.name not in READ_ALIKE
 ]
+if shutil.which("bwrap"):
+    PAIRS += [(identity + SUFFIX, case) for identity in IDENTITIES for case in CASES if case.name in WRAPPED]
 RUNS = [pytest.param(identity, case, id=f"{identity}: {case.name}") for identity, case in PAIRS]
+
+
+# Stands where the system allows no namespaces but to bubblewrap.
+WITH_BUBBLEWRAP = """
+from bnn_core.classroom.sandbox import launching
+from bnn_core.course.command_line import main
+
+ready = launching.WarmSandbox.wait_until_ready
+
+def missing(sandbox):
+    if sandbox.protection == "namespaces":
+        raise launching.NoSandbox("namespaces")
+    ready(sandbox)
+
+launching.WarmSandbox.wait_until_ready = missing
+main()
+"""
 
 
 @dataclass
@@ -66,7 +92,7 @@ def grading(request: pytest.FixtureRequest, gradings: dict[str, Grading], open_f
     identity = request.param
     if identity not in gradings:
         cases = [case for other, case in PAIRS if other == identity]
-        gradings[identity] = grade_as(identity, cases, open_folder / identity.replace(" ", "-"))
+        gradings[identity] = grade_as(identity, cases, open_folder / identity.replace(" ", "-").replace(",", ""))
     return gradings[identity]
 
 
@@ -79,8 +105,10 @@ def grade_as(identity: str, cases: list[Case], folder: Path) -> Grading:
     own_children = {child.pid for child in psutil.Process().children(recursive=True)}
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)  # who loses its parent becomes a child of this process
     try:
-        command = [sys.executable, "-m", "bnn_core", "grade", str(folder / "class"), "--output", str(report)]
-        result = run_as(identity, [*command, "--lesson", "03", *LIMITS], timeout=MOST_SECONDS)
+        program = ["-c", WITH_BUBBLEWRAP] if identity.endswith(SUFFIX) else ["-m", "bnn_core"]
+        command = [sys.executable, *program, "grade", str(folder / "class"), "--output", str(report)]
+        command += ["--lesson", "03", *LIMITS]
+        result = run_as(identity.removesuffix(SUFFIX), command, timeout=MOST_SECONDS)
         orphans = [child for child in psutil.Process().children(recursive=True) if child.pid not in own_children]
         _, alive = psutil.wait_procs(orphans, timeout=2)
     finally:
@@ -121,7 +149,7 @@ def test_gets_the_row_that_it_should(grading: Grading, case: Case) -> None:
         assert row["score"] == pytest.approx(row["max_score"] * passed / len(row["checks"]), abs=1e-5)
 
 
-@pytest.mark.parametrize("grading", IDENTITIES, indirect=True)
+@pytest.mark.parametrize("grading", dict.fromkeys(identity for identity, _ in PAIRS), indirect=True)
 def test_leaves_no_process_and_no_trace(grading: Grading) -> None:
     assert grading.left_over == []
     assert grading.changed == set()
@@ -136,27 +164,6 @@ def test_pages_hold_nothing_alive(grading: Grading) -> None:
         text = path.read_text(encoding="utf-8")
         for dead in ("<script", "<img", "onerror=alert(1)>", "\x1b", "\u202e", "\x00", 'href="javascript', 'src="'):
             assert dead not in text.lower().replace("&lt;script", ""), path
-
-
-@pytest.mark.skipif(not IS_ROOT, reason="only root can be root")
-def test_roots_submissions_run_as_nobody(tmp_path: Path) -> None:
-    """Outside the sandbox root's submissions would own nothing: their user is mapped to nobody."""
-    from bnn_core.classroom.sandbox.isolation import NOBODY
-    from bnn_core.classroom.sandbox.launching import Limits, WarmSandbox
-
-    with WarmSandbox() as sandbox:
-        sandbox.wait_until_ready()
-        sandboxed = sandbox.start(Limits(), 30.0, {})
-        try:
-            warm_parent = psutil.Process(sandbox._process.pid)
-            owners = set()
-            while not owners:
-                owners = {child.uids().real for child in warm_parent.children(recursive=True)[1:]}
-        finally:
-            sandboxed.end()
-    assert owners == {NOBODY}
-    assert os.geteuid() == 0
-    assert ROOT in IDENTITIES
 
 
 @pytest.mark.skipif(not IS_ROOT, reason="only root can make a control group")

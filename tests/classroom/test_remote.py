@@ -4,9 +4,11 @@ refused.
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import pkgutil
 import re
+import time
 from importlib import import_module
 from typing import Any
 
@@ -22,7 +24,7 @@ from bnn_core.autograder.exercises.hidden_layer import Layer
 from bnn_core.autograder.in_process import InProcess
 from bnn_core.autograder.judging.preactivations import Problem
 from bnn_core.autograder.subject import Subject
-from bnn_core.classroom.sandbox import zygote
+from bnn_core.classroom.sandbox import remote, zygote
 from bnn_core.classroom.sandbox.launching import Sandboxed
 from bnn_core.classroom.sandbox.remote import SILENT, LearnerGone, is_answer_to, is_error
 
@@ -133,6 +135,23 @@ def test_the_end_of_the_learners_code_is_told_as_it_is_by_every_way_of_drawing()
         Layer(Subject("HiddenLayer", Ending()), problem).draw()
     assert gone.value.sentence == "Your rsample took more than 2 s and was stopped."
     assert gone.value.out_of_time
+
+
+def test_a_call_has_its_time_beside_what_others_take() -> None:
+    """Half of the processor is others': a limit of 0.2 s lasts for 0.4 s. Where they take it all, it ends too."""
+
+    def lasts(share: float) -> float:
+        began = time.monotonic()
+        patience = remote._Patience(0.2, lambda: share * (time.monotonic() - began))
+        with contextlib.suppress(TimeoutError):
+            while True:
+                time.sleep(min(patience.left(), 0.01))
+        assert patience.is_doubtful == (share > 0.1)
+        return time.monotonic() - began
+
+    assert 0.2 <= lasts(0.0) < 0.35
+    assert 0.35 <= lasts(0.5) < 0.6
+    assert 0.2 * remote.MOST_STRETCH <= lasts(1.0) < 0.2 * remote.MOST_STRETCH + 0.3
 
 
 def test_a_watcher_that_vanishes_is_no_ending_of_the_learners() -> None:

@@ -34,7 +34,7 @@ def tensors(draw: st.DrawFn) -> torch.Tensor:
 
 
 VALUES = st.recursive(
-    PLAIN | tensors(),
+    PLAIN | st.binary(max_size=9) | tensors(),
     lambda inner: (
         st.lists(inner, max_size=3) | st.lists(inner, max_size=3).map(tuple) | st.dictionaries(NAMES, inner, max_size=3)
     ),
@@ -64,6 +64,20 @@ def same(one: Any, other: Any) -> bool:
     if isinstance(one, dict):
         return one.keys() == other.keys() and all(same(one[name], other[name]) for name in one)
     return one == other or (one != one and other != other)
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["ж" * 200_000, "😀" * 100_000, ["я" * 96_000, "ю" * 96_000], "\ud800 half a character", bytes(range(256)) * 9_000],
+    ids=["cyrillic", "emoji", "two strings", "surrogate", "bytes"],
+)
+def test_long_texts_in_any_script_come_back_the_same(value: Any) -> None:
+    assert wire.decode(*split(wire.encode([value, torch.ones(2), value])))[::2] == [value, value]
+
+
+def test_too_many_dimensions_are_told_as_dimensions() -> None:
+    with pytest.raises(wire.CannotSend, match="20 dimensions"):
+        wire.encode(torch.ones([1] * 20))
 
 
 @given(VALUES)
@@ -161,6 +175,8 @@ def test_any_prefix_is_bounded_lengths_or_malformed(prefix: bytes) -> None:
         ({"$": "tensor", "dtype": "float32", "shape": [1], "more": 1}, bytes(4)),
         ({"$": "argument", "key": 1, "tensor": {"x": 1}, "requires_grad": True}, b""),
         ({"$": "code"}, b""),
+        ({"$": "bytes", "count": 3}, b"12"),
+        ({"$": "bytes", "count": -1}, b""),
         (10**40, b""),
         ([[[[[[[[[[]]]]]]]]]], b""),
     ],

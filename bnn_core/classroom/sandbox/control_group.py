@@ -4,7 +4,6 @@ extra beside the limits of each submission, which hold for everybody. It may not
 
 from __future__ import annotations
 
-import contextlib
 import os
 import time
 from pathlib import Path
@@ -41,13 +40,14 @@ class MemoryGroup:
     def remove(self) -> None:
         """Remove the group once its processes have ended."""
         for _ in range(20):
-            with contextlib.suppress(FileNotFoundError):
-                try:
-                    self.folder.rmdir()
-                except OSError:  # they are about to
-                    time.sleep(0.05)
-                    continue
-            return
+            try:
+                self.folder.rmdir()
+            except FileNotFoundError:
+                return
+            except OSError:  # they are about to
+                time.sleep(0.05)
+            else:
+                return
 
 
 def _children(process: int) -> list[int]:

@@ -4,8 +4,11 @@ answer before it has looked at it. It may not know what is checked.
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from torch import Tensor
@@ -13,7 +16,8 @@ from torch import Tensor
 from bnn_core.answers.program import Program
 from bnn_core.autograder.subject import LearnerError
 from bnn_core.classroom.sandbox import wire
-from bnn_core.classroom.sandbox.launching import Sandboxed
+from bnn_core.classroom.sandbox.launching import TOO_MUCH, Sandboxed, SandboxLost
+from bnn_core.classroom.sandbox.watching import MOST_STRETCH, TIME_TO_START
 
 MAX_TEXT = 2_000
 MAX_NAMES = 1_000
@@ -21,6 +25,12 @@ MAX_HANDLE = 1 << 31
 MAX_RECEIVED = 1 << 29
 SILENT = ("set_parameters", "set_argument", "train")
 """Requests without an answer: each travels with the next one that has one, which also brings what they raised."""
+
+TIME_WITHOUT_QUESTION = 0.5
+"""Seconds to wait for an answer, at most, before anyone asks how much of its time others take."""
+
+DOUBTFUL_SHARE = 0.1
+"""The share of a call's time from which on, where others took it, running out of time may be their doing."""
 
 OUT_OF_TIME = "Not run: time is up."
 OVER = "Not run: your code had ended."
@@ -46,106 +56,185 @@ class NoAnswer(Exception):
     """The socket gave no answer that could be one; the message says what it gave."""
 
 
-class RemoteLearnerSide:
-    """Performs requests in the sandbox. After one that found no answer, all others are refused."""
+@dataclass(frozen=True)
+class Loaded:
+    """What came of running a program: a sentence for each statement that raised, those of the exercises' names that are
+    defined, and the packages of those that a package has written.
+    """
 
-    def __init__(self, sandboxed: Sandboxed, exercise: str, seconds: float, call_seconds: float) -> None:
+    errors: list[str]
+    defined: list[str]
+    elsewhere: dict[str, str]
+
+
+class Conversation:
+    """All that is said to one submission's processes, about however many exercises. After a message that found no
+    answer nothing is said any more.
+
+    gone: why not. disturbed: whether that may have come from what else ran on the machine. seconds: what is left of
+    the time that may be spent waiting for answers; what others took of the processor's isn't counted.
+    """
+
+    def __init__(self, sandboxed: Sandboxed, seconds: float, call_seconds: float) -> None:
+        """Wait until the processes have started. Raises SandboxLost where they don't."""
+        self.seconds = seconds
+        self.gone: LearnerGone | None = None
+        self.disturbed = False
         self._sandboxed = sandboxed
-        self._exercise = exercise
         self._call_seconds = call_seconds
         self._took_too_long = f"took more than {call_seconds:g} s and was stopped"
-        self._deadline = time.monotonic() + seconds
         self._number = 0
         self._received = 0
-        self._silent: list[dict[str, Any]] = []
-        self.gone: LearnerGone | None = None
+        try:
+            said = self._read_message(_Patience(TIME_TO_START))
+        except (OSError, EOFError, wire.Malformed):
+            ending = self._sandboxed.end()
+            raise SandboxLost(f"{ending.sentence} {ending.output[-MAX_TEXT:]}".strip()) from None
+        assert said == {"ready": True}
+        sandboxed.begin()
 
-    def load(self, program: Program) -> tuple[list[str], bool]:
-        """Run the program. Gives a sentence for each statement that raised, and whether the exercise's name is
-        defined.
-        """
-        order = {"program": program.to_json(), "exercise": self._exercise}
-        answer = self._exchange(order, "Running your cells")
+    def load(self, program: Program, exercises: Sequence[str]) -> Loaded:
+        """Run the program, which may define what these exercises ask for."""
+        order = {"program": program.to_json().encode("utf-8", "surrogatepass"), "exercises": list(exercises)}
+        answer = self.exchange(order, "Running your cells")
         match answer:
-            case {"errors": list(errors), "defined": bool(defined)} if len(answer) == 2 and are_texts(errors):
-                return errors, defined
-        raise self._give_up("Running your cells", "gave an answer that isn't one")
+            case {"errors": list(errors), "defined": list(defined), "elsewhere": dict(elsewhere)} if (
+                len(answer) == 3 and are_texts(errors) and are_texts(defined) and are_texts(list(elsewhere.values()))
+            ):
+                return Loaded(errors, defined, elsewhere)
+        raise self.give_up("Running your cells", "gave an answer that isn't one")
+
+    def end(self) -> str:
+        """End the processes. Gives the beginning of what they printed."""
+        return self._sandboxed.end().output
+
+    def exchange(self, order: dict[str, Any], action: str) -> dict[str, Any]:
+        """The answer to a message. Raises LearnerGone where there is none."""
+        if self.gone is not None:
+            raise LearnerGone(OUT_OF_TIME if self.gone.out_of_time else OVER, self.gone.out_of_time)
+        self._number += 1
+        patience = _Patience(min(self._call_seconds, self.seconds), self._sandboxed.seconds_taken_by_others)
+        whole = self.seconds <= self._call_seconds
+        try:
+            _send(self._sandboxed.wire, wire.encode({**order, "id": self._number}), patience)
+            answer = self._read_message(patience)
+        except TimeoutError:
+            self.disturbed = patience.is_doubtful
+            took = "was stopped: the time for this exercise is up" if whole else self._took_too_long
+            raise self.give_up(action, took, out_of_time=True) from None
+        except (OSError, EOFError):
+            raise self.give_up(action, "") from None
+        except wire.CannotSend as error:
+            raise self.give_up(action, f"could not be asked for: {error}") from None
+        except wire.Malformed as error:
+            raise self.give_up(action, f"gave no answer that could be read: {error}") from None
+        finally:
+            self.seconds = max(0.0, self.seconds - patience.spent())
+        if not isinstance(answer, dict) or answer.pop("id", None) != self._number:
+            raise self.give_up(action, "gave an answer that isn't one")
+        return answer
+
+    def _read_message(self, patience: _Patience) -> Any:
+        header, body = wire.lengths(_read(self._sandboxed.wire, wire.PREFIX.size, patience))
+        self._received += header + body
+        if self._received > MAX_RECEIVED:
+            raise wire.Malformed(f"all answers together hold {self._received:,} bytes")
+        content = _read(self._sandboxed.wire, header + body, patience)
+        return wire.decode(content[:header], content[header:])
+
+    def give_up(self, action: str, why: str, out_of_time: bool = False) -> LearnerGone:
+        """End the learner's process, and say what became of it."""
+        ending = self._sandboxed.end()
+        message = f"{action} {why}." if why else f"{action} got no answer. {ending.sentence}"
+        if ending.how in TOO_MUCH:  # which made it slow, or ended it
+            message, out_of_time = f"{action} got no answer. {ending.sentence}", ending.was_out_of_time
+        self.disturbed |= not why and ending.may_be_others_doing
+        self.gone = LearnerGone(message, out_of_time or ending.was_out_of_time)
+        return self.gone
+
+
+class RemoteLearnerSide:
+    """Performs an exercise's requests in the sandbox."""
+
+    def __init__(self, conversation: Conversation, exercise: str) -> None:
+        self._conversation = conversation
+        self._exercise = exercise
+        self._silent: list[dict[str, Any]] = []
+
+    @property
+    def gone(self) -> LearnerGone | None:
+        return self._conversation.gone
 
     def perform(self, request: dict[str, Any]) -> dict[str, Any]:
         """Perform one request. Raises LearnerError where the learner's code raised, LearnerGone where it can't be
         asked.
         """
-        if request["op"] in SILENT and self.gone is None:
+        if request["op"] in SILENT and self._conversation.gone is None:
             self._silent.append(_snapshot(request))
             return {}
         action = _action(request, self._exercise)
         first, self._silent = self._silent, []
-        answer = self._exchange({**request, "first": first}, action)
+        answer = self._conversation.exchange({**request, "first": first, "exercise": self._exercise}, action)
         match answer:
             case {"answer": dict(content)} if len(answer) == 1 and is_answer_to(request, content):
                 return content
             case {"raised": dict(error)} if len(answer) == 1 and is_error(error):
                 raise LearnerError(**error)
-        raise self._give_up(action, "gave an answer that isn't one")
-
-    def _exchange(self, order: dict[str, Any], action: str) -> dict[str, Any]:
-        if self.gone is not None:
-            raise LearnerGone(OUT_OF_TIME if self.gone.out_of_time else OVER, self.gone.out_of_time)
-        self._number += 1
-        now = time.monotonic()
-        deadline = min(now + self._call_seconds, self._deadline)
-        try:
-            _send(self._sandboxed.wire, wire.encode({**order, "id": self._number}), deadline)
-            header, body = wire.lengths(_read(self._sandboxed.wire, wire.PREFIX.size, deadline))
-            self._received += header + body
-            if self._received > MAX_RECEIVED:
-                raise wire.Malformed(f"all answers together hold {self._received:,} bytes")
-            content = _read(self._sandboxed.wire, header + body, deadline)
-            answer = wire.decode(content[:header], content[header:])
-        except TimeoutError:
-            whole = deadline == self._deadline
-            took = "was stopped: the time for this exercise is up" if whole else self._took_too_long
-            raise self._give_up(action, took, out_of_time=True) from None
-        except (OSError, EOFError):
-            raise self._give_up(action, "") from None
-        except wire.Malformed as error:
-            raise self._give_up(action, f"gave no answer that could be read: {error}") from None
-        if not isinstance(answer, dict) or answer.pop("id", None) != self._number:
-            raise self._give_up(action, "gave an answer that isn't one")
-        return answer
-
-    def _give_up(self, action: str, why: str, out_of_time: bool = False) -> LearnerGone:
-        """End the learner's process, and say what became of it."""
-        ending = self._sandboxed.end()
-        message = f"{action} {why}." if why else f"{action} got no answer. {ending.sentence}"
-        if ending.how == "memory":  # which made it slow, or ended it
-            message, out_of_time = f"{action} got no answer. {ending.sentence}", False
-        self.gone = LearnerGone(message, out_of_time)
-        return self.gone
+        raise self._conversation.give_up(action, "gave an answer that isn't one")
 
 
-def _send(connection: socket.socket, message: bytes, deadline: float) -> None:
-    connection.settimeout(_time_left(deadline))
-    connection.sendall(message)
+class _Patience:
+    """How long to wait for an answer: its seconds, and those in which others had the processor; not for ever."""
+
+    def __init__(self, seconds: float, seconds_taken_by_others: Callable[[], float] | None = None) -> None:
+        self._began = time.monotonic()
+        self._seconds = seconds
+        self._ask = seconds_taken_by_others
+        self._unasked = min(TIME_WITHOUT_QUESTION, seconds / 8)
+        self._before: float | None = None
+        self._taken = 0.0
+
+    @property
+    def is_doubtful(self) -> bool:
+        """Whether a good part of the time was others'."""
+        return self._taken > DOUBTFUL_SHARE * (time.monotonic() - self._began)
+
+    def spent(self) -> float:
+        return max(0.0, time.monotonic() - self._began - self._taken)
+
+    def left(self) -> float:
+        """Seconds to wait before asking again. Raises TimeoutError when patience is at an end."""
+        elapsed = time.monotonic() - self._began
+        if self._ask is not None and elapsed >= self._unasked:
+            if self._before is None:
+                self._before = self._ask()
+            elif elapsed - self._taken >= self._seconds:
+                self._taken = max(self._taken, self._ask() - self._before)
+        left = min(self._seconds + self._taken, MOST_STRETCH * self._seconds) - elapsed
+        if left <= 0:
+            raise TimeoutError
+        return left if self._before is not None or self._ask is None else min(left, self._unasked)
 
 
-def _read(connection: socket.socket, count: int, deadline: float) -> bytes:
+def _send(connection: socket.socket, message: bytes, patience: _Patience) -> None:
+    left = memoryview(message)
+    while left:
+        connection.settimeout(patience.left())
+        with contextlib.suppress(TimeoutError):  # which is for `left` to judge
+            left = left[connection.send(left) :]
+
+
+def _read(connection: socket.socket, count: int, patience: _Patience) -> bytes:
     parts: list[bytes] = []
     while count:
-        connection.settimeout(_time_left(deadline))
-        part = connection.recv(min(count, 1 << 20))
-        if not part:
-            raise EOFError
-        parts.append(part)
-        count -= len(part)
+        connection.settimeout(patience.left())
+        with contextlib.suppress(TimeoutError):
+            part = connection.recv(min(count, 1 << 20))
+            if not part:
+                raise EOFError
+            parts.append(part)
+            count -= len(part)
     return parts[0] if len(parts) == 1 else b"".join(parts)
-
-
-def _time_left(deadline: float) -> float:
-    left = deadline - time.monotonic()
-    if left <= 0:
-        raise TimeoutError
-    return left
 
 
 def _snapshot(value: Any) -> Any:

@@ -47,11 +47,11 @@ class CannotSend(TypeError):
 
 
 def encode(value: Any) -> bytes:
-    """A message. Takes None, bool, int, float, str, Tensor, Argument, TorchFunction, and lists, tuples and dicts of
-    these.
+    """A message. Takes None, bool, int, float, str, bytes, Tensor, Argument, TorchFunction, and lists, tuples and
+    dicts of these. Raises CannotSend.
     """
     buffers: list[bytes] = []
-    header = json.dumps(_plain(value, buffers)).encode()
+    header = json.dumps(_plain(value, buffers), ensure_ascii=False).encode("utf-8", "surrogatepass")
     body = b"".join(buffers)
     if len(header) > MAX_HEADER or len(body) > MAX_BODY:
         raise CannotSend(f"{len(header) + len(body):,} bytes are more than can be sent at once")
@@ -73,7 +73,7 @@ def lengths(prefix: bytes) -> tuple[int, int]:
 def decode(header: bytes, body: bytes) -> Any:
     """The value of a message. Raises Malformed, and nothing else."""
     try:
-        plain = json.loads(header)
+        plain = json.loads(header.decode("utf-8", "surrogatepass"))
     except (ValueError, RecursionError):
         raise Malformed("its header is no JSON") from None
     reader = _Reader(body)
@@ -89,6 +89,9 @@ def _plain(value: Any, buffers: list[bytes]) -> Any:
         return value
     if isinstance(value, Tensor):
         return _describe_tensor(value, buffers)
+    if isinstance(value, bytes):
+        buffers.append(value)
+        return {_KIND: "bytes", "count": len(value)}
     if isinstance(value, list):
         return [_plain(item, buffers) for item in value]
     if isinstance(value, tuple):
@@ -106,7 +109,9 @@ def _plain(value: Any, buffers: list[bytes]) -> Any:
 def _describe_tensor(tensor: Tensor, buffers: list[bytes]) -> dict[str, Any]:
     if tensor.dtype not in _NAMES:
         raise CannotSend(f"a tensor of dtype {tensor.dtype} can't be sent")
-    if tensor.numel() > MAX_ELEMENTS or tensor.ndim > MAX_DIMENSIONS:
+    if tensor.ndim > MAX_DIMENSIONS:
+        raise CannotSend(f"a tensor of {tensor.ndim} dimensions can't be sent; {MAX_DIMENSIONS} are the most")
+    if tensor.numel() > MAX_ELEMENTS:
         raise CannotSend(f"a tensor of {tensor.numel():,} elements is too large to be sent")
     buffers.append(_elements(tensor.detach()))
     return {_KIND: "tensor", "dtype": _NAMES[tensor.dtype], "shape": list(tensor.shape)}
@@ -144,6 +149,9 @@ class _Reader:
         match plain:
             case {"$": "tensor", "dtype": str(dtype), "shape": list(shape)} if len(plain) == 3:
                 return self.tensor(dtype, shape)
+            case {"$": "bytes", "count": int(count)} if 0 <= count <= len(self.body) - self.position:
+                start, self.position = self.position, self.position + count
+                return bytes(self.body[start : self.position])
             case {"$": "tuple", "items": list(items)} if len(plain) == 2:
                 return tuple(self.value(item, depth - 1) for item in items)
             case {"$": "argument", "key": int(key), "tensor": dict(inner), "requires_grad": bool(requires)}:
@@ -163,11 +171,11 @@ class _Reader:
         if math.prod(max(length, 1) for length in shape) > MAX_ELEMENTS:
             raise Malformed("it holds a tensor that is too large")
         count = math.prod(shape)
-        start, self.position = self.position, self.position + count * dtype.itemsize
-        if self.position > len(self.body):
+        if self.position + count * dtype.itemsize > len(self.body):
             raise Malformed("it holds a tensor without all of its elements")
         if count == 0:
             return torch.empty(shape, dtype=dtype)
         stored = torch.uint8 if dtype is torch.bool else dtype  # a byte of a bool may be anything here
+        start, self.position = self.position, self.position + count * dtype.itemsize
         elements = torch.frombuffer(self.body, dtype=stored, count=count, offset=start).reshape(shape).clone()
         return elements != 0 if dtype is torch.bool else elements

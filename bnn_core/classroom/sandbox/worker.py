@@ -7,50 +7,90 @@ answers, the grader compares.
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from typing import Any
 
+import torch
+
 from bnn_core.answers.program import Program, describe, run_program
-from bnn_core.autograder.in_process import InProcess
+from bnn_core.autograder.in_process import InProcess, learner_line, shown, written_elsewhere
 from bnn_core.autograder.subject import LearnerError
 from bnn_core.classroom.sandbox import wire
 
 MAX_ERRORS = 5
+MAX_SOURCE = 300
+MOST_THREADS = 1
+"""Of torch's own, whatever number the code asks for: a submission's time is that of one processor."""
+
+READY = {"ready": True}
 
 
 def serve(descriptor: int) -> None:
-    """Answer the messages that come in on the socket until it closes. The first one is the program, the others
-    requests.
+    """Say that it is ready, then answer the messages that come in on the socket until it closes. The first one is the
+    program, the others requests.
     """
     stream = _Stream(descriptor)
+    stream.send(READY)
     order = stream.receive()
     if order is None:
         return
-    namespace, errors = run_program(Program.from_json(order["program"]))
-    name = order["exercise"]
+    _bound_threads(torch.set_num_threads)
+    torch.compile = uncompiled
+    program, names = Program.from_json(order["program"].decode("utf-8", "surrogatepass")), order["exercises"]
+    namespace, errors = run_program(program, interruptible=False)
     sentences = [describe(label, error) for label, error in errors[:MAX_ERRORS]]
-    stream.send({"id": order["id"], "errors": sentences, "defined": name in namespace})
-    learner_side = InProcess(name, namespace.get(name))
+    defined = [name for name in names if name in namespace]
+    elsewhere = {name: package for name in defined if (package := _origin(namespace[name], name))}
+    stream.send({"id": order["id"], "errors": sentences, "defined": defined, "elsewhere": elsewhere})
+    learner_sides = {name: InProcess(name, namespace[name]) for name in defined}
     while (order := stream.receive()) is not None:
-        number = order.pop("id")
-        try:
-            for request in order.pop("first"):
-                learner_side.perform(request)
-            stream.send({"id": number, "answer": learner_side.perform(order)})
-        except LearnerError as error:
-            stream.send({"id": number, "raised": _described(error)})
-        except wire.CannotSend as error:
-            refused = LearnerError("What your code returned", "TypeError", str(error))
-            stream.send({"id": number, "raised": _described(refused)})
+        stream.send_bytes(_answer(learner_sides[order.pop("exercise")], order))
+
+
+def uncompiled(model: Any = None, **options: Any) -> Any:
+    """In place of torch.compile, which would need a compiler here: the code as it is."""
+    return model if model is not None else lambda model: model
+
+
+def _origin(definition: Any, name: str) -> str | None:
+    try:
+        return written_elsewhere(definition, name)
+    except Exception:  # the definition is the learner's, and so is how it can be looked at
+        return None
+
+
+def _answer(learner_side: InProcess, order: dict[str, Any]) -> bytes:
+    number = order.pop("id")
+    try:
+        for request in order.pop("first"):
+            learner_side.perform(request)
+        answer = learner_side.perform(order)
+    except LearnerError as error:
+        return wire.encode({"id": number, "raised": _described(error)})
+    except BaseException as error:  # such as KeyboardInterrupt, which nobody but the code itself can have raised
+        line, source = learner_line(error)
+        raised = LearnerError("Your code", type(error).__name__, shown(error), line, source)
+        return wire.encode({"id": number, "raised": _described(raised)})
+    try:
+        return wire.encode({"id": number, "answer": answer})
+    except Exception as error:
+        refused = LearnerError("Sending what your code returned", type(error).__name__, shown(error))
+        return wire.encode({"id": number, "raised": _described(refused)})
 
 
 def _described(error: LearnerError) -> dict[str, Any]:
+    """The error, of which no part is longer than what the grader takes."""
     return {
-        "action": error.action,
-        "type_name": error.type_name,
+        "action": error.action[:MAX_SOURCE],
+        "type_name": error.type_name[:MAX_SOURCE],
         "message": error.message,
         "line": error.line,
-        "source": error.source,
+        "source": error.source[:MAX_SOURCE],
     }
+
+
+def _bound_threads(set_number: Callable[[int], None]) -> None:
+    torch.set_num_threads = lambda nthreads: set_number(min(nthreads, MOST_THREADS))
 
 
 class _Stream:
@@ -60,7 +100,10 @@ class _Stream:
         self.descriptor = descriptor
 
     def send(self, value: dict[str, Any]) -> None:
-        left = memoryview(wire.encode(value))
+        self.send_bytes(wire.encode(value))
+
+    def send_bytes(self, message: bytes) -> None:
+        left = memoryview(message)
         while left:
             left = left[os.write(self.descriptor, left) :]
 
