@@ -22,7 +22,7 @@ __all__ = [
     "sample_preactivation",
 ]
 
-_HOMES = {
+HOMES = {
     "BayesianLinear": "bayesian_linear",
     "HiddenLayer": "hidden_layer",
     "gaussian_kl": "gaussian",
@@ -31,12 +31,13 @@ _HOMES = {
     "sample_gaussian": "gaussian",
     "sample_preactivation": "local_reparameterization",
 }
+"""For each name of the reference, the module that defines it."""
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
+    if name not in HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f"bnn_core.{_HOMES[name]}"), name)
+    value = getattr(import_module(f"bnn_core.{HOMES[name]}"), name)
     globals()[name] = value
     return value
 

@@ -52,8 +52,8 @@ def prove(sandbox: Sandbox) -> None:
             row = control.row(exercise, seed=1, seconds=LIMITS.seconds)
     except SandboxLost as error:
         raise NotProven(f"nothing can be run: {error}") from None
-    if control.errors:
-        raise NotProven(control.errors[0])
+    if control.loaded.errors:
+        raise NotProven(control.loaded.errors[0])
     if row["status"] != "passed":
         raise NotProven(row["message"])
 

@@ -20,7 +20,7 @@ from zoo import define
 from bnn_core.autograder import subject
 from bnn_core.autograder.exercise import run
 from bnn_core.autograder.exercises import EXERCISES
-from bnn_core.autograder.exercises.hidden_layer import Layer
+from bnn_core.autograder.exercises.hidden_layer.layer import Layer
 from bnn_core.autograder.in_process import InProcess
 from bnn_core.autograder.judging.preactivations import Problem
 from bnn_core.autograder.subject import Subject
@@ -102,6 +102,8 @@ def test_all_that_an_honest_answer_says_is_taken(name: str) -> None:
     learner_side = InProcess(name, define(source, name))
 
     class Looking:
+        gone = None
+
         def perform(self, request: dict[str, Any]) -> dict[str, Any]:
             answer = learner_side.perform(request)
             assert is_answer_to(request, answer), request["op"]
@@ -125,6 +127,8 @@ def test_odd_errors_are_refused(change: dict[str, Any]) -> None:
 
 def test_the_end_of_the_learners_code_is_told_as_it_is_by_every_way_of_drawing() -> None:
     class Ending:
+        gone = None
+
         def perform(self, request: dict[str, Any]) -> dict[str, Any]:
             if request["op"] == "construct":
                 return {"handle": 0, "is_module": False}

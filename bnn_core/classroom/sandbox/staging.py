@@ -7,27 +7,16 @@ from __future__ import annotations
 from functools import lru_cache
 from pathlib import Path
 
+from bnn_core import HOMES
 from bnn_core.answers.slicing import answer_cells
+from bnn_core.autograder.exercises import EXERCISES
 
 PACKAGE = Path(__file__).parents[2]
 
-BUILT_IN = {
-    "gaussian_log_prob": "00_start_here",
-    "sample_gaussian": "01_reparameterization",
-    "gaussian_kl": "02_kl_divergence",
-    "monte_carlo_kl": "02_kl_divergence",
-    "BayesianLinear": "03_bayesian_linear",
-    "sample_preactivation": "05_local_reparameterization",
-    "HiddenLayer": "06_hidden_layer",
-}
-"""For each name of the reference, the lesson that builds it: later ones may import it."""
+BUILT_IN = {name: EXERCISES[name].lesson for name in HOMES if name in EXERCISES}
+"""For each name of the reference that an exercise asks for, the lesson that builds it: later ones may import it."""
 
-REFERENCE = {
-    "gaussian": ("gaussian_log_prob", "sample_gaussian", "gaussian_kl", "monte_carlo_kl"),
-    "bayesian_linear": ("BayesianLinear",),
-    "local_reparameterization": ("sample_preactivation",),
-    "hidden_layer": ("HiddenLayer",),
-}
+REFERENCE = {module: [name for name, home in HOMES.items() if home == module] for module in HOMES.values()}
 """The modules of the reference, with what they define for others."""
 
 COPIED = ("validation", "datasets")
@@ -73,7 +62,7 @@ def __getattr__(name):
 @lru_cache
 def importable_files(lesson: str) -> dict[str, str]:
     """The package `bnn_core` as an answer to this lesson sees it: texts by path, as in "bnn_core/gaussian.py"."""
-    allowed = {name for name, built_in in BUILT_IN.items() if built_in < lesson}
+    allowed = {name for name in HOMES if BUILT_IN.get(name, "") < lesson}
     files = {f"{name}": _stand_in(name) for name in _modules() if name not in ALWAYS_THERE}
     files |= {module: (PACKAGE / f"{module}.py").read_text(encoding="utf-8") for module in COPIED}
     files |= {module: _reference(module, allowed, lesson) for module in REFERENCE}
@@ -84,7 +73,7 @@ def importable_files(lesson: str) -> dict[str, str]:
         for name in names
         if name in allowed
     ]
-    files["__init__"] = "\n".join(imports) + _refusal(set(BUILT_IN) - allowed, lesson)
+    files["__init__"] = "\n".join(imports) + _refusal(set(HOMES) - allowed, lesson)
     return {f"bnn_core/{name}.py": text for name, text in files.items()}
 
 
