@@ -192,16 +192,13 @@ class Usage:
         self._ticks_before = 0
         self._waited_before = 0.0
         self._forked_with = 0
-        self._memory_before = 0
 
     def begin(self) -> None:
         self._since = time.monotonic()
         self.look()
         self._ticks_before = sum(self._ticks.values())
         self._waited_before = self._waited()
-        members = self.started.processes()
-        self._forked_with = max(map(_bytes_of, members), default=0)
-        self._memory_before = sum(map(_share_of_memory, members))
+        self._forked_with = max(map(_bytes_of, self.started.processes()), default=0)
 
     def look(self) -> None:
         """Count processes, with their threads, and their time."""
@@ -236,7 +233,8 @@ class Usage:
         members = self.started.processes()
         if sum(max(0, _bytes_of(member) - self._forked_with) for member in members) <= memory:
             return False  # soon seen, and never too little
-        return sum(map(_share_of_memory, members)) - self._memory_before > memory
+        before = 0 if self.started.own_table else self._forked_with  # which in a table of its own is the parent's too
+        return sum(map(_share_of_memory, members)) - before > memory
 
 
 def descendants(process: int) -> list[int]:
