@@ -242,11 +242,12 @@ class InProcess:
 def uninitialised_memory_shown() -> Iterator[None]:
     """Within this, what torch.empty leaves unfilled is NaN, and not what happened to lie there."""
     before = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
-    torch.use_deterministic_algorithms(True, warn_only=True)
+    # torch.use_deterministic_algorithms would import the compiler, which takes longer than all checks together.
+    torch._C._set_deterministic_algorithms(True, warn_only=True)
     try:
         yield
     finally:
-        torch.use_deterministic_algorithms(before[0], warn_only=before[1])
+        torch._C._set_deterministic_algorithms(before[0], warn_only=before[1])
 
 
 def is_stub(error: BaseException) -> bool:

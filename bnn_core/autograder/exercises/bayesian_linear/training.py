@@ -16,8 +16,8 @@ from bnn_core.autograder.judging.values import expected_and_came, matches, numbe
 # standard deviations of what the reference settles at (0.04 for log_std, beside a bias of 0.08 from the finite steps;
 # 0.02 for the error of the mean in posterior standard deviations, beside 0.12).
 STARTS, TARGETS_PER_START = (-6.0, -3.0, 1.0), 8
-STEPS, STEPS_BEFORE_SETTLED = 100, 40
-LOG_STD_TOLERANCE = 0.4
+STEPS, STEPS_BEFORE_SETTLED = 80, 30
+LOG_STD_TOLERANCE = 0.42
 MEAN_TOLERANCE = 0.6
 
 
