@@ -235,6 +235,8 @@ show(
 # - Start the means small and random, as `nn.Linear` does, for example `torch.randn(...) * 0.1`.
 # - Start every log_std at $-3$; write `-3.0`, since PyTorch makes no parameter from a whole number. The standard
 #   deviation is then $\exp(-3) \approx 0.05$: visible, but too small to drown the means.
+# - Every forward draws new noise: in `train()` and in `eval()`, under `torch.no_grad()` too. No two layers share it.
+# - These four are all that the layer trains.
 # - You need nothing but `torch` and `F.linear`. If you like, you may use what the earlier lessons built:
 #   `from bnn_core import sample_gaussian, gaussian_kl`.
 #

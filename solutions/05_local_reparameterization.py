@@ -173,17 +173,18 @@ show(
 # The numbered comments are the steps. Three things to know before you start:
 #
 # - `A_scale` is a standard deviation. A network that learns log_std passes `log_std.exp()`.
-# - Each call draws new noise, for each row and each unit. Gradients must reach all three arguments.
+# - Each call draws new noise, for each row and each unit, be it one row or hundreds. Gradients must reach all three
+#   arguments. The result has the dtype of the arguments: float64 in, float64 out.
 # - A row of zeros has variance 0. There the square root has an infinite slope, and the gradient becomes NaN, not a
 #   number. Your function must give a **finite gradient for an all-zero row**: keep the variance a tiny bit above
-#   zero before you take the root, for example with `clamp_min`.
+#   zero before you take the root, for example with `clamp_min`; so tiny that scales from 0.0001 to 30 still count.
 
 
 # %% tags=["exercise"]
 def sample_preactivation(X, A_mean, A_scale):
     """Draw X·A for A ~ N(A_mean, A_scale²), as if every row of X had its own draw of A, without drawing A.
 
-    X:       (B, D), a batch of inputs. A row may be all zeros: its draws are 0 (up to 0.01), its gradients finite.
+    X:       (B, D), a batch of inputs. A row may be all zeros: its draws are 0 (up to 0.001), its gradients finite.
     A_mean:  (D, H), the means of the weights.
     A_scale: (D, H), their standard deviations, above 0.
     Returns: (B, H), with noise that is independent for every row and unit, and gradients to all three arguments.

@@ -7,6 +7,7 @@ It finds the exercise by the object's name, runs its checks in this process, lea
 from __future__ import annotations
 
 import contextlib
+import functools
 import io
 import random
 import warnings
@@ -21,6 +22,7 @@ from bnn_core.autograder import report as reports
 from bnn_core.autograder.exercise import not_attempted, run
 from bnn_core.autograder.exercises import EXERCISES
 from bnn_core.autograder.in_process import in_process_subject, plainly, written_elsewhere
+from bnn_core.autograder.kernel import explain_missing, staleness
 from bnn_core.autograder.report import Report
 
 NOT_THE_LEARNERS = "this is the one of {package}. Write yours in the exercise cell, and check that"
@@ -42,6 +44,13 @@ class ChecksFailed(Exception):
         return str(self).splitlines()
 
 
+class NoExercise(ValueError):
+    """What was given to `check` is an answer to no exercise. In a notebook it is shown without a stack."""
+
+    def _render_traceback_(self) -> list[str]:
+        return [str(self)]
+
+
 class ShownReport:
     """A report that a notebook shows as HTML, and everything else as text."""
 
@@ -58,10 +67,13 @@ class ShownReport:
 def check(definition: Any) -> None:
     """Run the checks of the exercise that this class or function is an answer to, and show what came of them.
 
-    Raises ChecksFailed when a check fails or the exercise isn't attempted yet, ValueError when the object's name is
+    Raises ChecksFailed when a check fails or the exercise isn't attempted yet, NoExercise when the object's name is
     no exercise's.
     """
-    report = report_on(definition)
+    name = exercise_meant(definition)
+    report = report_on(definition, name)
+    if stale := staleness(definition, name):
+        report = replace(report, message=f"{report.message}. {stale}")
     show(report)
     if not report.passed:
         raise ChecksFailed(report)
@@ -72,10 +84,7 @@ def report_on(definition: Any, name: str | None = None, seed: int = 0) -> Report
 
     name: the exercise's, where it isn't the definition's own.
     """
-    name = name or getattr(definition, "__name__", None)
-    if name not in EXERCISES:
-        known = ", ".join(EXERCISES)
-        raise ValueError(f"check({name or type(definition).__name__}) is no exercise. The exercises are: {known}.")
+    name = name or exercise_meant(definition)
     exercise = EXERCISES[name]
     if package := written_elsewhere(definition, name):
         return not_attempted(exercise, NOT_THE_LEARNERS.format(package=package))
@@ -89,6 +98,22 @@ def report_on(definition: Any, name: str | None = None, seed: int = 0) -> Report
         note = f"While it was checked, your code printed {printed.count:,} characters, which are not shown."
         report = replace(report, notes=(*report.notes, note))
     return report
+
+
+def exercise_meant(definition: Any) -> str:
+    """The name of the exercise that this is an answer to. Raises NoExercise."""
+    while isinstance(definition, functools.partial):
+        definition = definition.func
+    name = getattr(definition, "__name__", None)
+    if name in EXERCISES:
+        return str(name)
+    known = ", ".join(EXERCISES)
+    if type(definition).__name__ in EXERCISES:
+        name = type(definition).__name__
+        raise NoExercise(f"check wants the class itself, and not one object of it: check({name}), without parentheses.")
+    if name == "<lambda>":
+        raise NoExercise(f"A lambda has no name by which its exercise could be found; write a def. There are: {known}.")
+    raise NoExercise(f"check({name or type(definition).__name__}) is no exercise. The exercises are: {known}.")
 
 
 def show(report: Report) -> None:
@@ -114,6 +139,9 @@ class CountingSink(io.TextIOBase):
     def write(self, text: str) -> int:
         self.count += len(text)
         return len(text)
+
+
+explain_missing(EXERCISES)
 
 
 @contextlib.contextmanager

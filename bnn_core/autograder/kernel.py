@@ -1,0 +1,56 @@
+"""What the notebook's kernel knows of a definition: which cell's run it comes from, and whether a later cell was to
+define another and didn't. Outside a kernel it knows nothing. It may not know what is checked.
+"""
+
+from __future__ import annotations
+
+import inspect
+import linecache
+import re
+from collections.abc import Collection
+from typing import Any
+
+from IPython.core.getipython import get_ipython
+
+
+def staleness(definition: Any, name: str) -> str:
+    """A sentence where a cell that came later was to define the name as well, and failed; else nothing."""
+    kernel = get_ipython()
+    cells: list[str] = kernel.user_ns.get("In", []) if kernel is not None else []
+    text = _text_of(definition).strip()
+    origin = max((number for number, cell in enumerate(cells) if text and cell.strip() == text), default=None)
+    if origin is None:
+        return ""
+    defines = re.compile(rf"^(?:class|def)\s+{re.escape(name)}\b", re.MULTILINE)
+    later = [number for number, cell in enumerate(cells) if number > origin and defines.search(cell)]
+    if not later:
+        return ""
+    return (
+        f"This is about the {name} that the cell run as [{origin}] defined. The one run as [{later[-1]}], which came"
+        " later, defined none: it has an error. Mend that cell, run it, and then this one."
+    )
+
+
+def explain_missing(names: Collection[str]) -> None:
+    """From now on a cell that uses one of these names before it is defined says in a line what to do."""
+    kernel = get_ipython()
+    if kernel is None:
+        return
+
+    def explain(shell: Any, kind: type[BaseException], error: Any, trace: Any, tb_offset: int | None = None) -> Any:
+        if getattr(error, "name", None) not in names:
+            shell.showtraceback((kind, error, trace), tb_offset=tb_offset)
+            return None
+        lines = [f"{error.name} isn't defined yet: write it, run its cell, and then run this one again."]
+        shell._showtraceback(kind, error, lines)
+        return lines
+
+    if NameError not in (kernel.custom_exceptions or ()):  # somebody else's way of showing it comes first
+        kernel.set_custom_exc((NameError,), explain)
+
+
+def _text_of(definition: Any) -> str:
+    """The text of the cell in which the class or function was written."""
+    members = vars(definition).values() if inspect.isclass(definition) else (inspect.unwrap(definition),)
+    code = next((member.__code__ for member in members if inspect.isfunction(member)), None)
+    return "".join(linecache.getlines(code.co_filename)) if code is not None else ""
