@@ -22,6 +22,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.distributions import Distribution
 
 from bnn_core.autograder.subject import Argument, LearnerError, Subject, TorchFunction
 
@@ -278,6 +279,8 @@ def plainly() -> Iterator[None]:
             stack.enter_context(torch.device("cpu"))
         if "torch._dynamo" in sys.modules:  # else nothing can have been compiled
             stack.enter_context(torch.compiler.set_stance("force_eager"))
+        stack.callback(Distribution.set_default_validate_args, Distribution._validate_args)
+        Distribution.set_default_validate_args(True)  # which loading the compiler turns off
         torch.set_default_dtype(torch.float32)
         torch.set_grad_enabled(True)
         yield

@@ -1025,7 +1025,7 @@ WRONG: list[Wrong] = [
         KL_RIGHT,
         "kl-term-scaled",
     ),
-    Wrong("mean not squared", both_terms("0.5 * (torch.exp(2 * S) + M - 1) - S"), KL_RIGHT, "kl-term-missing"),
+    Wrong("mean not squared", both_terms("0.5 * (torch.exp(2 * S) + M - 1) - S"), KL_RIGHT, "kl-mean-not-squared"),
     Wrong("mean² missing", both_terms("0.5 * (torch.exp(2 * S) - 1) - S"), KL_RIGHT, "kl-term-missing"),
     Wrong("log term missing", both_terms("0.5 * (torch.exp(2 * S) + M**2 - 1)"), KL_RIGHT, "kl-term-missing"),
     Wrong(

@@ -94,12 +94,6 @@ RETURN = "        return activation\n"
 
 RIGHT: dict[str, str] = {
     "as the lesson writes it": BASE,
-    "a plain class, with KL a method": changed(
-        ("class HiddenLayer(Distribution):", "class HiddenLayer:"),
-        (SUPER, ""),
-        (KL_PROPERTY, "def KL(self):"),
-        (LOG_PROB, "return -self.KL_factor * self.KL()"),
-    ),
     "a frozen dataclass": """
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -118,6 +112,10 @@ class HiddenLayer:
     A_prior_scale: float | Tensor = 1.0
     include_hidden_bias: bool = True
     weight_space_sampling: bool = False
+
+    has_rsample = True
+    batch_shape = property(lambda self: self.X.shape[:-1])
+    event_shape = property(lambda self: torch.Size([self.A_mean.shape[1] + self.include_hidden_bias]))
 
     def rsample(self, sample_shape=()):
         draw = self._weights if self.weight_space_sampling else self._locally
@@ -188,11 +186,6 @@ class HiddenLayer(TorchDistribution):
         (SUPER, "super().__init__(event_shape=torch.Size([X.shape[0], A_mean.shape[-1] + include_hidden_bias]))"),
     ),
     "options by name alone": changed(("non_linearity=", "*, non_linearity=")),
-    "an nn.Module": changed(
-        ("class HiddenLayer(Distribution):", "class HiddenLayer(nn.Module):"),
-        (SUPER, ""),
-        ("        self.X = X\n", "        super().__init__()\n        self.X = X\n"),
-    ),
     "moments computed when it is built": changed(
         (
             "        self.X = X\n",
@@ -212,10 +205,14 @@ import torch
 from torch.nn.functional import relu
 
 
-class HiddenLayer:
+class HiddenLayer(torch.distributions.Distribution):
+    arg_constraints = {}
+    has_rsample = True
+
     def __init__(self, X=None, A_mean=None, A_scale=None, non_linearity=relu, KL_factor=1.0, A_prior_scale=1.0,
                  include_hidden_bias=True, weight_space_sampling=False):
         self.__dict__.update(locals())
+        super().__init__(X.shape[:-1], A_mean.new_zeros(A_mean.shape[1] + include_hidden_bias).shape)
 
     def _one(self):
         if self.weight_space_sampling:
@@ -234,15 +231,16 @@ class HiddenLayer:
         draws = torch.stack([self._one() for _ in range(count)])
         return draws.reshape(*sample_shape, *draws.shape[1:])
 
-    def KL(self, prior=None):
-        prior = self.A_prior_scale if prior is None else prior
+    @property
+    def KL(self):
+        prior = self.A_prior_scale
         D, H = self.A_mean.shape
         kl = (self.A_mean / prior).pow(2).sum() - D * H + (self.A_scale / prior).pow(2).sum()
         kl = kl - 2.0 * torch.log(self.A_scale / prior).sum()
         return 0.5 * kl
 
     def log_prob(self, value):
-        return -self.KL() * self.KL_factor
+        return -self.KL * self.KL_factor
 """,
     "log-densities for the prior, variances throughout": changed(
         (KL_MEAN, "prior = torch.as_tensor(self.A_prior_scale, dtype=self.A_scale.dtype)"),
@@ -264,6 +262,8 @@ from torch.distributions import Distribution, Independent, Normal, kl_divergence
 
 
 class HiddenLayer(Distribution):
+    has_rsample = True
+
     def __init__(self, X=None, A_mean=None, A_scale=None, non_linearity=F.relu, KL_factor=1.0, A_prior_scale=1.0,
                  include_hidden_bias=True, weight_space_sampling=False):
         self.X = X
@@ -274,6 +274,7 @@ class HiddenLayer(Distribution):
         self.f, self.KL_factor = non_linearity, KL_factor
         self.augment = include_hidden_bias
         self.sampler = self.from_weights if weight_space_sampling else self.from_moments
+        super().__init__(X.shape[:-1], torch.Size([A_mean.shape[1] + include_hidden_bias]), validate_args=False)
 
     def __getattr__(self, name):
         if name == "KL":
@@ -325,11 +326,15 @@ from bnn_core import gaussian_kl, sample_gaussian, sample_preactivation
 
 
 class HiddenLayer(torch.distributions.Distribution):
+    has_rsample = True
+
     def __init__(self, X=None, A_mean=None, A_scale=None, non_linearity=torch.relu, KL_factor=1.0, A_prior_scale=1.0,
                  include_hidden_bias=True, weight_space_sampling=False):
         self.X, self.A_mean, self.A_scale = X, A_mean, A_scale
         self.non_linearity, self.KL_factor, self.A_prior_scale = non_linearity, KL_factor, A_prior_scale
         self.include_hidden_bias, self.weight_space_sampling = include_hidden_bias, weight_space_sampling
+        units = A_mean.shape[1] + include_hidden_bias
+        super().__init__(X.shape[:-1], torch.Size([units]), validate_args=False)
 
     def rsample(self, sample_shape=torch.Size()):
         count = torch.Size(sample_shape).numel()
@@ -395,6 +400,33 @@ DTYPE = "it works in float64"
 SEED = "it leaves the global random seed alone"
 
 WRONG: list[Wrong] = [
+    Wrong(
+        "is a plain class, with KL a method",
+        changed(
+            ("class HiddenLayer(Distribution):", "class HiddenLayer:"),
+            (SUPER, ""),
+            (KL_PROPERTY, "def KL(self):"),
+            (LOG_PROB, "return -self.KL_factor * self.KL()"),
+        ),
+        ITSELF,
+        "not-a-distribution",
+    ),
+    Wrong(
+        "is an nn.Module",
+        changed(
+            ("class HiddenLayer(Distribution):", "class HiddenLayer(nn.Module):"),
+            (SUPER, ""),
+            ("        self.X = X\n", "        super().__init__()\n        self.X = X\n"),
+        ),
+        ITSELF,
+        "not-a-distribution",
+    ),
+    Wrong(
+        "writes KL as a method",
+        changed((KL_PROPERTY, "def KL(self):"), (LOG_PROB, "return -self.KL_factor * self.KL()")),
+        KL_SCALAR,
+        "property-forgotten",
+    ),
     Wrong(
         "weights drawn for every row",
         changed(

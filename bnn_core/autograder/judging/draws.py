@@ -121,11 +121,11 @@ def require_spread(draws: Tensor, mean: Tensor, std: Tensor, what: str, suspects
     message = expected_and_came(f"Over {count} draws, the standard deviation of {what}", std, came, relative=True)
     if bool((came < 1e-6).all()):
         raise Failed(message, "no-sampling", what="the mean")
-    if is_floor(came, std, tolerance):
-        raise Failed(message, "variance-floor-too-high")
     factor = number(overall)
     # The constant is for a small floor under the root, which is no mistake.
     known = known_mistake(came, suspects, lambda predicted: SURE * tolerance * predicted + 1e-4, std)
+    if known is None and is_floor(came, std, tolerance):
+        known = "variance-floor-too-high"
     if known is None and off_by_a_factor and equal_but_for_chance(came / std, count):
         known = "noise-scaled"
     raise Failed(message, known, what=factor)

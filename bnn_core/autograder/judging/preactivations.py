@@ -225,7 +225,8 @@ def with_many_equal_rows(problem: Problem) -> Problem:
 def require_no_row_twice(draws: Tensor) -> None:
     """Raise Failed where draws (B × H) for `with_many_equal_rows` come more than once."""
     different = len(draws.unique(dim=0))
-    if different < 0.9 * len(draws):  # rounding may make some equal where there is one unit
+    # Rounding may make some equal; and noise of a few values, which isn't normal, has more different rows than values.
+    if different < 0.9 * len(draws) and len(draws[:, 0].unique()) == different:
         message = f"In a batch of {len(draws)} equal rows there are only {different} different draws."
         raise Failed(message, "noise-shared-by-rows")
 

@@ -17,7 +17,16 @@ from bnn_core.autograder.exercise import Evidence as SharedEvidence
 from bnn_core.autograder.exercise import Exercise, Failed
 from bnn_core.autograder.exercises.bayesian_linear.mistakes import KL_OF_THE_LAYER, MODULE, OWN_PARAMETERS, SAMPLING
 from bnn_core.autograder.judging.values import shape, tensor_from
-from bnn_core.autograder.mistakes import CLASSES, CODE, DRAWING, GRADIENTS, KL, KL_FROM_LOG_STD, STANDARD_DEVIATION
+from bnn_core.autograder.mistakes import (
+    CLASSES,
+    CODE,
+    DRAWING,
+    GRADIENTS,
+    KL,
+    KL_FROM_LOG_STD,
+    PRIORS,
+    STANDARD_DEVIATION,
+)
 from bnn_core.autograder.subject import Instance, Reply, Subject
 
 IN, OUT = 3, 5
@@ -176,6 +185,7 @@ exercise = Exercise(
     evidence=Evidence,
     probe=lambda subject: subject.construct(IN, OUT),
 )
+exercise.words |= {"prior": "prior_std", "mean": "mean", "scale": "exp(log_std)"}
 exercise.knows("Your turn: write the layer", MODULE, OWN_PARAMETERS, CODE, CLASSES)
 exercise.knows("The idea: store a distribution, draw a weight", SAMPLING, DRAWING)
-exercise.knows("The mathematics", STANDARD_DEVIATION, GRADIENTS, KL_OF_THE_LAYER, KL, KL_FROM_LOG_STD)
+exercise.knows("The mathematics", STANDARD_DEVIATION, GRADIENTS, KL_OF_THE_LAYER, KL, KL_FROM_LOG_STD, PRIORS)
