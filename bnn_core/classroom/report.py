@@ -19,10 +19,10 @@ from urllib.parse import quote
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from bnn_core.autograder.exercises import EXERCISES
 from bnn_core.classroom.grading import Graded, Row
 from bnn_core.classroom.report_folder import PAGE_MARK, pages_in
 from bnn_core.classroom.results import write_atomically
-from bnn_core.classroom.teaching import section_for
 from bnn_core.classroom.text import as_name, natural
 
 BINS = 10
@@ -282,15 +282,22 @@ def _told(
     sentences = Counter(check["message"].split("\n")[0] for _, check in places)
     checks = Counter(check["name"] for _, check in places)
     sentence = sentences.most_common(1)[0][0]
-    lessons = sorted({row["lesson"] for row, _ in places})
+    taught = dict.fromkeys(_taught_in(row, name) for row, _ in places)
     students = {row["student"]: pages[row["student"], row["lesson"]] for row, _ in places}
     return Misunderstood(
         name,
         sentence,
-        tuple(section_for(lesson, f"{name} {sentence} {' '.join(checks)}") for lesson in lessons),
+        tuple(sorted(taught, key=natural)),
         tuple(sorted(students.items(), key=lambda item: natural(item[0]))),
         tuple(check for check, _ in checks.most_common(3)),
     )
+
+
+def _taught_in(row: Row, mistake: str) -> str:
+    """The lesson, and where its exercise knows it the section that teaches what the mistake gets wrong."""
+    exercise = EXERCISES.get(row["exercise"])
+    section = exercise.sections.get(mistake) if exercise is not None else None
+    return f"{row['lesson']}, “{section}”" if section else str(row["lesson"])
 
 
 def _students(rows: Sequence[Row], pages: Mapping[tuple[str, str], str]) -> list[dict[str, Any]]:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 BEGIN, END = "### BEGIN SOLUTION", "### END SOLUTION"
 PLACEHOLDER = re.compile(r"^\{\{ *solution +(\w+) *\}\}$", re.MULTILINE)
+HEADING = re.compile(r"^#{2,3} +(.+?)\s*$", re.MULTILINE)
 HINT = re.compile(r"<summary>\s*Hint (\d+)")
 FEWEST_HINTS = 3
 
@@ -36,6 +37,8 @@ class ExerciseFacts(Protocol):
     def lesson(self) -> str: ...
     @property
     def points(self) -> float: ...
+    @property
+    def sections(self) -> Mapping[str, str]: ...
 
 
 Exercises = Mapping[str, ExerciseFacts]
@@ -73,7 +76,15 @@ def problems_of_source(notebook: NotebookNode, lesson: str, exercises: Exercises
     problems = [problem for cell in notebook.cells for problem in _problems_of_cell(cell, expected)]
     for name in expected:
         problems += _problems_around(notebook.cells, name)
+        problems += _problems_of_sections(notebook.cells, name, exercises[name])
     return problems
+
+
+def _problems_of_sections(cells: list[NotebookNode], name: str, exercise: ExerciseFacts) -> Iterator[str]:
+    """The sections that teach what the exercise's mistakes get wrong are there."""
+    headings = {found for cell in cells if cell.cell_type == "markdown" for found in HEADING.findall(cell.source)}
+    for section in sorted(set(exercise.sections.values()) - headings):
+        yield f"{name} has mistakes that the section {section!r} teaches; the lesson has no heading of that name"
 
 
 def _problems_of_cell(cell: NotebookNode, expected: list[str]) -> Iterator[str]:

@@ -412,3 +412,9 @@ def test_pages_are_whole_on_a_phone_and_on_paper(tmp_path: Path, page: Any, sche
     unbroken = """[...document.querySelectorAll("body *")].filter(one =>
         one.getBoundingClientRect().height > 500 && getComputedStyle(one).breakInside != "auto").length"""
     assert page.evaluate(unbroken) == 0
+
+
+def test_a_mistake_is_shown_with_the_section_that_teaches_it() -> None:
+    rows = [row("ada", passed=3, misconception="kl-averaged"), row("bo", passed=3, misconception="an-older-name")]
+    sections = {item.name: item.sections for item in class_summary(rows)["misunderstood"]}
+    assert sections == {"kl-averaged": (f"{LESSON}, “The mathematics”",), "an-older-name": (LESSON,)}

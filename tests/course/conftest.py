@@ -1,7 +1,7 @@
 """A course of one small lesson, built once, for the tests of what builds and reads courses."""
 
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -73,6 +73,7 @@ HTML("<img src='data:image/png;base64,QUJD'>")
 class SmallExercise:
     lesson: str
     points: float
+    sections: dict[str, str] = field(default_factory=dict)
 
 
 EXERCISES = {"double": SmallExercise(LESSON, 3), "elsewhere": SmallExercise("02_other", 1)}

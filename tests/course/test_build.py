@@ -3,6 +3,7 @@
 import ast
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import nbformat
@@ -420,3 +421,11 @@ def test_a_lesson_is_valid_and_its_code_is_python(lesson: str) -> None:
         for cell in notebook.cells:
             if cell.cell_type == "code":
                 ast.parse(cell.source)
+
+
+def test_a_section_that_teaches_must_be_there(tmp_path: Path) -> None:
+    source = tmp_path / f"{LESSON}.py"
+    source.write_text(SOURCE, encoding="utf-8")
+    exercise = replace(EXERCISES["double"], sections={"halved": "How to double", "added": "Twice as much"})
+    with pytest.raises(SourceError, match="the section 'How to double' teaches"):
+        build_notebooks(source, {"double": exercise})
