@@ -19,7 +19,7 @@ from bnn_core.classroom.sandbox.launching import Limits, Sandbox
 from bnn_core.classroom.sandbox.reading import Answer, read_answer
 from bnn_core.classroom.sandbox.remote import Conversation, LearnerGone, Loaded, RemoteLearnerSide
 from bnn_core.classroom.sandbox.staging import importable_files
-from bnn_core.classroom.submissions import Submission
+from bnn_core.classroom.submissions import NO_NOTEBOOK, Submission
 from bnn_core.classroom.text import clean
 
 LEAST_TIME = 1.0
@@ -53,7 +53,8 @@ def grade(submission: Submission, sandbox: Sandbox, limits: Limits, run_seed: in
         return graded_as_unreadable(submission, "It is a notebook of no lesson of this course, as far as can be told.")
     if submission.path is None:
         status, missing = submission.status_without, submission.missing
-        return Graded([_unmarked(submission, EXERCISES[name], status, missing) for name in names])
+        rows = [_unmarked(submission, EXERCISES[name], status, missing) for name in names]
+        return Graded(rows, notes=[clean(missing)] if missing != NO_NOTEBOOK else [])
     try:
         answer = read_answer(submission.path, submission.home, submission.lesson, dict(submission.files))
     except Unreadable as error:

@@ -12,9 +12,9 @@ from classroom.notebooks import FILE, LESSON, cells
 from zoo.bayesian_linear import BASE as LAYER
 from zoo.sample_preactivation import RIGHT
 
+from bnn_core.answers import notebook
 from bnn_core.classroom import grading
 from bnn_core.classroom.grading import Graded, grade
-from bnn_core.classroom.sandbox import reading
 from bnn_core.classroom.sandbox.launching import Limits, Sandboxed, WarmSandbox
 from bnn_core.classroom.submissions import Submission
 
@@ -45,7 +45,7 @@ def sandbox() -> Iterator[CountingSandbox]:
 
 @pytest.fixture(autouse=True)
 def a_lesson_with_two_exercises(monkeypatch: pytest.MonkeyPatch, sandbox: CountingSandbox) -> None:
-    for module in (grading, reading):
+    for module in (grading, notebook):
         monkeypatch.setattr(module, "exercises_of", lambda _: ("BayesianLinear", "sample_preactivation"))
     sandbox.starts = 0
 
@@ -74,6 +74,30 @@ def test_who_comes_after_an_exercise_that_ended_the_code_has_a_fresh_start(
     assert statuses(result) == ["error", "passed"]
     assert "exit status 3" in result.rows[0]["message"]
     assert sandbox.starts == 2
+    assert "the KL is the closed form, for weights and biases together" in passed(result)
+
+
+def passed(result: Graded) -> set[str]:
+    """The checks of the first exercise that pass."""
+    return {check["name"] for check in result.rows[0]["checks"] if check["passed"]}
+
+
+def test_checks_that_are_independent_of_an_endless_call_are_run(sandbox: CountingSandbox, tmp_path: Path) -> None:
+    result = graded(tmp_path, sandbox, LAYER + ENDLESS, FUNCTION, limits=Limits(seconds=12.0, call_seconds=0.5))
+    messages = {check["name"]: check["message"] for check in result.rows[0]["checks"]}
+    assert "took more than 0.5 s and was stopped" in messages["the output has shape (batch, out_features)"]
+    assert messages["every forward draws anew, in training"].startswith("Not run: it needs")
+    assert "the gradient of the KL reaches all four parameters, and is right" in passed(result)
+    assert result.rows[0]["score"] > 0
+
+
+def test_checks_that_were_not_reached_say_so(sandbox: CountingSandbox, tmp_path: Path) -> None:
+    slow = LAYER.replace("    def forward(", "    def kl_divergence_(self):\n        pass\n\n    def forward(")
+    slow = slow.replace("return F.linear(", "import time\n        time.sleep(0.2)\n        return F.linear(")
+    result = graded(tmp_path, sandbox, slow, FUNCTION, limits=Limits(seconds=8.0, call_seconds=2.0))
+    assert result.rows[0]["status"] == "timeout"
+    assert "the KL is the closed form, for weights and biases together" in passed(result)
+    assert any(check["message"].startswith("Not run: time was up") for check in result.rows[0]["checks"])
 
 
 def test_an_endless_exercise_leaves_the_next_its_time(sandbox: CountingSandbox, tmp_path: Path) -> None:

@@ -54,7 +54,7 @@ def run(one: WarmSandbox, code: str, files: Mapping[str, bytes] | None = None, l
     """Run the code inside; what it raises there is raised here."""
     talk = conversation(one, files, limits)
     try:
-        errors, _ = talk.load(whole(code), [])
+        errors = talk.load(whole(code), []).errors
     finally:
         talk.end()
     assert errors == []
@@ -193,7 +193,7 @@ def test_limits_hold_for_all_that_a_submission_starts_together(one: WarmSandbox,
     talk = conversation(one, limits=limits)
     talk.seconds = 60.0
     try:
-        errors, _ = talk.load(whole(code), [])
+        errors = talk.load(whole(code), []).errors
         said = errors[0]
     except LearnerGone as gone:
         said = gone.sentence
@@ -214,7 +214,7 @@ def test_what_others_take_of_the_processor_is_not_counted() -> None:
             talk = conversation(one, limits=limits)
             others = [subprocess.Popen(spin, preexec_fn=lambda: os.nice(10)) for _ in range(3)]
             began = time.monotonic()
-            errors, _ = talk.load(whole(code), [])
+            errors = talk.load(whole(code), []).errors
             took = time.monotonic() - began
             talk.end()
     finally:

@@ -39,12 +39,12 @@ from bnn_core.autograder.judging.draws import (
 from bnn_core.autograder.judging.values import expected_and_came, first_match, matches, number, numbers
 
 
-@exercise.check("every forward draws anew, in training", needs=[has_its_parameters, output_has_its_shape])
+@exercise.check("every forward draws anew, in training", needs=[has_its_parameters, output_has_its_shape], slow=True)
 def draws_anew_in_training(evidence: Evidence) -> None:
     require_fresh_draws(evidence, training=True)
 
 
-@exercise.check("every forward draws anew, in evaluation", needs=[has_its_parameters, output_has_its_shape])
+@exercise.check("every forward draws anew, in evaluation", needs=[has_its_parameters, output_has_its_shape], slow=True)
 def draws_anew_in_evaluation(evidence: Evidence) -> None:
     require_fresh_draws(evidence, training=False)
 
