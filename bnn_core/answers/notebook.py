@@ -183,9 +183,12 @@ def lesson_of(notebook: Notebook, path: PurePath) -> str:
     if (named := lesson_from_name(path)) is not None:
         return named
     for evidence in (_definitions, _uses, _descriptions):
-        answers = {lesson: sum(evidence(notebook, name) for name in names) for lesson, names in lessons.items()}
-        best = max(answers, key=lambda lesson: answers[lesson])
-        if answers[best]:
+        shares = {
+            lesson: sum(evidence(notebook, name) for name in names) / len(names) for lesson, names in lessons.items()
+        }
+        # Of several the last: a later lesson's notebook may define what earlier ones built, for its own use.
+        best = max(shares, key=lambda lesson: (shares[lesson], lesson))
+        if shares[best]:
             return best
     raise Unreadable("It is a notebook, but of no lesson of this course: it defines no exercise.")
 

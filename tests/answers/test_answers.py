@@ -12,7 +12,7 @@ import time
 import traceback
 import types
 from collections.abc import Iterator, Sequence
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import pytest
@@ -736,3 +736,18 @@ def test_nothing_is_remarked_on_the_course_s_own_notebooks() -> None:
             if path.exists():
                 program = answer_of(read_notebook(path), lesson)
                 assert (program.remarks, program.broken, program.notes) == ({}, {}, ()), path
+
+
+@pytest.mark.parametrize(
+    ("defined", "lesson"),
+    [
+        (["BayesianLinear", "gaussian_kl"], "03_bayesian_linear"),
+        (["gaussian_kl", "monte_carlo_kl", "BayesianLinear"], "03_bayesian_linear"),
+        (["sample_gaussian", "sample_preactivation"], "05_local_reparameterization"),
+        (["gaussian_kl", "gaussian_log_prob", "monte_carlo_kl"], "02_kl_divergence"),
+        (["gaussian_kl"], "02_kl_divergence"),
+    ],
+)
+def test_what_earlier_lessons_built_may_be_defined_again(defined: list[str], lesson: str) -> None:
+    notebook = Notebook(tuple(f"def {name}():\n    pass" for name in defined), tuple(frozenset() for _ in defined))
+    assert lesson_of(notebook, PurePath("mine.ipynb")) == lesson

@@ -110,3 +110,17 @@ def test_cells_that_end_the_code_are_run_once(sandbox: CountingSandbox, tmp_path
     result = graded(tmp_path, sandbox, LAYER + "\nimport os\nBayesianLinear.x = os._exit(4)\n", FUNCTION)
     assert statuses(result) == ["error", "error"]
     assert sandbox.starts == 1
+
+
+def test_compiled_code_is_graded_uncompiled(sandbox: CountingSandbox, tmp_path: Path) -> None:
+    compiled = FUNCTION.replace("def sample_preactivation(", "@torch.compile(dynamic=True)\ndef sample_preactivation(")
+    method = LAYER.replace("    def forward(", "    @torch.compile\n    def forward(")
+    assert compiled != FUNCTION
+    assert method != LAYER
+    assert statuses(graded(tmp_path, sandbox, method, compiled)) == ["passed", "passed"]
+
+
+def test_what_a_package_wrote_is_no_answer(sandbox: CountingSandbox, tmp_path: Path) -> None:
+    result = graded(tmp_path, sandbox, "from torch.nn import Linear as BayesianLinear", FUNCTION)
+    assert statuses(result) == ["not_attempted", "passed"]
+    assert "this is the one of torch" in result.rows[0]["message"]
