@@ -299,7 +299,7 @@ LAYERS = ("bottom layer", "middle layer", "top layer")
 
 def fresh_parameters(seed=1, log_std=-3.0):
     """For each layer its mean and its log_std, (D, H) each."""
-    generator = torch.Generator().manual_seed(seed)
+    generator = torch.Generator(torch.get_default_device()).manual_seed(seed)
     means = [torch.randn(D, H, generator=generator) * (2 / D) ** 0.5 for D, H in itertools.pairwise(SIZES)]
     return [(mean.requires_grad_(), torch.full_like(mean, log_std, requires_grad=True)) for mean in means]
 
@@ -398,7 +398,7 @@ def random_batch(size, generator):
 
 def noise_variance(parameters, batch_size, sample, pairs=PAIRS):
     """Variance of the gradient over the noise, summed over a layer's weights: (layers, 2), for mean and log_std."""
-    generator = torch.Generator().manual_seed(batch_size)
+    generator = torch.Generator(torch.get_default_device()).manual_seed(batch_size)
     total = torch.zeros(2 * len(parameters))
     for _ in range(pairs):
         batch = random_batch(batch_size, generator)
@@ -476,7 +476,7 @@ TIMED_UP_TO = UP_TO | {"a draw for each row": 128}
 
 def milliseconds(batch_size, sample):
     """The fastest of some steps: whatever else the machine does only adds."""
-    batch = random_batch(batch_size, torch.Generator().manual_seed(0))
+    batch = random_batch(batch_size, torch.Generator(torch.get_default_device()).manual_seed(0))
     times = []
     for _ in range(3 if sample is draw_for_each_row else 10):
         start = time.perf_counter()
@@ -540,7 +540,7 @@ def train(sample, seed, label, learn_log_std=True):
     parameters = fresh_parameters(seed)
     for _, log_std in parameters:
         log_std.requires_grad_(learn_log_std)
-    generator = torch.Generator().manual_seed(seed)
+    generator = torch.Generator(torch.get_default_device()).manual_seed(seed)
     optimizer = torch.optim.Adam([tensor for pair in parameters for tensor in pair if tensor.requires_grad], lr=0.001)
     losses = [unseen_loss(parameters)]
     for step in tqdm(range(1, STEPS + 1), desc=f"{label}, run {seed}", file=sys.stdout, mininterval=0.5):

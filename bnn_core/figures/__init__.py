@@ -5,18 +5,23 @@ which draws what it is given: it trains nothing, and may not know the checks.
 from __future__ import annotations
 
 import base64
+import dataclasses
+import functools
 import io
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from html import escape
 from statistics import fmean
-from typing import Any, Literal
+from typing import Any, Literal, ParamSpec
 
 import matplotlib as mpl
 import torch
 from cycler import cycler
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from torch import Tensor
+
+P = ParamSpec("P")
 
 # The palette of Okabe and Ito (2008), which readers with any of the usual colour-vision deficiencies can tell apart.
 BLACK = "#000000"
@@ -56,12 +61,37 @@ DPI = 110
 
 @contextmanager
 def style() -> Iterator[None]:
-    """The look of the course, as `with style():` around drawing code or as `@style()` above a function that draws.
-
-    What is computed for a figure is computed on the CPU, whatever the default device.
-    """
-    with mpl.rc_context(STYLE), torch.device("cpu"):
+    """The look of the course, as `with style():` around drawing code."""
+    with mpl.rc_context(STYLE):
         yield
+
+
+def drawing(function: Callable[P, Figure]) -> Callable[P, Figure]:
+    """A function that draws a figure, in the look of the course.
+
+    It works on the CPU, whatever the default device, and wherever the tensors lie that it is given.
+    """
+
+    @functools.wraps(function)
+    def draw(*args: P.args, **kwargs: P.kwargs) -> Figure:
+        with style(), torch.device("cpu"):
+            return function(*_on_cpu(args), **_on_cpu(kwargs))
+
+    return draw
+
+
+def _on_cpu(value: Any) -> Any:
+    """The value with all tensors in it on the CPU."""
+    if isinstance(value, Tensor):
+        return value.detach().cpu()
+    if isinstance(value, Mapping):
+        return {name: _on_cpu(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(map(_on_cpu, value))
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        fields = {field.name: _on_cpu(getattr(value, field.name)) for field in dataclasses.fields(value)}
+        return dataclasses.replace(value, **fields)
+    return value
 
 
 def subplots(

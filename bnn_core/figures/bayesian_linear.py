@@ -19,9 +19,9 @@ from bnn_core.figures import (
     PURPLE,
     VERMILLION,
     apart,
+    drawing,
     label_line,
     live_figure,
-    style,
     subplots,
 )
 
@@ -58,7 +58,7 @@ def _draw_one_setting(mean: float, log_std: float) -> tuple[Figure, str]:
     return draw_weight([(mean, log_std)]), alt
 
 
-@style()
+@drawing
 def draw_weight(settings: Sequence[tuple[float, float]]) -> Figure:
     """For each (mean, log_std) a row: the weight's density, draws of y = w·x + b, and the output at x = READ_AT.
 
@@ -136,7 +136,7 @@ def _draw_cars(axes: Axes, train: Dataset, limit: float, *unseen: Dataset) -> No
     axes.set(xlim=(40, 235), ylim=(0, 50), xlabel="horsepower [hp]")
 
 
-@style()
+@drawing
 def plain_networks(train: Dataset, limit: float, grid: Tensor, curves: Tensor) -> Figure:
     """The cars, and the curve of each of three ordinary networks. curves: (3, G), over the G points of grid."""
     figure, axes = subplots(size=(9.0, 4.2))
@@ -152,7 +152,7 @@ def plain_networks(train: Dataset, limit: float, grid: Tensor, curves: Tensor) -
     return figure
 
 
-@style()
+@drawing
 def sampled_functions(
     train: Dataset,
     unseen: Sequence[Dataset],
@@ -194,7 +194,7 @@ def _name_the_bands(axes: Axes, draws: Tensor, noise_std: float) -> None:
 # --- log_std ------------------------------------------------------------------------------------------------
 
 
-@style()
+@drawing
 def log_std_histories(histories: Mapping[str, Tensor], every: int) -> Figure:
     """How log_std moves in training: a panel per run, and the values at the start and at the end side by side.
 

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from bnn_core.datasets import Dataset
-from bnn_core.figures import BLUE, GREEN, GREY, ORANGE, PURPLE, VERMILLION, label_line, live_figure, style, subplots
+from bnn_core.figures import BLUE, GREEN, GREY, ORANGE, PURPLE, VERMILLION, drawing, label_line, live_figure, subplots
 
 # --- Two rows of a batch ------------------------------------------------------------------------------------
 
@@ -49,7 +49,7 @@ def _draw_one_setting(second: float, scale: float) -> tuple[Figure, str]:
     return draw_rows([(second, scale)]), alt
 
 
-@style()
+@drawing
 def draw_rows(settings: Sequence[tuple[float, float]]) -> Figure:
     """For each (x of the second row, scale of the slope) a row of three panels: the drawn lines, and what two rows of a
     batch draw, against each other: once with weights that both share, and once with noise of their own.
@@ -126,7 +126,7 @@ def _draw_cars(axes: Axes, train: Dataset, limit: float) -> None:
     axes.set(xlim=(40, 235), ylim=(0, 50), xlabel="horsepower [hp]", ylabel="fuel economy [miles per gallon]")
 
 
-@style()
+@drawing
 def same_fit(
     train: Dataset,
     limit: float,
@@ -165,7 +165,7 @@ def same_fit(
     return figure
 
 
-@style()
+@drawing
 def trap(losses: Mapping[str, Tensor], log_scales: Mapping[str, Tensor], every: int) -> Figure:
     """How the loss and the average log scale move in training, a line for each place of the layers.
 
@@ -183,7 +183,7 @@ def trap(losses: Mapping[str, Tensor], log_scales: Mapping[str, Tensor], every: 
     return figure
 
 
-@style()
+@drawing
 def sampling_modes(train: Dataset, limit: float, grid: Tensor, draws: Mapping[str, Tensor], lines: int = 3) -> Figure:
     """One network, drawn in several ways, a row for each: draws over the grid, and the correlation of its points.
 

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullLocator
 from torch import Tensor
 
-from bnn_core.figures import BLUE, GREEN, GREY, VERMILLION, label_line, live_figure, style, subplots
+from bnn_core.figures import BLUE, GREEN, GREY, VERMILLION, drawing, label_line, live_figure, subplots
 
 COLOURS = (VERMILLION, GREEN, BLUE)  # one draw for all rows, a draw for each row, local reparameterization
 MARKERS = ("o", "^", "s")
@@ -50,7 +50,7 @@ def _draw_one_setting(batch_size: int, log_std: float) -> tuple[Figure, str]:
     return draw_gradients([(batch_size, log_std)]), alt
 
 
-@style()
+@drawing
 def draw_gradients(settings: Sequence[tuple[int, float]]) -> Figure:
     """For each (batch size, log_std) a row: gradients under shared and under own noise, and their average's std.
 
@@ -135,7 +135,7 @@ def _batch_ticks(axes: Axes, sizes: Sequence[int]) -> None:
 # --- The digits ---------------------------------------------------------------------------------------------
 
 
-@style()
+@drawing
 def gradient_correlations(correlations: Mapping[str, Tensor], labels: Sequence[int]) -> Figure:
     """How the gradients of examples move together: a panel per entry, its title and a matrix (E, E).
 
@@ -160,7 +160,7 @@ def gradient_correlations(correlations: Mapping[str, Tensor], labels: Sequence[i
     return figure
 
 
-@style()
+@drawing
 def variances(sizes: Sequence[int], measured: Mapping[str, Tensor], layers: Sequence[str]) -> Figure:
     """The gradient's variance against the batch size, on log axes: a column per layer, means above, log_stds below.
 
@@ -183,7 +183,7 @@ def variances(sizes: Sequence[int], measured: Mapping[str, Tensor], layers: Sequ
     return figure
 
 
-@style()
+@drawing
 def step_times(sizes: Sequence[int], measured: Mapping[str, Sequence[float]]) -> Figure:
     """The time of a forward and backward pass [ms] against the batch size, on log axes.
 
@@ -198,7 +198,7 @@ def step_times(sizes: Sequence[int], measured: Mapping[str, Sequence[float]]) ->
     return figure
 
 
-@style()
+@drawing
 def training_curves(steps: Sequence[int], losses: Mapping[str, Tensor]) -> Figure:
     """Average −log probability of unseen digits [nats] over training: a thin line per run, a thick one on average.
 
