@@ -123,4 +123,10 @@ WRONG: list[Wrong] = [
     ),
     Wrong("works in float32", changed((RETURN, "return elements.sum().float()")), DTYPE, "wrong-dtype"),
     Wrong("seeds", changed(("variance =", "torch.manual_seed(0)\n    variance =")), SEED, "seed-fixed"),
+    Wrong(
+        "takes the logarithm of a number as a tensor's",
+        changed(("torch.log(torch.as_tensor(prior_std))", "prior_std.log()")),
+        SHAPE,
+        "number-has-no-method",
+    ),
 ]

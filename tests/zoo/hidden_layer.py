@@ -1515,4 +1515,22 @@ WRONG: list[Wrong] = [
     Wrong(
         "seeds torch when it is built", changed((SUPER, SUPER + "\n        torch.manual_seed(0)")), SEED, "seed-fixed"
     ),
+    Wrong(
+        "joins the ones along the wrong dimension",
+        changed((APPEND, "activation = torch.cat([activation, ones], dim=0)")),
+        SHAPE,
+        "concatenation-shapes",
+    ),
+    Wrong(
+        "log_prob without a value",
+        changed(("def log_prob(self, value):", "def log_prob(self):")),
+        LOG_PROB_SCALAR,
+        "value-missing",
+    ),
+    Wrong(
+        "divides log_prob by the size of the value",
+        changed((LOG_PROB, "return -self.KL_factor * self.KL / value.numel()")),
+        LOG_PROB_RIGHT,
+        "log-prob-averaged",
+    ),
 ]

@@ -548,4 +548,34 @@ def sample_preactivation(X, A_mean, A_scale):
         SEED,
         "seed-fixed",
     ),
+    Wrong(
+        "puts the noise under the root",
+        changed((RETURN, "return mean + torch.sqrt(variance * epsilon)")),
+        SHAPE,
+        "noise-under-root",
+    ),
+    Wrong(
+        "applies ReLU", changed((RETURN, "return torch.relu(mean + std * epsilon)")), CENTRED, "non-linearity-too-early"
+    ),
+    Wrong(
+        "applies tanh", changed((RETURN, "return torch.tanh(mean + std * epsilon)")), CENTRED, "non-linearity-too-early"
+    ),
+    Wrong(
+        "multiplies all by the noise",
+        changed((RETURN, "return (mean + std) * epsilon")),
+        CENTRED,
+        "noise-multiplies-mean",
+    ),
+    Wrong(
+        "draws something for a row of zeros",
+        changed((RETURN, "return mean + torch.where(variance == 0, 0.1, std) * epsilon")),
+        ZERO_ROW,
+        "variance-floor-too-high",
+    ),
+    Wrong(
+        "repeats its noise in a large batch",
+        changed((EPSILON, "epsilon = torch.randn_like(mean[:100]).repeat(len(mean) // 100 + 1, 1)[: len(mean)]")),
+        OWN_ROWS,
+        "noise-shared-by-rows",
+    ),
 ]
