@@ -26,3 +26,12 @@ def define(source: str, name: str) -> Any:
     module = types.ModuleType("learner")
     exec(compile(source, f"<{name}>", "exec", dont_inherit=True), module.__dict__)
     return getattr(module, name)
+
+
+def replaced(source: str, *changes: tuple[str, str]) -> str:
+    """The source with parts of it replaced, one after the other. Raises ValueError where a part isn't there."""
+    for old, new in changes:
+        if old not in source:
+            raise ValueError(f"the solution has no part {old!r}")
+        source = source.replace(old, new)
+    return source

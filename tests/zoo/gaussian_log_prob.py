@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from zoo import Wrong
+from zoo import Wrong, replaced
 
 EXERCISE = "gaussian_log_prob"
 
@@ -61,9 +61,7 @@ SEED = "it leaves the global random seed alone"
 
 
 def changed(old: str, new: str) -> str:
-    if old not in BASE:
-        raise ValueError(f"the solution has no part {old!r}")
-    return BASE.replace(old, new)
+    return replaced(BASE, (old, new))
 
 
 RETURN = "return -0.5 * squared - torch.log(std) - 0.5 * math.log(2 * math.pi)"
