@@ -18,8 +18,12 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from nbformat import NotebookNode
 
-ROLES = ("setup", "exercise", "check", "experiment", "figure")
-"""The tags of which every code cell of a lesson carries exactly one."""
+ROLES = ("setup", "exercise", "check", "experiment", "figure", "claim")
+"""The tags of which every code cell of a lesson carries exactly one.
+
+A `figure` cell draws, or asks for a guess; a `claim` cell asserts what the text says, and stands in the solved notebook
+only. Both are folded, since neither is there to be read.
+"""
 
 LESSON_NAME = re.compile(r"[0-9]{2}_\w+")
 """Not matched by what JupyterLab calls a copy, as in "03_bayesian_linear-Copy1"."""
@@ -178,6 +182,11 @@ def digest_of_cells(cells: Sequence[tuple[str, str]]) -> str:
 def mark_as_built(notebook: NotebookNode, lesson: str) -> None:
     """Records what the build wrote, by which `is_edited` sees whether anyone has changed it since."""
     notebook.metadata[METADATA_KEY] = {"lesson": lesson, "digest": content_digest(notebook)}
+
+
+def mark_as_run(notebook: NotebookNode, code: str) -> None:
+    """Records of which code of the course, by its digest, the outputs are."""
+    notebook.metadata[METADATA_KEY]["run_on"] = code
 
 
 def build_mark(notebook: NotebookNode) -> dict[str, Any] | None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import copy
+import hashlib
 import os
 import re
 import subprocess
@@ -24,8 +25,10 @@ from bnn_core.lesson_files import (
     LessonFileError,
     build_mark,
     is_edited,
+    mark_as_run,
     notebook_text,
     read_notebook,
+    snake_case,
     write_file,
 )
 
@@ -35,6 +38,9 @@ if TYPE_CHECKING:
 CELL_TIMEOUT = 120  # seconds; a whole lesson should take less than 60
 WIDGET = "application/vnd.jupyter.widget-view+json"
 WIDGET_STAND_IN = "Run this cell to get the slider."
+
+FIGURES = re.compile(r"^from bnn_core\.figures import (\w+)", re.MULTILINE)
+"""The module of figures that a lesson's source imports."""
 
 PICTURE = "picture"
 PNG = re.compile(r"data:image/png;base64,([\w/+=]+)")
@@ -67,10 +73,12 @@ def build_lesson(
     it has written nothing.
     """
     learner, solved = build_notebooks(course.source(lesson), exercises)
+    code = digest_of_code(course, lesson, exercises)
     previous = None if force else _read_if_any(course.solved_notebook(lesson))
     finished = _with_outputs_of(solved, previous)
-    if finished is None or problems_of_outputs(finished):
+    if finished is None or not _is_run_on(finished, code) or problems_of_outputs(finished):
         finished = execute(solved)
+        mark_as_run(finished, code)
     _keep_if_it_changes(course, course.solved_notebook(lesson), finished, say)
     if _write(course.solved_notebook(lesson), finished):
         say(f"wrote {course.shown(course.solved_notebook(lesson))}")
@@ -106,7 +114,7 @@ def differences(course: Course, exercises: Exercises, lessons: list[str] | None 
             found.append(Difference(path, "is missing"))
         elif path.read_bytes() != notebook_text(learner).encode():
             found.append(Difference(path, "differs from its source"))
-        found += _differences_of_solved(course, lesson, solved)
+        found += _differences_of_solved(course, lesson, solved, digest_of_code(course, lesson, exercises))
     if lessons is None:
         found += _without_source(course)
     return found
@@ -122,7 +130,7 @@ def _without_source(course: Course) -> list[Difference]:
     ]
 
 
-def _differences_of_solved(course: Course, lesson: str, expected: NotebookNode) -> list[Difference]:
+def _differences_of_solved(course: Course, lesson: str, expected: NotebookNode, code: str) -> list[Difference]:
     path = course.solved_notebook(lesson)
     if not path.exists():
         return [Difference(path, "is missing")]
@@ -130,6 +138,8 @@ def _differences_of_solved(course: Course, lesson: str, expected: NotebookNode) 
     if finished is None or path.read_bytes() != notebook_text(finished).encode():
         return [Difference(path, "differs from its source")]
     found = [Difference(path, problem) for problem in problems_of_outputs(finished)]
+    if not _is_run_on(finished, code):
+        found.append(Difference(path, "shows what earlier code of the course printed"))
     if picture_in(finished) not in (None, _bytes_if_any(course.picture(lesson))):
         found.append(Difference(course.picture(lesson), "is not the picture in the solved notebook"))
     return found
@@ -156,7 +166,40 @@ def _with_outputs_of(notebook: NotebookNode, previous: NotebookNode | None) -> N
         return None
     for cell, before in zip(new, old, strict=True):
         cell.outputs, cell.execution_count = copy.deepcopy(before.outputs), before.execution_count
+    if code := (build_mark(previous) or {}).get("run_on"):
+        mark_as_run(finished, code)
     return finished
+
+
+def _is_run_on(notebook: NotebookNode, code: str) -> bool:
+    return bool((build_mark(notebook) or {}).get("run_on") == code)
+
+
+def digest_of_code(course: Course, lesson: str, exercises: Exercises) -> str:
+    """A digest of what a lesson's outputs depend on beside its own cells: the package's modules that a notebook may
+    load, those of other lessons' exercises aside, and the versions that are pinned. Comments don't count.
+    """
+    package = Path(__file__).parents[1]
+    own = {snake_case(name) for name, exercise in exercises.items() if exercise.lesson == lesson}
+    drawn = set(FIGURES.findall(course.source(lesson).read_text(encoding="utf-8")))
+    modules = [*package.glob("*.py"), *package.glob("figures/*.py"), *package.glob("autograder/**/*.py")]
+    digest = hashlib.sha256()
+    for path in sorted(modules):
+        parts = path.relative_to(package).with_suffix("").parts
+        if parts[:2] == ("autograder", "exercises") and parts[2] not in own:
+            continue
+        if parts[0] == "figures" and parts[1] not in {"__init__", *drawn}:
+            continue
+        digest.update(repr((parts, code_lines(path.read_text(encoding="utf-8")))).encode())
+    pins = course.root / "requirements.txt"
+    digest.update(_bytes_if_any(pins) or b"")
+    return digest.hexdigest()
+
+
+def code_lines(source: str) -> list[str]:
+    """The lines of a module that aren't blank or comments."""
+    lines = (line.rstrip() for line in source.splitlines())
+    return [line for line in lines if line and not line.lstrip().startswith("#")]
 
 
 def _write(path: Path, notebook: NotebookNode) -> bool:

@@ -217,7 +217,19 @@ def build_notebooks(source: Path, exercises: Exercises) -> tuple[NotebookNode, N
     for cell in notebook.cells:
         if cell.cell_type == "markdown":
             cell.source = PLACEHOLDER.sub(lambda match: _folded(solutions[match[1]]), cell.source)
-    return _with_exercises(notebook, lesson, learner_code), _with_exercises(notebook, lesson, solved_code)
+    for folded in ("figure", "claim"):
+        for cell in cells_with_role(notebook, folded):
+            _fold(cell)
+    learner = copy.deepcopy(notebook)
+    learner.cells = [cell for cell in learner.cells if role(cell) != "claim"]
+    return _with_exercises(learner, lesson, learner_code), _with_exercises(notebook, lesson, solved_code)
+
+
+def _fold(cell: NotebookNode) -> None:
+    """Hide the cell's code until a reader opens it: in JupyterLab, in Colab, and on sites that MyST-NB makes."""
+    cell.metadata.jupyter = {"source_hidden": True}
+    cell.metadata.cellView = "form"
+    cell.metadata.tags.append("hide-input")
 
 
 def _nbgrader(grade_id: str, solution: bool) -> dict[str, Any]:

@@ -66,6 +66,9 @@ IntSlider()
 
 # %% tags=["figure", "picture"]
 HTML("<img src='data:image/png;base64,QUJD'>")
+
+# %% tags=["claim"]
+assert double(math.pi) > 6
 '''
 
 

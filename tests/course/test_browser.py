@@ -70,6 +70,8 @@ def test_a_learner_is_told_what_is_wrong_until_it_is_right(address: str, page: A
     report = check.locator(".bnn-report")
 
     expect(page.locator(".jp-Notebook h1").first).to_be_visible()
+    # What is run before the kernel answers is not run at all.
+    expect(page.get_by_role("button", name="Python 3 (ipykernel) | Idle")).to_be_visible()
     page.get_by_role("menuitem", name="Run", exact=True).click()
     page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
     expect(report).to_contain_text("BayesianLinear: not attempted")

@@ -67,7 +67,7 @@ def test_the_solved_notebook_is_executed(course: Course) -> None:
     notebook = read_notebook(course.solved_notebook(LESSON))
     solved = cell_named(notebook, "double").source
     assert solved == 'def double(x):\n    """Twice x."""\n    # 1. Multiply.\n    return 2 * x'
-    printed, slider = notebook.cells[-2].outputs
+    printed, slider = notebook.cells[-3].outputs
     assert printed.text == "6.283185307179586\n"
     assert slider.data == {"text/plain": build.WIDGET_STAND_IN}
 
@@ -100,6 +100,30 @@ def test_cells_carry_nbgraders_metadata(course: Course, solved: bool) -> None:
     assert (role(exercise), role(check)) == ("exercise", "check")
 
 
+def test_claims_stand_in_the_solved_notebook_only(course: Course) -> None:
+    held = {
+        solved: any("assert double" in cell.source for cell in read_notebook(path).cells)
+        for solved, path in ((True, course.solved_notebook(LESSON)), (False, course.learner_notebook(LESSON)))
+    }
+    assert held == {True: True, False: False}
+
+
+def test_a_claim_that_does_not_hold_is_refused(course: Course) -> None:
+    rewrite(course, "double(math.pi) > 6", "double(math.pi) > 7")
+    with pytest.raises(SourceError, match="AssertionError"):
+        build_and_listen(course)
+
+
+@pytest.mark.parametrize("solved", [False, True])
+def test_what_only_draws_or_asserts_is_folded(course: Course, solved: bool) -> None:
+    notebook = read_notebook(course.solved_notebook(LESSON) if solved else course.learner_notebook(LESSON))
+    folded = {role(cell) for cell in notebook.cells if cell.metadata.get("jupyter", {}).get("source_hidden")}
+    assert folded == ({"figure", "claim"} if solved else {"figure"})
+    for cell in notebook.cells:
+        ways = "hide-input" in cell.metadata.get("tags", []), cell.metadata.get("cellView") == "form"
+        assert set(ways) == {role(cell) in folded}
+
+
 def test_one_source_gives_one_text(course: Course) -> None:
     rewrite(course, "# # Twice as much", "# # Twice as much\n\n# %% [markdown]\n# # Twice as much")
     first, second = (
@@ -124,7 +148,7 @@ def test_an_unchanged_source_changes_nothing(course: Course) -> None:
 def test_changed_prose_keeps_the_outputs(course: Course) -> None:
     rewrite(course, "Twice as much", "Two times as much")
     assert build_and_listen(course) == [f"wrote solutions/{LESSON}.ipynb", f"wrote lessons/{LESSON}.ipynb"]
-    assert read_notebook(course.solved_notebook(LESSON)).cells[-2].outputs[0].text == "6.283185307179586\n"
+    assert read_notebook(course.solved_notebook(LESSON)).cells[-3].outputs[0].text == "6.283185307179586\n"
 
 
 @pytest.mark.usefixtures("never_execute")
@@ -379,6 +403,10 @@ def change_the_picture(course: Course) -> None:
     course.picture(LESSON).write_bytes(b"another")
 
 
+def change_a_pinned_version(course: Course) -> None:
+    (course.root / "requirements.txt").write_text("torch==0.1", encoding="utf-8")
+
+
 def change_the_source(course: Course) -> None:
     rewrite(course, "Twice", "Two times")
 
@@ -396,6 +424,7 @@ def break_the_source(course: Course) -> None:
         (change_the_solved, ["solutions/01_doubling.ipynb differs"]),
         (lose_an_output, ["solutions/01_doubling.ipynb the cell that begins 'import math' has not been run"]),
         (change_the_source, ["lessons/01_doubling.ipynb differs", "solutions/01_doubling.ipynb differs"]),
+        (change_a_pinned_version, ["solutions/01_doubling.ipynb shows what earlier code of the course printed"]),
         (change_the_picture, ["solutions/images/01_doubling.png is not the picture"]),
         (break_the_source, ["solutions/01_doubling.py double needs the line"]),
     ],
@@ -406,6 +435,24 @@ def test_what_is_not_up_to_date_is_found(course: Course, change: Callable[[Cours
     found = [f"{course.shown(one.path)} {one.reason}" for one in build.differences(course, EXERCISES)]
     assert len(found) == len(expected)
     assert all(line.startswith(start) for line, start in zip(found, expected, strict=True))
+
+
+@pytest.mark.usefixtures("never_execute")
+def test_outputs_of_earlier_code_are_made_anew(course: Course) -> None:
+    change_a_pinned_version(course)
+    with pytest.raises(AssertionError, match="executed"):
+        build_and_listen(course)
+
+
+@pytest.mark.parametrize(
+    ("code", "same"),
+    [
+        ("# Twice.\ndef f(x):\n\n    return 2 * x  ", True),
+        ("def f(x):\n    return 3 * x", False),
+    ],
+)
+def test_code_is_what_runs_and_not_its_comments(code: str, same: bool) -> None:
+    assert (build.code_lines(code) == build.code_lines("def f(x):\n    return 2 * x")) == same
 
 
 # The course's own lessons, built from their sources: the files in lessons/ may hold a learner's work
