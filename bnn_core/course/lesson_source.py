@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from bnn_core.lesson_files import ROLES, cells_with_role, defined_names, mark_as_built, role, snake_case
+from bnn_core.lesson_files import ROLES, cells_with_role, defined_names, mark_as_built, named_in_calls, role, snake_case
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
@@ -77,6 +77,7 @@ def problems_of_source(notebook: NotebookNode, lesson: str, exercises: Exercises
     for name in expected:
         problems += _problems_around(notebook.cells, name)
         problems += _problems_of_sections(notebook.cells, name, exercises[name])
+    problems += _problems_of_guesses(notebook.cells)
     return problems
 
 
@@ -85,6 +86,23 @@ def _problems_of_sections(cells: list[NotebookNode], name: str, exercise: Exerci
     headings = {found for cell in cells if cell.cell_type == "markdown" for found in HEADING.findall(cell.source)}
     for section in sorted(set(exercise.sections.values()) - headings):
         yield f"{name} has mistakes that the section {section!r} teaches; the lesson has no heading of that name"
+
+
+def _problems_of_guesses(cells: list[NotebookNode]) -> Iterator[str]:
+    """Each guess is asked for once, and taken up after that."""
+    asked: list[str] = []
+    taken_up: list[str] = []
+    for cell in cells:
+        if cell.cell_type == "code":
+            asked += named_in_calls(cell.source, "guess")
+            new = named_in_calls(cell.source, "guessed")
+            yield from (f"guessed({name!r}) has no guess of that name above it" for name in new if name not in asked)
+            taken_up += new
+    for name in dict.fromkeys(asked):
+        if asked.count(name) > 1:
+            yield f"the guess {name!r} is asked for more than once"
+        if name not in taken_up:
+            yield f"the guess {name!r} is never taken up: guessed({name!r}) belongs after what it is about"
 
 
 def _problems_of_cell(cell: NotebookNode, expected: list[str]) -> Iterator[str]:

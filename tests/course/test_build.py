@@ -72,6 +72,12 @@ def test_the_solved_notebook_is_executed(course: Course) -> None:
     assert slider.data == {"text/plain": build.WIDGET_STAND_IN}
 
 
+def test_a_widget_that_brings_its_own_html_keeps_that() -> None:
+    data = {build.WIDGET: {"model_id": "1"}, "text/plain": "Which?", "text/html": "<p>Which?</p>"}
+    shown = build._presentable(nbformat.v4.new_output("display_data", data))
+    assert shown.data == {"text/plain": "Which?", "text/html": "<p>Which?</p>"}
+
+
 @pytest.mark.parametrize("solved", [False, True])
 def test_the_solution_is_folded_below_the_hints(course: Course, solved: bool) -> None:
     path = course.solved_notebook(LESSON) if solved else course.learner_notebook(LESSON)
@@ -207,6 +213,9 @@ REFUSED = {
     "a marker without its partner": ("    ### END SOLUTION\n", "", "has no ### END SOLUTION"),
     "a marker in the text": ("# # Twice as much", "# ### END SOLUTION", "markers belong in exercise cells"),
     "a marker beside code": ("2 * x\n", "2 * x  ### BEGIN SOLUTION\n", "without its partner"),
+    "a guess that is asked twice": ("import math\n", 'guess("a", "?", "bc")\nguess("a")\n', "more than once"),
+    "a guess that nothing takes up": ("import math\n", 'guess("a", "?", "bc")\n', "is never taken up"),
+    "what nobody guessed": ("import math\n", 'guessed("a")\n', "has no guess of that name above it"),
     "a stub that isn't Python": ("    # 1. Multiply.\n", "   oh dear\n", "can't be made into an exercise"),
 }  # fmt: skip
 
