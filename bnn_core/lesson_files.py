@@ -150,6 +150,20 @@ def defined_names(source: str) -> list[str]:
     return [node.name for node in ast.parse(source).body if isinstance(node, definitions)]
 
 
+def named_in_calls(source: str, function: str) -> list[str]:
+    """The texts that the function is called with first, as in `guess("alive", …)`; none where it isn't Python."""
+    try:
+        nodes = list(ast.walk(ast.parse(source)))
+    except (SyntaxError, ValueError, RecursionError):
+        return []
+    return [
+        node.args[0].value
+        for node in nodes
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == function
+        if node.args and isinstance(node.args[0], ast.Constant) and isinstance(node.args[0].value, str)
+    ]
+
+
 def snake_case(name: str) -> str:
     """`BayesianLinear` as `bayesian_linear`."""
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()

@@ -297,9 +297,11 @@ def picture_in(notebook: NotebookNode) -> bytes | None:
 
 
 def _presentable(output: NotebookNode) -> NotebookNode:
-    """The output as it reads without a kernel: a slider can't move there."""
-    if WIDGET in output.get("data", {}):
-        output.data = {"text/plain": WIDGET_STAND_IN}
+    """The output as it reads without a kernel: a slider can't move there; a widget with HTML of its own keeps that."""
+    data = output.get("data", {})
+    if WIDGET in data:
+        without = {kind: text for kind, text in data.items() if kind in ("text/plain", "text/html")}
+        output.data = without if "text/html" in data else {"text/plain": WIDGET_STAND_IN}
         output.metadata = {}
     return output
 

@@ -111,6 +111,7 @@ CASES: dict[str, tuple[Files, str, str]] = {
     ),
     "earlier lessons": (code("from bnn_core import gaussian_kl\n" + RIGHT + "\nBayesianLinear.kl = gaussian_kl"), "passed", ""),
     "figures": (code("from bnn_core.figures import show\nfrom bnn_core import datasets\n" + RIGHT), "passed", ""),
+    "a guess": (code("from bnn_core.guesses import guess\n" + RIGHT, 'guess("alive", "How many?", ["1", "2"])'), "passed", ""),
     "the checks": (code("from bnn_core.autograder.exercises import EXERCISES\n" + RIGHT), "passed", ""),
     "half a notebook": ({f"{LESSON}.ipynb": json.dumps(notebook(RIGHT))[:-40]}, "unreadable", "no JSON"),
     "empty": ({f"{LESSON}.ipynb": ""}, "unreadable", "empty"),

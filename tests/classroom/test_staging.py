@@ -74,7 +74,10 @@ def test_what_a_notebook_imports_is_there(tmp_path: Path) -> None:
 from bnn_core.autograder import ChecksFailed, check
 from bnn_core import datasets, figures
 from bnn_core.figures import show, style
+from bnn_core.guesses import guess, guessed
 check(object)
+guess("alive", "How many?", ["one", "two"])
+guessed("alive")
 assert show(None, alt="") is None
 """
     result = run("03_bayesian_linear", code, tmp_path)

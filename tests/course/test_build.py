@@ -72,6 +72,12 @@ def test_the_solved_notebook_is_executed(course: Course) -> None:
     assert slider.data == {"text/plain": build.WIDGET_STAND_IN}
 
 
+def test_a_widget_that_brings_its_own_html_keeps_that() -> None:
+    data = {build.WIDGET: {"model_id": "1"}, "text/plain": "Which?", "text/html": "<p>Which?</p>"}
+    shown = build._presentable(nbformat.v4.new_output("display_data", data))
+    assert shown.data == {"text/plain": "Which?", "text/html": "<p>Which?</p>"}
+
+
 @pytest.mark.parametrize("solved", [False, True])
 def test_the_solution_is_folded_below_the_hints(course: Course, solved: bool) -> None:
     path = course.solved_notebook(LESSON) if solved else course.learner_notebook(LESSON)
@@ -207,6 +213,9 @@ REFUSED = {
     "a marker without its partner": ("    ### END SOLUTION\n", "", "has no ### END SOLUTION"),
     "a marker in the text": ("# # Twice as much", "# ### END SOLUTION", "markers belong in exercise cells"),
     "a marker beside code": ("2 * x\n", "2 * x  ### BEGIN SOLUTION\n", "without its partner"),
+    "a guess that is asked twice": ("import math\n", 'guess("a", "?", "bc")\nguess("a")\n', "more than once"),
+    "a guess that nothing takes up": ("import math\n", 'guess("a", "?", "bc")\n', "is never taken up"),
+    "what nobody guessed": ("import math\n", 'guessed("a")\n', "has no guess of that name above it"),
     "a stub that isn't Python": ("    # 1. Multiply.\n", "   oh dear\n", "can't be made into an exercise"),
 }  # fmt: skip
 
@@ -476,3 +485,28 @@ def test_a_section_that_teaches_must_be_there(tmp_path: Path) -> None:
     exercise = replace(EXERCISES["double"], sections={"halved": "How to double", "added": "Twice as much"})
     with pytest.raises(SourceError, match="the section 'How to double' teaches"):
         build_notebooks(source, {"double": exercise})
+
+
+@pytest.mark.parametrize(
+    ("end", "is_enough"),
+    [
+        ("", False),
+        ("**Next:** lesson 02.", False),
+        ("It goes on in [lesson 02](02_tripling.ipynb).", False),
+        ("**Next:** [lesson 02](02_tripling.ipynb).", True),
+        ("**Next:** three times as much, in\n# [lesson 02](02_tripling.ipynb).", True),
+    ],
+)
+def test_a_lessons_end_leads_to_the_next(tmp_path: Path, end: str, is_enough: bool) -> None:
+    source = tmp_path / f"{LESSON}.py"
+    without = SOURCE.replace("**Next:**", "Later:")
+    source.write_text(f"{without}\n# %% [markdown]\n# The end.\n#\n# {end}\n", encoding="utf-8")
+    build_notebooks(source, EXERCISES)  # nothing comes after it
+    (tmp_path / "03_fourfold.py").touch()
+    build_notebooks(source, EXERCISES)  # the next one isn't there yet
+    (tmp_path / f"{OTHER}.py").touch()
+    if is_enough:
+        build_notebooks(source, EXERCISES)
+        return
+    with pytest.raises(SourceError, match=r"needs a link to the next one: \[lesson …\]\(02_tripling.ipynb\)"):
+        build_notebooks(source, EXERCISES)

@@ -12,7 +12,7 @@ from torch.distributions import Normal, kl_divergence
 
 from bnn_core.autograder.exercise import Evidence
 from bnn_core.autograder.judging.function_exercise import Arguments, FunctionExercise
-from bnn_core.autograder.mistakes import CODE, GRADIENTS, KL, KL_FROM_LOG_STD, PRIORS, shared
+from bnn_core.autograder.mistakes import CODE, GRADIENTS, KL, KL_FROM_LOG_STD, PRIORS, SHARED, shared
 
 
 def inputs(evidence: Evidence) -> list[Arguments]:
@@ -58,6 +58,7 @@ def with_std(std: Callable[[Tensor], Tensor]) -> Callable[..., Tensor]:
 
 
 exercise = FunctionExercise("gaussian_kl", lesson="02_kl_divergence", points=3, inputs=inputs, right=right)
+exercise.knows("It has a direction", [SHARED["kl-reversed"]])
 exercise.words |= {"prior": "prior_std", "mean": "mean", "scale": "exp(log_std)"}
 exercise.returns("it returns one number, as a tensor", scalar="kl")
 exercise.keeps_arguments("mean and log_std stay as they were")
@@ -99,5 +100,5 @@ exercise.equals("it is the closed form, whatever the prior", taught_in="The math
 ])  # fmt: skip
 exercise.gradients_are_right("its gradients reach mean and log_std, and are right", of=["mean", "log_std"])
 exercise.has_manners("the result has the dtype of the arguments", "it leaves the global random seed alone")
-exercise.knows("Your turn", CODE)
+exercise.knows("Your turn: the closed form", CODE)
 exercise.knows("The mathematics", KL, KL_FROM_LOG_STD, PRIORS, GRADIENTS)

@@ -16,7 +16,7 @@ from bnn_core.autograder.judging.draws import mean_tolerance, std_ratio_toleranc
 from bnn_core.autograder.judging.function_exercise import Arguments, FunctionExercise, exactly
 from bnn_core.autograder.judging.gradients import require_arrival, requiring
 from bnn_core.autograder.judging.values import expected_and_came, matches, number
-from bnn_core.autograder.mistakes import CODE, DRAWING, GRADIENTS, KL, Mistake, shared
+from bnn_core.autograder.mistakes import CODE, DRAWING, GRADIENTS, KL, SHARED, Mistake, shared
 
 CALLS, GRADIENT_CALLS = 500, 50
 
@@ -52,6 +52,7 @@ def reversed_kl(mean: Tensor, log_std: Tensor, *_: int) -> Tensor:
 
 
 exercise = FunctionExercise("monte_carlo_kl", "02_kl_divergence", points=3, inputs=inputs, right=right, std=std)
+exercise.knows("It has a direction", [SHARED["kl-reversed"]])
 shape = exercise.returns("it returns one number, as a tensor", scalar="kl")
 kept = exercise.keeps_arguments("mean and log_std stay as they were")
 anew = exercise.draws_anew("every call draws anew")
@@ -110,4 +111,4 @@ exercise.knows("The mathematics", [
     Mistake("num-samples-ignored", "num_samples makes no difference, or all samples share their noise."),
     Mistake("draw-detached", "The gradient doesn't go through the draws: w = mean + exp(log_std)·epsilon carries it."),
 ], KL, DRAWING, GRADIENTS)  # fmt: skip
-exercise.knows("Your turn", CODE)
+exercise.knows("Your turn: the same number from draws", CODE)

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from bnn_core.autograder.exercise import CheckFunction, Evidence, Exercise, Failed
+from bnn_core.autograder.exercise import CheckFunction, Evidence, Exercise, Failed, picturing
 from bnn_core.autograder.judging.draws import (
     SURE,
     Axis,
@@ -44,6 +45,7 @@ from bnn_core.autograder.judging.values import (
     tensor_from,
 )
 from bnn_core.autograder.mistakes import Mistake
+from bnn_core.autograder.pictures import of_all_values
 from bnn_core.autograder.subject import LearnerError, Reply, Subject
 
 Arguments = Mapping[str, Any]
@@ -129,10 +131,12 @@ class FunctionExercise(Exercise):
             cases = (inputs or self.inputs)(evidence)
             values = [tensor_from(self.called(evidence, case), self.name, finite=False) for case in cases]
             exact = [exactly(arguments) for arguments in cases]
-            for case, arguments, came in zip(cases, exact, values, strict=True):
-                expected = formula(*arguments)
-                if not close(came, expected):
-                    message = expected_and_came(f"For {described(case)} it", expected, came)
+            expected = [formula(*arguments) for arguments in exact]
+            for case, right, came in zip(cases, expected, values, strict=True):
+                if close(came, right):
+                    continue
+                message = expected_and_came(f"For {described(case)} it", right, came)
+                with picturing(partial(of_all_values, self.name, expected, values)):
                     if varying and not close(tensor_from(self.called(evidence, case), self.name), came):
                         raise Failed(message, varying)
                     mistake = explanation(known, exact, values)

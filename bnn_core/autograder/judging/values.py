@@ -8,7 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from bnn_core.autograder.exercise import Failed
+from bnn_core.autograder.exercise import Comparison, Failed
+from bnn_core.autograder.pictures import of_values
 from bnn_core.autograder.subject import Reply
 
 MOST_NUMBERS = 4
@@ -31,13 +32,16 @@ def shape(size: Sequence[int]) -> str:
     return str(tuple(size))
 
 
-def expected_and_came(what: str, expected: Tensor, came: Tensor, relative: bool = False) -> str:
+def expected_and_came(what: str, expected: Tensor, came: Tensor, relative: bool = False) -> Comparison:
     """What was expected, and what came, at the places where they differ most, be it relative to what was expected."""
     if expected.numel() == 1:
-        return f"{what} should be {number(expected.item())}; yours is {number(came.item())}."
+        return Comparison(f"{what} should be {number(expected.item())}; yours is {number(came.item())}.")
     difference = (came - expected) / (expected.abs() + 1e-9 if relative else 1.0)
     worst = difference.abs().flatten().argsort(descending=True)[:MOST_NUMBERS].sort().values
-    return f"{what} should be {numbers(expected.flatten()[worst])}; yours is {numbers(came.flatten()[worst])}."
+    said = f"{what} should be {numbers(expected.flatten()[worst])}; yours is {numbers(came.flatten()[worst])}."
+    comparison = Comparison(said)
+    comparison.picture = of_values(what, expected, came)
+    return comparison
 
 
 def tensor_from(reply: Reply, what: str, size: Sequence[int] | None = None, finite: bool = True) -> Tensor:

@@ -20,6 +20,7 @@ REFERENCE = {module: [name for name, home in HOMES.items() if home == module] fo
 """The modules of the reference, with what they define for others."""
 
 COPIED = ("validation", "datasets")
+SHOWN = ("figures", "guesses", "progress")
 ALWAYS_THERE = ("__init__", "autograder/__init__", *COPIED, *REFERENCE)
 
 AUTOGRADER = '''"""The notebook's check does nothing while an answer is graded: the grader checks it."""
@@ -33,7 +34,7 @@ def check(definition):
     """Do nothing."""
 '''
 
-FIGURES = '''"""The course's figures, which nobody sees while an answer is graded: everything here does nothing."""
+UNSEEN = '''"""What only a notebook shows, and nobody sees while an answer is graded: everything here does nothing."""
 
 __path__ = []
 
@@ -82,8 +83,8 @@ def _modules() -> list[str]:
 
 
 def _stand_in(name: str) -> str:
-    if name.startswith("figures"):
-        return FIGURES
+    if name.partition("/")[0] in SHOWN:
+        return UNSEEN
     return OUT_OF_BOUNDS.format(module="bnn_core." + name.removesuffix("/__init__").replace("/", "."))
 
 
