@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from bnn_core.bayes_by_backprop import negative_elbo, predict
     from bnn_core.bayesian_linear import BayesianLinear
     from bnn_core.gaussian import gaussian_kl, gaussian_log_prob, monte_carlo_kl, sample_gaussian
-    from bnn_core.hidden_layer import HiddenLayer
+    from bnn_core.hidden_layer import HiddenLayer, log_prob_per_row
     from bnn_core.local_reparameterization import sample_preactivation
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "HiddenLayer",
     "gaussian_kl",
     "gaussian_log_prob",
+    "log_prob_per_row",
     "monte_carlo_kl",
     "negative_elbo",
     "predict",
@@ -30,6 +31,7 @@ HOMES = {
     "HiddenLayer": "hidden_layer",
     "gaussian_kl": "gaussian",
     "gaussian_log_prob": "gaussian",
+    "log_prob_per_row": "hidden_layer",
     "monte_carlo_kl": "gaussian",
     "negative_elbo": "bayes_by_backprop",
     "predict": "bayes_by_backprop",
