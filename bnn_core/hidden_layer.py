@@ -141,8 +141,8 @@ class HiddenLayer(Distribution):
         return f"{type(self).__name__}({listed})"
 
 
-def log_prob_per_row(kl: Tensor, KL_factor: float | Tensor, num_rows: int) -> Tensor:  # noqa: N803
-    """A layer's log_prob, −KL_factor·kl, in equal shares for the rows of a batch: (num_rows,), as Pyro's plates want it.
+def log_prob_per_row(kl: Tensor, KL_factor: float | Tensor, num_rows: int) -> Tensor:
+    """A layer's log_prob, −KL_factor·kl, in equal shares for the rows of a batch, (num_rows,): for Pyro's plates.
 
     kl: the layer's KL divergence, a scalar tensor. Gradients flow back to it.
     Raises: ValueError where num_rows is below 1.

@@ -159,9 +159,9 @@ show(
 
 # %% [markdown]
 # `weight_mean` tilts all lines together, and `weight_log_std` opens and closes the fan: one weight with a spread
-# turns one line into a fan of lines. At $x = 0$ the weight is multiplied by 0 and doesn't matter. The fan is narrow near $x = 0$, and it widens as
-# $x$ moves away from 0 on either side. This is what the ordinary networks lacked: a way to give *several*
-# answers, more alike in some places than in others.
+# turns one line into a fan of lines. At $x = 0$ the weight is multiplied by 0 and doesn't matter. There the fan is
+# narrow, and it widens as $x$ moves away from 0 on either side. This is what the ordinary networks lacked: a way to
+# give *several* answers, more alike in some places than in others.
 #
 # At `weight_log_std` $= -3$ the weight hardly shows: at $x = 2$ the standard deviation of $y$ is
 # $\sqrt{0.3^2 + (2 \cdot 0.05)^2} \approx 0.32$, and the bias alone makes 0.3 of it.
@@ -243,7 +243,7 @@ show(
 # | $S$ | `weight_log_std` | $(O, I)$ | the logarithms of their standard deviations, learned |
 # | $m$ | `bias_mean` | $(O,)$ | the means of the biases, learned |
 # | $s$ | `bias_log_std` | $(O,)$ | the logarithms of their standard deviations, learned |
-# | $\varepsilon_W,\ \varepsilon_b$ | `epsilon` | $(O, I)$, $(O,)$ | noise: independent draws from $\mathcal N(0, 1)$, new in every pass |
+# | $\varepsilon_W,\ \varepsilon_b$ | `epsilon` | $(O, I)$, $(O,)$ | noise from $\mathcal N(0, 1)$, new in every pass |
 # | $W,\ b$ | `sampled_weight`, `sampled_bias` | $(O, I)$, $(O,)$ | the weights and biases drawn for this pass |
 # | $y$ | what `forward` returns | $(B, O)$ | the output |
 # | $t_n$ | `target`, `y_train` | | the target of example $n$, of $N$ |
@@ -812,6 +812,7 @@ assert task_loss + kl < 60
 # Here is the tug of war itself: `log_std` of every weight and bias, from the first step to the last. The lines are
 # coloured by what they belong to: to the live units, or to the silent ones' first or second layer.
 
+
 # %% tags=["figure"]
 def groups(network, history):
     """The columns of a history of log_stds, by what they belong to."""
@@ -1014,8 +1015,9 @@ assert measured["log_std starts at 0"][1] > right[1] + 0.5
 # (Each number comes from fresh draws, so last digits differ from those above.)
 #
 # **Averaging the KL** is the mistake that hides: on weak cars the error is as good as any. Only the spread gives it
-# away, and the strong cars do: the network is sure, and wrong. **Averaging the task loss** does the opposite: the KL wins, the functions
-# are on their way back to the prior's, wide and useless, and the error grows. Neither raises an exception.
+# away, and the strong cars do: the network is sure, and wrong. **Averaging the task loss** does the opposite: the KL
+# wins, the functions are on their way back to the prior's, wide and useless, and the error grows. Neither raises an
+# exception.
 #
 # The start at −8 comes to the right answer. The start at 0 isn't there yet: its functions are still clearly wider,
 # and its error is larger. Adam helps both, since its steps are about equally long however small a gradient is. Don't
@@ -1026,6 +1028,7 @@ assert measured["log_std starts at 0"][1] > right[1] + 0.5
 #
 # **4. Expecting `eval()` to switch the noise off.** It doesn't, and it shouldn't: the draws *are* the
 # prediction. In evaluation you want many of them. `torch.no_grad()` is welcome, since you need no gradients.
+
 
 # %% tags=["experiment"]
 def root_mean_square(error):

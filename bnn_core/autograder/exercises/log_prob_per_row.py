@@ -11,7 +11,7 @@ from bnn_core.autograder.mistakes import CODE, GRADIENTS, Mistake
 
 
 def inputs(evidence: Evidence) -> list[Arguments]:
-    def case(KL_factor: float, num_rows: int, low: float = 0.5, high: float = 30.0) -> Arguments:  # noqa: N803
+    def case(KL_factor: float, num_rows: int, low: float = 0.5, high: float = 30.0) -> Arguments:
         return {"kl": evidence.uniform(low, high), "KL_factor": KL_factor, "num_rows": num_rows}
 
     return [
@@ -29,7 +29,7 @@ def inputs_without_kl(evidence: Evidence) -> list[Arguments]:
     return [*inputs(evidence), {"kl": evidence.uniform(0.5, 30.0), "KL_factor": 0.0, "num_rows": 3}]
 
 
-def right(kl: Tensor, KL_factor: float, num_rows: int) -> Tensor:  # noqa: N803
+def right(kl: Tensor, KL_factor: float, num_rows: int) -> Tensor:
     return torch.full((num_rows,), -KL_factor / num_rows, dtype=kl.dtype) * kl
 
 
