@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from bnn_core.bayes_by_backprop import negative_elbo, predict
     from bnn_core.bayesian_linear import BayesianLinear
     from bnn_core.gaussian import gaussian_kl, gaussian_log_prob, monte_carlo_kl, sample_gaussian
     from bnn_core.hidden_layer import HiddenLayer
@@ -18,6 +19,8 @@ __all__ = [
     "gaussian_kl",
     "gaussian_log_prob",
     "monte_carlo_kl",
+    "negative_elbo",
+    "predict",
     "sample_gaussian",
     "sample_preactivation",
 ]
@@ -28,6 +31,8 @@ HOMES = {
     "gaussian_kl": "gaussian",
     "gaussian_log_prob": "gaussian",
     "monte_carlo_kl": "gaussian",
+    "negative_elbo": "bayes_by_backprop",
+    "predict": "bayes_by_backprop",
     "sample_gaussian": "gaussian",
     "sample_preactivation": "local_reparameterization",
 }

@@ -16,10 +16,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from bnn_core.autograder.interface import LearnerError
 from bnn_core.autograder.mistakes import SHARED, Mistake
 from bnn_core.autograder.pictures import Picture
 from bnn_core.autograder.report import Outcome, Report, Status
-from bnn_core.autograder.subject import LearnerError, Subject
+from bnn_core.autograder.subject import Subject
 
 BROKEN = "This check broke, which is no fault of yours: please tell the course's maintainer"
 NOT_REACHED = "Not run: time was up before it was reached."
@@ -186,6 +187,7 @@ def run(exercise: Exercise, subject: Subject, seed: int = 0, revive: Revive = la
     try:
         subject.seed(derived(seed, "probe"))
         exercise.probe(subject)
+        subject.settle()
     except LearnerError as error:
         if error.is_stub:
             return not_attempted(exercise)
@@ -243,6 +245,7 @@ class _Run:
         try:
             self._evidence.begin(check.name)
             check.function(self._evidence)
+            self._evidence.subject.settle()
         except Failed as failure:
             message = failure.message
             if failure.mistake is not None:

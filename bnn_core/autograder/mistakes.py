@@ -523,6 +523,12 @@ PRIORS = (
     ),
 )
 
+LOSS = (
+    Mistake("loss-not-a-tensor", "The loss is a {what}, not a tensor: gradients can't flow through it."),
+    Mistake("loss-not-reduced", "The loss has several values: add up those of all elements, to one number."),
+    Mistake("loss-scalar-shape", "The loss has shape {what}: a scalar has shape (), so that backward() works."),
+)
+
 MOMENTS = (
     Mistake(
         "variance-over-rows",
@@ -656,7 +662,7 @@ MOMENTS = (
 
 SHARED = {
     mistake.name: mistake
-    for group in (CODE, CLASSES, DRAWING, STANDARD_DEVIATION, GRADIENTS, KL, KL_FROM_LOG_STD, PRIORS, MOMENTS)
+    for group in (CODE, CLASSES, DRAWING, STANDARD_DEVIATION, GRADIENTS, KL, KL_FROM_LOG_STD, PRIORS, LOSS, MOMENTS)
     for mistake in group
 }
 
