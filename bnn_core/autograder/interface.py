@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from types import NoneType
 from typing import Any, Generic, Protocol, TypeVar
 
 import torch
@@ -313,6 +314,11 @@ class Gradients(Request[list[Tensor | None]]):
 def answer_type(request: Request[Any]) -> Any:
     """The type of the answer to a request."""
     return type(request).__orig_bases__[0].__args__[0]  # type: ignore[attr-defined]
+
+
+def has_answer(request: Request[Any]) -> bool:
+    """Whether there is something to answer but that it was done."""
+    return answer_type(request) is not NoneType
 
 
 class LearnerSide(Protocol):

@@ -13,7 +13,7 @@ import struct
 from collections.abc import Callable
 from dataclasses import dataclass, is_dataclass
 from functools import cache
-from types import NoneType, UnionType
+from types import UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
 import torch
@@ -221,8 +221,7 @@ def of_type(hint: Any) -> Check:
             return lambda value: type(value) is list and all(map(inner[0], value))
         case origin if origin is dict:
             return lambda value: type(value) is dict and all(map(inner[1], value.values()))
-    kind = NoneType if hint is None else hint
-    return lambda value: kind is Any or type(value) is kind
+    return lambda value: hint is Any or type(value) is hint
 
 
 FIELDS: dict[type, dict[str, Check]] = {

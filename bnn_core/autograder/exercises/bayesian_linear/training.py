@@ -8,9 +8,17 @@ from torch import Tensor
 from bnn_core.autograder.exercise import Failed
 from bnn_core.autograder.exercises.bayesian_linear.gradients import output_gradient_is_right
 from bnn_core.autograder.exercises.bayesian_linear.kl import kl_gradient_is_right
-from bnn_core.autograder.exercises.bayesian_linear.layer import IN, PARAMETERS, Evidence, Layer, exercise
+from bnn_core.autograder.exercises.bayesian_linear.layer import (
+    FORWARD,
+    IN,
+    PARAMETERS,
+    Evidence,
+    Layer,
+    exercise,
+    output_of,
+)
 from bnn_core.autograder.judging.linear_regression import LinearRegression
-from bnn_core.autograder.judging.values import expected_and_came, matches, number
+from bnn_core.autograder.judging.values import expected_and_came, matches, number, tensor_from
 
 # Training: steps of descent, and how far what they settle at may lie from the exact posterior: more than seven
 # standard deviations of what the reference settles at (0.06 for log_std, beside a bias of 0.07 from the finite steps;
@@ -56,9 +64,11 @@ def train(problem: LinearRegression, layer: Layer) -> tuple[Tensor, Tensor]:
 
 def loss_gradients(problem: LinearRegression, layer: Layer) -> tuple[Tensor, Tensor]:
     """The gradients of −log likelihood + KL for (mean, log_std), each targets × (bias, weights)."""
-    reply, output = layer.forward(problem.x)
-    task, kl = layer.gradients(reply, problem.output_gradient(output).float()), layer.gradients(layer.kl()[0])
-    total = {name: torch.as_tensor(task[name]) + torch.as_tensor(kl[name]) for name in PARAMETERS}
+    output, kl = layer.instance.calls((FORWARD, problem.x), ("kl_divergence",))
+    to_output = problem.output_gradient(output_of(output, problem.target.shape)).float()
+    tensor_from(kl, "kl_divergence", ())
+    task, prior = layer.gradients_of((output, to_output), (kl, None))
+    total = {name: torch.as_tensor(task[name]) + torch.as_tensor(prior[name]) for name in PARAMETERS}
     return (
         torch.cat([total["bias_mean"][:, None], total["weight_mean"]], dim=1),
         torch.cat([total["bias_log_std"][:, None], total["weight_log_std"]], dim=1),
