@@ -299,13 +299,17 @@ class SetArgument(Request[None]):
 
 @dataclass(frozen=True)
 class Gradients(Request[list[Tensor | None]]):
-    """The gradients of Σ cotangent·value for parameters of the object, by name, and for arguments, by key."""
+    """The gradients of Σ cotangent·value for parameters of the object, by name, and for arguments, by key.
+
+    target: where it is given, they are those of ½·Σ cotangent·(value − target)².
+    """
 
     object: int | None
     value: int
     part: int | None
     cotangent: Tensor | None
     wrt: list[str | int]
+    target: Tensor | None = None
 
     def action(self, name: str) -> str:
         return "The backward pass"

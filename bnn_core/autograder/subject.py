@@ -91,20 +91,21 @@ class Instance:
 
     def call(self, method: str, *args: Any, **kwargs: Any) -> Reply:
         """Call a method; "__call__" calls the object itself."""
-        return self._subject.replies(self._call(method, args, kwargs))[0]
+        return self._subject.replies(self.asking(method, *args, **kwargs))[0]
 
     def calls(self, *calls: tuple[Any, ...]) -> list[Reply]:
         """Several calls, one after the other, each a method and its arguments."""
-        return self._subject.replies(*(self._call(method, args, {}) for method, *args in calls))
+        return self._subject.replies(*(self.asking(method, *args) for method, *args in calls))
 
     def calls_at(self, points: Sequence[Mapping[str, Tensor]], method: str, *args: Any) -> list[Reply]:
         """A call of the same method at each of several values of the parameters."""
         requests: list[Request[Any]] = []
         for point in points:
-            requests += [SetParameters(self._handle, dict(point)), self._call(method, args, {})]
+            requests += [SetParameters(self._handle, dict(point)), self.asking(method, *args)]
         return self._subject.replies(*requests)
 
-    def _call(self, method: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Call:
+    def asking(self, method: str, *args: Any, **kwargs: Any) -> Call:
+        """The request for a call."""
         return Call(self._handle, method, *self._subject.pack(args, kwargs), self._subject.new_number())
 
     def sample(self, count: int, method: str, *args: Any, **kwargs: Any) -> Tensor:

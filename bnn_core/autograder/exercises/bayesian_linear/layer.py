@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -16,6 +17,7 @@ from torch import Tensor
 from bnn_core.autograder.exercise import Evidence as SharedEvidence
 from bnn_core.autograder.exercise import Exercise, Failed
 from bnn_core.autograder.exercises.bayesian_linear.mistakes import KL_OF_THE_LAYER, MODULE, OWN_PARAMETERS, SAMPLING
+from bnn_core.autograder.interface import Gradients
 from bnn_core.autograder.judging.values import shape, tensor_from
 from bnn_core.autograder.mistakes import (
     CLASSES,
@@ -88,6 +90,19 @@ class Layer:
         """The KL at each of several values of the parameters."""
         replies = self.instance.calls_at([in_float(point) for point in points], "kl_divergence")
         return [tensor_from(reply, "kl_divergence", ()) for reply in replies]
+
+    def loss_gradients(self, x: Tensor, target: Tensor, weight: Tensor) -> list[dict[str, Tensor]]:
+        """The gradients of ½·Σ weight·(forward(x) − target)² and of the KL, for the four parameters."""
+        forward, kl = self.instance.asking(FORWARD, x), self.instance.asking("kl_divergence")
+        backward = [
+            Gradients(forward.object, forward.value, None, weight, list(PARAMETERS), target),
+            Gradients(kl.object, kl.value, None, None, list(PARAMETERS)),
+        ]
+        answers: list[Any] = self.subject.together(forward, kl, *backward)
+        return [
+            {name: torch.as_tensor(value).double() for name, value in zip(PARAMETERS, found, strict=True)}
+            for found in answers[2:]
+        ]
 
     def gradients(self, reply: Reply, cotangent: Tensor | None = None) -> dict[str, Tensor | None]:
         """The gradient for each of the four parameters; None where none arrives."""
