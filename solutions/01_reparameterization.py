@@ -324,7 +324,8 @@ show(
 guessed("noisier-gradient")
 
 # %% [markdown]
-# Both averages are near 1, as they should be. But the variances differ by a factor of more than a hundred.
+# Both averages are near 1, as they should be. But the variances differ by a factor of more than a hundred. (The lower
+# histogram leans: its most frequent value isn't the exact one. Its average is.)
 #
 # Look at where this comes from. The pathwise gradient for weight $d$ is $w_d$: only this weight's own noise is in it.
 # The score-function gradient is $f(w)\,\epsilon_d / \sigma$: the whole of $f$, with the noise of all ten weights and
