@@ -10,13 +10,14 @@ if TYPE_CHECKING:
     from bnn_core.bayesian_linear import BayesianLinear
     from bnn_core.gaussian import gaussian_kl, gaussian_log_prob, monte_carlo_kl, sample_gaussian
     from bnn_core.hidden_layer import HiddenLayer
-    from bnn_core.local_reparameterization import sample_preactivation
+    from bnn_core.local_reparameterization import gradient_correlation, sample_preactivation
 
 __all__ = [
     "BayesianLinear",
     "HiddenLayer",
     "gaussian_kl",
     "gaussian_log_prob",
+    "gradient_correlation",
     "monte_carlo_kl",
     "sample_gaussian",
     "sample_preactivation",
@@ -27,6 +28,7 @@ HOMES = {
     "HiddenLayer": "hidden_layer",
     "gaussian_kl": "gaussian",
     "gaussian_log_prob": "gaussian",
+    "gradient_correlation": "local_reparameterization",
     "monte_carlo_kl": "gaussian",
     "sample_gaussian": "gaussian",
     "sample_preactivation": "local_reparameterization",
