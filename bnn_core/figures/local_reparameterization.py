@@ -79,7 +79,7 @@ def draw_gradients(settings: Sequence[tuple[int, float]]) -> Figure:
             panel.set(ylim=GRADIENTS)
         axes[0].set_ylabel(f"gradient, B = {batch_size}")
         axes[1].set_yticklabels([])
-    for axes, title in zip(rows[0], ("one weight for all", "a weight for each", "std of the average"), strict=True):
+    for axes, title in zip(rows[0], ("one weight for all", "a weight for each", "std of average"), strict=True):
         axes.set_title(title)
     for axes, label in zip(rows[-1], ("draw", "draw", "batch size B"), strict=True):
         axes.set_xlabel(label)
@@ -158,7 +158,7 @@ def sums_of_weights(weights: Tensor, x: Tensor, sums: Mapping[str, tuple[Tensor,
         axes.hist(drawn.numpy(), bins=40, range=(float(z[0]), float(z[-1])), density=True, color=BLUE, alpha=0.4)
         axes.plot(z, gaussian_log_prob(z, mean, std).exp(), color=VERMILLION)
         axes.set(title=title, xlabel="Σ x·w", yticks=[])
-    panels[0].set(ylabel="density")
+    panels[0].set(ylabel="how often")
     return figure
 
 
@@ -244,9 +244,19 @@ def training_curves(steps: Sequence[int], curves: Mapping[str, Mapping[str, Tens
         for runs, colour, _ in looks:
             axes.semilogy(steps, runs.T, color=colour, linewidth=0.8, alpha=0.7)
         axes.set(title=title, xlabel="training step")
+        _plain_ticks(axes)
     panels[0][0].set_ylabel("nats")
     _legend(figure, list(next(iter(curves.values()))), columns=2)
     return figure
+
+
+def _plain_ticks(axes: Axes) -> None:
+    """Ticks of a log axis as plain numbers, where it spans a decade or two."""
+    low, high = axes.get_ylim()
+    ticks = [tick for tick in (0.2, 0.5, 1, 2, 5, 10, 20, 50) if low <= tick <= high]
+    axes.yaxis.set_major_locator(FixedLocator(ticks))
+    axes.yaxis.set_minor_locator(NullLocator())
+    axes.set_yticklabels([f"{tick:g}" for tick in ticks])
 
 
 @drawing
