@@ -77,8 +77,8 @@ def _current_folder() -> Path | None:
         return None
 
 
-# Jupyter starts a kernel in its notebook's folder. The learner's code may go elsewhere later.
-_folder = _current_folder()
+FOLDER = _current_folder()
+"""Where Jupyter started this kernel: in its notebook's folder. The learner's code may go elsewhere later."""
 
 _answers: dict[str, str] = {}
 """What was guessed in this kernel; it counts more than the file."""
@@ -90,19 +90,19 @@ _echoes: dict[str, Any] = {}
 def _remember(name: str, answer: str) -> bool:
     """Keep the answer, and say whether it will be known after a restart."""
     _answers[name] = answer
-    if _folder is None:
+    if FOLDER is None:
         return False
     # The line break comes first: whatever stands before, this line is one of its own.
     line = f"\n{json.dumps({'guess': name, 'answer': answer})}".encode()
     try:
-        with (_folder / FILE).open("ab", buffering=0) as file:
+        with (FOLDER / FILE).open("ab", buffering=0) as file:
             return file.write(line) == len(line)
     except OSError:
         return False
 
 
 def _answer(name: str) -> str | None:
-    made = guesses_made(_folder) if _folder is not None else {}
+    made = guesses_made(FOLDER) if FOLDER is not None else {}
     return (made | _answers).get(name)
 
 

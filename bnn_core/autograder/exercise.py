@@ -16,9 +16,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from bnn_core.autograder.interface import LearnerError
 from bnn_core.autograder.mistakes import SHARED, Mistake
+from bnn_core.autograder.pictures import Picture
 from bnn_core.autograder.report import Outcome, Report, Status
-from bnn_core.autograder.subject import LearnerError, Subject
+from bnn_core.autograder.subject import Subject
 
 BROKEN = "This check broke, which is no fault of yours: please tell the course's maintainer"
 NOT_REACHED = "Not run: time was up before it was reached."
@@ -33,14 +35,37 @@ class Failed(Exception):
     """A check failed.
 
     message: what was expected and what came, in the learner's terms. mistake: the name of the mistake it looks like,
-    one that the exercise knows; its sentence then stands above the message, its blanks filled by `about`.
+    one that the exercise knows; its sentence then stands above the message, its blanks filled by `about`. picture: what
+    the check saw, for those who look before they read.
     """
 
     def __init__(self, message: str, mistake: str | None = None, **about: str) -> None:
         self.message = message
         self.mistake = mistake
         self.about = about
+        self.picture: Picture | None = message.picture if isinstance(message, Comparison) else None
         super().__init__(message)
+
+
+class Comparison(str):
+    """A sentence about values, with their picture, which it keeps when more is said."""
+
+    picture: Picture | None = None
+
+    def __add__(self, more: str) -> Comparison:
+        longer = Comparison(str(self) + more)
+        longer.picture = self.picture
+        return longer
+
+
+@contextlib.contextmanager
+def picturing(draw: Callable[[], Picture | None]) -> Iterator[None]:
+    """Whatever fails within this is shown by this picture, which is made only then."""
+    try:
+        yield
+    except Failed as failure:
+        failure.picture = draw() or failure.picture
+        raise
 
 
 class Evidence:
@@ -162,6 +187,7 @@ def run(exercise: Exercise, subject: Subject, seed: int = 0, revive: Revive = la
     try:
         subject.seed(derived(seed, "probe"))
         exercise.probe(subject)
+        subject.settle()
     except LearnerError as error:
         if error.is_stub:
             return not_attempted(exercise)
@@ -219,12 +245,13 @@ class _Run:
         try:
             self._evidence.begin(check.name)
             check.function(self._evidence)
+            self._evidence.subject.settle()
         except Failed as failure:
             message = failure.message
             if failure.mistake is not None:
                 sentence = self.exercise.sentence(failure.mistake, failure.about)
                 message = f"{sentence}\n{message}" if message else sentence
-            return Outcome(check.name, False, message, failure.mistake)
+            return Outcome(check.name, False, message, failure.mistake, picture=failure.picture)
         except LearnerError as error:
             return Outcome(check.name, False, *_explain(self.exercise, error), code_raised=True)
         except Exception as error:

@@ -40,8 +40,8 @@ class ChecksFailed(Exception):
         super().__init__(reports.plain(report))
 
     def _render_traceback_(self) -> list[str]:
-        """What IPython prints in place of a stack."""
-        return str(self).splitlines()
+        """What IPython prints in place of a stack: a line, since the report stands above it."""
+        return [f"ChecksFailed: {self.report.message}"]
 
 
 class NoExercise(ValueError):

@@ -14,7 +14,8 @@ import random
 import sys
 import sysconfig
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from functools import singledispatchmethod
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +25,39 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
-from bnn_core.autograder.subject import Argument, LearnerError, Subject, TorchFunction
+from bnn_core.autograder.interface import (
+    Argument,
+    Attribute,
+    Call,
+    Construct,
+    Convert,
+    Gradients,
+    IsModule,
+    LearnerError,
+    Model,
+    ModelCall,
+    ModelUse,
+    Parameter,
+    ParameterNamed,
+    PresentValue,
+    RandomNumber,
+    Request,
+    Sample,
+    Seed,
+    SetArgument,
+    SetParameters,
+    TorchFunction,
+    Train,
+    TrainableNames,
+    UseOfModel,
+    Value,
+)
+from bnn_core.autograder.subject import Subject
 
 LIBRARIES = tuple({sysconfig.get_path(name) for name in ("stdlib", "platlib", "purelib")})
 OWN_FILES = str(Path(__file__).parents[1]) + os.sep
 LONGEST_MESSAGE = 300
+MOST_PARTS = 8
 
 
 def in_process_subject(definition: Any) -> Subject:
@@ -50,111 +79,134 @@ class InProcess:
         self.name = name
         self.definition = definition
         self._default_device = torch.get_default_device()
-        self._objects: list[Any] = []
-        self._values: list[Any] = []
-        self._arguments: dict[int, Tensor] = {}
+        self._objects: dict[int, Any] = {}
+        self._values: dict[int, Any] = {}
+        self._arguments: dict[int, Any] = {}
 
-    def perform(self, request: dict[str, Any]) -> dict[str, Any]:
-        """Perform one request. Raises LearnerError where the learner's code raised."""
-        details = {name: value for name, value in request.items() if name != "op"}
-        operation: Callable[..., dict[str, Any]] = getattr(self, f"_{request['op']}")
+    def perform(self, requests: Sequence[Request[Any]]) -> list[Any]:
+        """Perform requests, one after the other. Raises LearnerError where the learner's code raised."""
+        return [self._perform(request) for request in requests]
+
+    def settle(self) -> None:
+        """Nothing waits here."""
+
+    def _perform(self, request: Request[Any]) -> Any:
         try:
             with torch.enable_grad(), self._where_the_learner_works():
-                return operation(**details)
+                return self._answer(request)
         except LearnerError:
             raise
         except (Exception, SystemExit) as error:
             raise self._learner_error(request, error) from None
 
-    # What can be asked for, in the order of `Subject` and `Instance`.
+    @singledispatchmethod
+    def _answer(self, request: Request[Any]) -> Any:
+        raise TypeError(f"nobody knows what {type(request).__name__} asks for")
 
-    def _seed(self, seed: int) -> dict[str, Any]:
-        torch.manual_seed(seed)
-        np.random.seed(seed % 2**32)
-        random.seed(seed)
-        return {}
+    # What can be asked for, in the order of the interface.
 
-    def _random_number(self) -> dict[str, Any]:
-        return {"number": torch.rand(()).item()}
+    @_answer.register
+    def _seed(self, request: Seed) -> None:
+        if self._default_device.type == "cpu" and not torch.cuda.is_initialized():
+            torch.default_generator.manual_seed(request.seed)  # without torch.manual_seed's note for devices to come
+        else:
+            torch.manual_seed(request.seed)
+        np.random.seed(request.seed % 2**32)
+        random.seed(request.seed)
 
-    def _construct(self, args: list[Any], kwargs: dict[str, Any]) -> dict[str, Any]:
+    @_answer.register
+    def _random_number(self, request: RandomNumber) -> float:
+        return torch.rand(()).item()
+
+    @_answer.register
+    def _construct(self, request: Construct) -> None:
         with uninitialised_memory_shown():
-            instance = self.definition(*self._unpack(args, None), **self._unpack(kwargs, None))
-        self._objects.append(instance)
-        return {"handle": len(self._objects) - 1, "is_module": isinstance(instance, nn.Module)}
+            instance = self.definition(*self._unpack(request.args, None), **self._unpack(request.kwargs, None))
+        self._objects[request.object] = instance
 
-    def _call(self, object: int | None, method: str | None, args: list[Any], kwargs: dict[str, Any]) -> dict[str, Any]:
-        function = self._function(object, method)
-        return self._describe(function(*self._unpack(args, object), **self._unpack(kwargs, object)))
+    @_answer.register
+    def _is_module(self, request: IsModule) -> bool:
+        return isinstance(self._objects[request.object], nn.Module)
 
-    def _sample(
-        self, object: int | None, method: str | None, args: list[Any], kwargs: dict[str, Any], count: int
-    ) -> dict[str, Any]:
-        function = self._function(object, method)
-        unpacked, named = self._unpack(args, object), self._unpack(kwargs, object)
+    @_answer.register
+    def _call(self, request: Call) -> Value:
+        function, args, kwargs = self._prepared(request)
+        return self._kept(request.value, function(*args, **kwargs))
+
+    @_answer.register
+    def _sample(self, request: Sample) -> Tensor:
+        function, args, kwargs = self._prepared(request)
         with torch.no_grad():
-            values = torch.stack([function(*unpacked, **named) for _ in range(count)])
-        return {"tensor": plain_copy(values)}
+            values = torch.stack([function(*args, **kwargs) for _ in range(request.count)])
+        return plain_copy(values)
 
-    def _attribute(self, object: int, name: str) -> dict[str, Any]:
-        return self._describe(getattr(self._objects[object], name))
+    @_answer.register
+    def _attribute(self, request: Attribute) -> Value:
+        return self._kept(request.value, getattr(self._objects[request.object], request.name))
 
-    def _parameter(self, object: int, name: str) -> dict[str, Any]:
-        instance = self._objects[object]
-        value = getattr(instance, name, None)
+    @_answer.register
+    def _parameter(self, request: ParameterNamed) -> Parameter | None:
+        instance = self._objects[request.object]
+        value = getattr(instance, request.name, None)
         if value is None:
-            return {"kind": None}
+            return None
         if not isinstance(value, Tensor):
-            return {"kind": type(value).__name__, "tensor": None, "requires_grad": False, "has_gradient": False}
-        return {
-            "kind": kind_of(value, instance),
-            "tensor": plain_copy(value),
-            "requires_grad": value.requires_grad,
-            "has_gradient": value.is_leaf and value.grad is not None,
-        }
+            return Parameter(type(value).__name__, None, False, False)
+        has_gradient = value.is_leaf and value.grad is not None
+        return Parameter(kind_of(value, instance), plain_copy(value), value.requires_grad, has_gradient)
 
-    def _trainable_names(self, object: int, known: list[str]) -> dict[str, Any]:
-        instance = self._objects[object]
-        aliases = {id(getattr(instance, name, None)): name for name in known}
+    @_answer.register
+    def _trainable_names(self, request: TrainableNames) -> list[str]:
+        instance = self._objects[request.object]
+        aliases = {id(getattr(instance, name, None)): name for name in request.known}
         parameters = dict(instance.named_parameters()) if isinstance(instance, nn.Module) else {}
         trainable = {name: value for name, value in parameters.items() if value.requires_grad}
-        return {"names": [aliases.get(id(value), name) for name, value in trainable.items()]}
+        return [aliases.get(id(value), name) for name, value in trainable.items()]
 
-    def _set_parameters(self, object: int, values: dict[str, Tensor]) -> dict[str, Any]:
+    @_answer.register
+    def _set_parameters(self, request: SetParameters) -> None:
         with torch.no_grad():
-            for name, value in values.items():
-                self._find(object, name).copy_(value)
-        return {}
+            for name, value in request.values.items():
+                self._find(request.object, name).copy_(value)
 
-    def _train(self, object: int, mode: bool) -> dict[str, Any]:
-        self._objects[object].train(mode)
-        return {}
+    @_answer.register
+    def _train(self, request: Train) -> None:
+        self._objects[request.object].train(request.mode)
 
-    def _to(self, object: int, dtype: str) -> dict[str, Any]:
-        self._objects[object].to(getattr(torch, dtype))
-        return {}
+    @_answer.register
+    def _convert(self, request: Convert) -> None:
+        self._objects[request.object].to(getattr(torch, request.dtype))
 
-    def _present_value(self, argument: int) -> dict[str, Any]:
-        return {"tensor": plain_copy(self._arguments[argument])}
+    @_answer.register
+    def _present_value(self, request: PresentValue) -> Tensor:
+        return plain_copy(self._arguments[request.argument])
 
-    def _set_argument(self, argument: int, tensor: Tensor) -> dict[str, Any]:
+    @_answer.register
+    def _use_of_model(self, request: UseOfModel) -> ModelUse:
+        model: StandIn = self._arguments[request.argument]
+        parameters = {name: plain_copy(value) for name, value in model.named_parameters()}
+        return ModelUse(list(model.record.calls), model.training, parameters)
+
+    @_answer.register
+    def _set_argument(self, request: SetArgument) -> None:
         with torch.no_grad():
-            self._arguments[argument].copy_(tensor)
-        return {}
+            self._arguments[request.argument].copy_(request.tensor)
 
-    def _gradients(
-        self, object: int | None, value: int, cotangent: Tensor | None, wrt: list[str | int]
-    ) -> dict[str, Any]:
-        output = self._values[value]
-        inputs = [self._arguments[item] if isinstance(item, int) else self._find(object, item) for item in wrt]
+    @_answer.register
+    def _gradients(self, request: Gradients) -> list[Tensor | None]:
+        output, cotangent = self._values[request.value], request.cotangent
+        output = output if request.part is None else output[request.part]
+        inputs: list[Tensor] = [
+            self._arguments[item] if isinstance(item, int) else self._find(request.object, item) for item in request.wrt
+        ]
         able = [item for item in inputs if item.requires_grad]
         if not (output.requires_grad and able):
-            return {"gradients": [None] * len(inputs)}
+            return [None] * len(inputs)
         cotangent = None if cotangent is None else cotangent.to(output.device)
         found = torch.autograd.grad(output, able, cotangent, retain_graph=True, allow_unused=True)
         by_input = {id(item): gradient for item, gradient in zip(able, found, strict=True)}
         gradients = [by_input.get(id(item)) for item in inputs]
-        return {"gradients": [None if gradient is None else plain_copy(gradient) for gradient in gradients]}
+        return [None if gradient is None else plain_copy(gradient) for gradient in gradients]
 
     # How it is done.
 
@@ -167,6 +219,14 @@ class InProcess:
         instance = None if object is None else self._objects[object]
         parameters = instance.parameters() if isinstance(instance, nn.Module) else iter(())
         return next((parameter.device for parameter in parameters), self._default_device)
+
+    def _prepared(self, request: Call | Sample) -> tuple[Callable[..., Any], Any, Any]:
+        """What is to be called, and with what."""
+        return (
+            self._function(request.object, request.method),
+            self._unpack(request.args, request.object),
+            self._unpack(request.kwargs, request.object),
+        )
 
     def _function(self, object: int | None, method: str | None) -> Callable[..., Any]:
         if object is None:
@@ -188,11 +248,10 @@ class InProcess:
         return found
 
     def _unpack(self, item: Any, object: int | None) -> Any:
-        """What the learner's code is given: each argument tensor is a fresh copy of its own, made once per run."""
+        """What the learner's code is given: each argument is a fresh copy of its own, made once per run."""
         if isinstance(item, Argument):
             if item.key not in self._arguments:
-                copy = item.tensor.to(self._device_for(object), copy=True)
-                self._arguments[item.key] = copy.requires_grad_(item.requires_grad)
+                self._arguments[item.key] = self._made(item, self._device_for(object))
             return self._arguments[item.key]
         if isinstance(item, TorchFunction):
             return getattr(torch, item.name, None) or getattr(F, item.name)
@@ -202,41 +261,54 @@ class InProcess:
             return type(item)(self._unpack(value, object) for value in item)
         return item
 
-    def _describe(self, value: Any) -> dict[str, Any]:
-        self._values.append(value)
-        is_tensor = isinstance(value, Tensor)
-        return {
-            "handle": len(self._values) - 1,
-            "type_name": type(value).__name__,
-            "tensor": plain_copy(value) if is_tensor else None,
-            "plain": plain_value(value),
-            "requires_grad": bool(is_tensor and value.requires_grad),
-        }
+    def _made(self, argument: Argument, device: torch.device) -> Tensor | StandIn:
+        if isinstance(argument.content, Model):
+            return StandIn(argument.content).to(device)
+        return argument.content.to(device, copy=True).requires_grad_(argument.requires_grad)
 
-    def _learner_error(self, request: dict[str, Any], error: BaseException) -> LearnerError:
+    def _kept(self, number: int, value: Any) -> Value:
+        self._values[number] = value
+        return description(value)
+
+    def _learner_error(self, request: Request[Any], error: BaseException) -> LearnerError:
         line, source = learner_line(error)
         message = shown(error)
         if isinstance(error, NotImplementedError) and not message and not is_stub(error):
             message = "the line that raises it is still there, beside what you wrote; delete it"
-        return LearnerError(self._action(request), type(error).__name__, message, line, source)
+        return LearnerError(request.action(self.name), type(error).__name__, message, line, source)
 
-    def _action(self, request: dict[str, Any]) -> str:
-        """What was asked for, as a learner would write it."""
-        operation = request["op"]
-        if operation == "construct":
-            shown = [repr(item) for item in request["args"] if not isinstance(item, Argument)]
-            return f"{self.name}({', '.join(shown)})"
-        if operation in ("call", "sample"):
-            method = request["method"]
-            return f"Your {'forward' if method == '__call__' else method or self.name}"
-        if operation == "attribute":
-            return f"Your {request['name']}"
-        actions = {
-            "gradients": "The backward pass",
-            "to": f"Converting the layer to {request.get('dtype')}",
-            "set_parameters": "Setting the parameters",
-        }
-        return actions.get(operation, f"Your {self.name}")
+
+class Record:
+    """The calls of a model, and of all copies that are made of it."""
+
+    def __init__(self) -> None:
+        self.calls: list[ModelCall] = []
+
+    def __deepcopy__(self, memo: object) -> Record:
+        return self
+
+
+class StandIn(nn.Module):
+    """What the learner's code is given for a `Model`."""
+
+    def __init__(self, model: Model) -> None:
+        super().__init__()
+        self.record = Record()
+        for number, output in enumerate(model.outputs):
+            self.register_buffer(f"output_{number}", output.clone(), persistent=False)
+        for name, value in model.parameters.items():
+            self.register_parameter(name, nn.Parameter(value.clone()))
+        self._count = len(model.outputs)
+        self.train(model.training)
+
+    def forward(self, *args: Any) -> Tensor:
+        calls, grad_enabled = self.record.calls, torch.is_grad_enabled()
+        output = self.get_buffer(f"output_{len(calls) % self._count}").clone()
+        tensors = [plain_copy(item) for item in args if isinstance(item, Tensor)]
+        calls.append(ModelCall(tensors, self.training, grad_enabled, torch.rand(()).item()))
+        if grad_enabled:  # as through any model, its parameters are in the graph
+            output = output + sum(0 * value.sum() for value in self.parameters())
+        return output
 
 
 @contextlib.contextmanager
@@ -302,6 +374,19 @@ def plain_value(value: Any) -> bool | float | list[int] | None:
     if isinstance(value, bool):
         return value
     return float(value) if isinstance(value, int | float) else None
+
+
+def description(value: Any, parts: int = MOST_PARTS) -> Value:
+    """What a value is; of a tuple or a list, what its elements are, which themselves have no parts."""
+    is_tensor = isinstance(value, Tensor)
+    elements = value[:parts] if isinstance(value, tuple | list) and not isinstance(value, torch.Size) else ()
+    return Value(
+        type(value).__name__,
+        plain_copy(value) if is_tensor else None,
+        plain_value(value),
+        bool(is_tensor and value.requires_grad),
+        [description(element, 0) for element in elements],
+    )
 
 
 def plain_copy(value: Tensor) -> Tensor:

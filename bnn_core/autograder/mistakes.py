@@ -96,6 +96,11 @@ CODE = (
         error_signs=("'float' object has no attribute", "'int' object has no attribute"),
     ),
     Mistake(
+        "list-for-a-tensor",
+        "A list of tensors is used as if it were one: torch.stack makes one tensor of them.",
+        error_signs=("'list' object has no attribute",),
+    ),
+    Mistake(
         "power-as-xor",
         "In Python a power is written **: x**2. The sign ^ means something else.",
         error_signs=(
@@ -523,6 +528,12 @@ PRIORS = (
     ),
 )
 
+LOSS = (
+    Mistake("loss-not-a-tensor", "The loss is a {what}, not a tensor: gradients can't flow through it."),
+    Mistake("loss-not-reduced", "The loss has several values: add up those of all elements, to one number."),
+    Mistake("loss-scalar-shape", "The loss has shape {what}: a scalar has shape (), so that backward() works."),
+)
+
 MOMENTS = (
     Mistake(
         "variance-over-rows",
@@ -656,7 +667,7 @@ MOMENTS = (
 
 SHARED = {
     mistake.name: mistake
-    for group in (CODE, CLASSES, DRAWING, STANDARD_DEVIATION, GRADIENTS, KL, KL_FROM_LOG_STD, PRIORS, MOMENTS)
+    for group in (CODE, CLASSES, DRAWING, STANDARD_DEVIATION, GRADIENTS, KL, KL_FROM_LOG_STD, PRIORS, LOSS, MOMENTS)
     for mistake in group
 }
 

@@ -5,41 +5,20 @@ The diagnosis stands first, failed checks above passed ones. This module knows r
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
-from html import escape
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
+
+from bnn_core.autograder import pictures
+from bnn_core.autograder.pictures import Picture
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
 Status = Literal["passed", "failed", "not_attempted", "error", "timeout"]
 
 INDENT = "  "
-MARKS = {"passed": "✓", "failed": "✗", "skipped": "–"}
-
-# Colours of the Okabe–Ito palette, dark enough on white and light enough on black; the marks carry the meaning too.
-STYLE = """
-.bnn-report {font-family: var(--jp-content-font-family, sans-serif); max-width: 46em; line-height: 1.45;
-  border-left: 4px solid #D55E00; padding: .4em 1em; margin: .3em 0;}
-.bnn-report.passed {border-color: #009E73;}
-.bnn-report.not_attempted {border-color: #0072B2;}
-.bnn-report p {margin: .2em 0;}
-.bnn-report .headline {font-weight: bold;}
-.bnn-report ul {list-style: none; margin: .5em 0; padding: 0;}
-.bnn-report li {margin: .45em 0; padding-left: 1.5em; text-indent: -1.5em;}
-.bnn-report li.passed, .bnn-report li.skipped {margin: .05em 0; opacity: .8;}
-.bnn-report details {display: inline-block; vertical-align: top; text-indent: 0;}
-.bnn-report .mark {display: inline-block; width: 1.5em; text-indent: 0; font-weight: bold;}
-.bnn-report .failed .mark {color: #D55E00;}
-.bnn-report .passed .mark {color: #009E73;}
-.bnn-report .message {text-indent: 0;}
-.bnn-report .numbers {font-family: var(--jp-code-font-family, monospace); font-size: .9em; text-indent: 0;
-  white-space: pre-wrap;}
-"""
-
-# The error that follows the report says the same in plain text; where the report is shown, it needn't be read twice.
-HIDE_THE_ERROR_BELOW = """
-.jp-OutputArea-child:has(.bnn-report) ~ .jp-OutputArea-child:has([data-mime-type="application/vnd.jupyter.stderr"]),
-.jp-OutputArea-child:has(.bnn-report) ~ .jp-OutputArea-child:has([data-mime-type="application/vnd.jupyter.error"])
-{display: none;}
-"""
+SIGNS = {"passed": "✓", "failed": "✗", "skipped": "–"}
 
 
 @dataclass(frozen=True)
@@ -52,6 +31,7 @@ class Outcome:
     misconception: str | None = None
     ran: bool = True
     code_raised: bool = False
+    picture: Picture | None = None
 
 
 @dataclass(frozen=True)
@@ -86,51 +66,58 @@ def plain(report: Report) -> str:
     """The report as text: a headline, the failed checks with their messages, then the others on a line each."""
     lines = [report.message]
     for outcome in _in_state(report, "failed"):
-        lines += ["", f"{MARKS['failed']} {outcome.name}"]
+        lines += ["", f"{SIGNS['failed']} {outcome.name}"]
         lines += [INDENT + line for line in outcome.message.splitlines()]
-    others = [f"{MARKS['passed']} {outcome.name}" for outcome in _in_state(report, "passed")]
-    if waiting := _waiting(report):
-        others.insert(0, f"{MARKS['skipped']} {waiting}")
+    others = [f"{SIGNS['passed']} {outcome.name}" for outcome in _in_state(report, "passed")]
+    if skipped := _in_state(report, "skipped"):
+        others.insert(0, f"{SIGNS['skipped']} {waiting(len(skipped))}")
     lines += ["", *others] if others else []
     lines += ["", *report.notes] if report.notes else []
     return "\n".join(lines)
 
 
 def html(report: Report) -> str:
-    """The same as HTML, everything escaped."""
-    items = [_failed_item(outcome) for outcome in _in_state(report, "failed")]
-    if waiting := _waiting(report):
-        names = "".join(f"<br>{escape(outcome.name)}" for outcome in _in_state(report, "skipped"))
-        folded = f"<details><summary>{escape(waiting)}</summary>{names}</details>"
-        items.append(f'<li class="skipped">{_mark("skipped")}{folded}</li>')
-    items += [f'<li class="passed">{_mark("passed")}{escape(item.name)}</li>' for item in _in_state(report, "passed")]
-    listed = "<ul>" + "".join(items) + "</ul>" if items else ""
-    notes = "".join(f"<p>{escape(note)}</p>" for note in report.notes)
-    return (
-        f"<style>{STYLE}{HIDE_THE_ERROR_BELOW}</style>"
-        f'<div class="bnn-report {report.status}" role="status"><p class="headline">{escape(report.message)}</p>'
-        f"{listed}{notes}</div>"
+    """The same as HTML, everything escaped, with a picture where a failed check saw something to look at."""
+    page = environment().get_template("notebook.html")
+    items = [shown(state(item), item.name, item.message, item.picture) for item in report.outcomes]
+    return page.render(
+        status=report.status, message=report.message, notes=report.notes, items=items, folded=not report.passed
     )
+
+
+def shown(state: str, name: str, message: str, picture: Picture | None) -> dict[str, Any]:
+    """A check and what came of it, as the templates take it."""
+    sentence, _, numbers = message.partition("\n")
+    drawing = pictures.drawn(picture) if picture is not None else None
+    return {"state": state, "name": name, "sentence": sentence, "numbers": numbers, "picture": drawing}
+
+
+@functools.lru_cache
+def environment(*packages: str) -> Environment:
+    """The templates of these packages and of this one, whose macros they may use."""
+    from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(
+        loader=ChoiceLoader([PackageLoader(package) for package in (*packages, "bnn_core.autograder")]),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.globals |= {
+        "signs": SIGNS,
+        "counted": {"skipped": waiting, "passed": "{} passed".format},
+        "picture_width": pictures.WIDTH,
+        "picture_height": pictures.HEIGHT,
+        "yours": pictures.YOURS,
+    }
+    return environment
 
 
 def _in_state(report: Report, wanted: str) -> list[Outcome]:
     return [outcome for outcome in report.outcomes if state(outcome) == wanted]
 
 
-def _waiting(report: Report) -> str:
+def waiting(count: int) -> str:
     """One line for the checks that were not run, since what they build on failed."""
-    count = len(_in_state(report, "skipped"))
-    return f"{count} more {'check waits' if count == 1 else 'checks wait'} for what failed above" if count else ""
-
-
-def _mark(kind: str) -> str:
-    return f'<span class="mark" aria-label="{kind}">{MARKS[kind]}</span>'
-
-
-def _failed_item(outcome: Outcome) -> str:
-    first, *rest = outcome.message.splitlines() or [""]
-    detail = f'<p class="numbers">{escape(chr(10).join(rest))}</p>' if rest else ""
-    return (
-        f'<li class="failed">{_mark("failed")}<b>{escape(outcome.name)}</b>'
-        f'<p class="message">{escape(first)}</p>{detail}</li>'
-    )
+    return f"{count} more {'check waits' if count == 1 else 'checks wait'} for what failed above"

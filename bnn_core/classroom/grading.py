@@ -13,6 +13,7 @@ from bnn_core.answers.notebook import Unreadable, exercises_of
 from bnn_core.autograder.exercise import Exercise, run
 from bnn_core.autograder.exercises import EXERCISES
 from bnn_core.autograder.in_notebook import NOT_THE_LEARNERS
+from bnn_core.autograder.pictures import as_data
 from bnn_core.autograder.report import Outcome, Report
 from bnn_core.autograder.subject import Subject
 from bnn_core.classroom.sandbox.launching import Limits, Sandbox
@@ -43,6 +44,8 @@ class Graded:
     seconds: float = 0.0
     disturbed: bool = False
     """Whether what else ran on the machine may have spoilt a row."""
+    pictures: list[tuple[str, str, dict[str, Any]]] = field(default_factory=list)
+    """What failed checks saw: the exercise, the check, and the picture's numbers."""
 
 
 def grade(submission: Submission, sandbox: Sandbox, limits: Limits, run_seed: int) -> Graded:
@@ -66,6 +69,7 @@ def grade(submission: Submission, sandbox: Sandbox, limits: Limits, run_seed: in
         for position, name in enumerate(names):
             share = max(LEAST_TIME, attempt.seconds / (len(names) - position))
             graded.rows.append(attempt.row(EXERCISES[name], _seed(run_seed, submission, name), share))
+    graded.pictures = attempt.pictures
     graded.output, graded.disturbed = clean(attempt.output), attempt.disturbed
     graded.seconds = time.monotonic() - began
     return graded
@@ -100,6 +104,7 @@ class Attempt:
         self.limits = limits
         self.seconds = limits.seconds
         self.output = ""
+        self.pictures: list[tuple[str, str, dict[str, Any]]] = []
         self.disturbed = False
         self._conversation: Conversation | None = None
         self._cannot_load: LearnerGone | None = None
@@ -193,6 +198,8 @@ class Attempt:
         row = _bare_row(self.submission, exercise, status, message)
         row["score"] = round(report.score, 6)
         row["checks"] = [_check_row(outcome) for outcome in report.outcomes]
+        seen = ((outcome.name, outcome.picture) for outcome in report.outcomes)
+        self.pictures += [(exercise.name, check, as_data(picture)) for check, picture in seen if picture is not None]
         return row
 
 

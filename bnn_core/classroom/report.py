@@ -17,9 +17,11 @@ from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import quote
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment
 
 from bnn_core.autograder.exercises import EXERCISES
+from bnn_core.autograder.pictures import from_data
+from bnn_core.autograder.report import environment, shown
 from bnn_core.classroom.grading import Graded, Row
 from bnn_core.classroom.report_folder import PAGE_MARK, pages_in
 from bnn_core.classroom.results import write_atomically
@@ -42,8 +44,6 @@ STATUS_WORDS = {
     "timeout": "it took too long",
     "unreadable": "no notebook in the file",
 }
-SIGNS = {"passed": "✓", "failed": "✗", "skipped": "–"}
-
 _SAFE_NAME = re.compile(r"[\w][\w .,@+=()-]*")
 _LONGEST_NAME = 120
 """Bytes; file systems take about twice as many."""
@@ -95,19 +95,26 @@ def write_pages(
 
     earlier_seeds: of results from gradings with other seeds.
     """
-    environment = _environment()
+    templates = _environment()
     pages = pages_of((item.student, item.lesson) for item, _ in results)
     _remove_pages_but(report, set(pages.values()))
-    page = environment.get_template("student.html")
+    page = templates.get_template("student.html")
     for item, graded in results:
         code, left_out = _shown_code(graded)
-        text = page.render(submission=item, graded=graded, code=code, left_out=left_out, most_notes=MOST_NOTES)
+        text = page.render(
+            submission=item,
+            graded=graded,
+            checks=_shown_checks(graded),
+            code=code,
+            left_out=left_out,
+            most_notes=MOST_NOTES,
+        )
         write_atomically(report / pages[item.student, item.lesson], text)
     rows = [row for _, graded in results for row in graded.rows]
     notes = {(item.student, item.lesson): graded.notes for item, graded in results if graded.notes}
     summary = class_summary(rows, notes)
     seeds = sorted({*earlier_seeds} - {seed})
-    text = environment.get_template("class.html").render(**summary, seed=seed, earlier_seeds=seeds)
+    text = templates.get_template("class.html").render(**summary, seed=seed, earlier_seeds=seeds)
     write_atomically(report / "index.html", text)
 
 
@@ -155,6 +162,18 @@ def _remove_pages_but(report: Path, kept: set[str]) -> None:
                 path.parent.rmdir()
 
 
+def _shown_checks(graded: Graded) -> dict[str, list[dict[str, Any]]]:
+    """For each exercise its checks as the template takes them."""
+    seen = {(exercise, check): from_data(data) for exercise, check, data in graded.pictures}
+    return {
+        row["exercise"]: [
+            shown(state(check), check["name"], check["message"], seen.get((row["exercise"], check["name"])))
+            for check in row["checks"]
+        ]
+        for row in graded.rows
+    }
+
+
 def _shown_code(graded: Graded) -> tuple[list[tuple[str, list[tuple[int, str]]]], int]:
     """As much of the code as a page shows, and how many lines it leaves out."""
     shown: list[tuple[str, list[tuple[int, str]]]] = []
@@ -191,21 +210,15 @@ def class_summary(rows: Sequence[Row], notes: Mapping[tuple[str, str], Sequence[
 
 
 def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("bnn_core.classroom"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.globals |= {"words": STATUS_WORDS, "signs": SIGNS, "page_mark": PAGE_MARK, "state": state}
-    environment.tests["all_skipped"] = lambda checks: all(state(check) == "skipped" for check in checks)
-    environment.filters |= {
+    pages = environment("bnn_core.classroom")
+    pages.globals |= {"words": STATUS_WORDS, "page_mark": PAGE_MARK, "state": state}
+    pages.tests["all_skipped"] = lambda checks: all(state(check) == "skipped" for check in checks)
+    pages.filters |= {
         "mark": lambda value: f"{round(value, 2):g}",
         "url": lambda path: quote(path.encode("utf-8", "surrogatepass")),
         "name": as_name,
     }
-    return environment
+    return pages
 
 
 def state(result: Mapping[str, Any]) -> str:

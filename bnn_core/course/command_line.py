@@ -8,17 +8,13 @@ import io
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 from tqdm import tqdm
 
 from bnn_core.course.arguments import SECONDS, BadArgument, Commands, Folder
 from bnn_core.course.grade_command import grade
-from bnn_core.lesson_files import Course, LessonFileError
-
-if TYPE_CHECKING:
-    from bnn_core.autograder.report import Report
+from bnn_core.lesson_files import Course
 
 WIDTH = 30  # of the bar of `progress`, in characters
 BAR = "{desc} [{bar:30}] {n_fmt}/{total_fmt}{postfix}"
@@ -120,42 +116,21 @@ def _learner_notebook(course: Course, lesson: str) -> Path:
 @time_limit
 @click.pass_obj
 def progress(course: Course, timeout: float) -> None:
-    """Show which exercises are solved, lesson by lesson."""
+    """Show which exercises are solved and which guesses are made, lesson by lesson, and what is next."""
     if not course.names():
         raise BadArgument(f"there are no lessons in {course.root}; give the course's folder with --course")
-    solved = total = 0
+
+    from bnn_core.progress import lines, progress_in, share_solved, summary
+
+    way = []
     with bar(course.names(), "looking") as lessons:
         for lesson in lessons:
-            reports, problem = _reports_of(course, lesson, timeout)
-            lines = [_progress_of(report) for report in reports] or [problem or "no exercises"]
-            for first, line in zip([lesson, *[""] * len(lines)], lines, strict=False):
+            way.append(progress_in(course, lesson, timeout))
+            rows = lines(way[-1])
+            for first, line in zip([lesson, *[""] * len(rows)], rows, strict=False):
                 lessons.write(f"  {first:34} {line}")
-            solved += sum(report.passed for report in reports)
-            total += len(reports)
-    filled = round(WIDTH * solved / max(total, 1))
-    click.echo(f"\n  {'█' * filled}{'░' * (WIDTH - filled)}  {solved} of {total} exercises solved")
-
-
-def _reports_of(course: Course, lesson: str, timeout: float) -> tuple[tuple[Report, ...], str]:
-    """The reports on a learner's notebook, or why there are none."""
-    from bnn_core.course.time_limit import check_within
-
-    try:
-        return check_within(timeout, _learner_notebook(course, lesson), lesson).reports, ""
-    except (LessonFileError, BadArgument) as error:
-        return (), str(error)
-
-
-def _progress_of(report: Report) -> str:
-    passed = sum(outcome.passed for outcome in report.outcomes)
-    detail = {
-        "passed": "solved",
-        "not_attempted": "not attempted",
-        "failed": f"{passed} of {len(report.outcomes)} checks passed",
-        "error": "raises an error",
-        "timeout": "takes too long",
-    }[report.status]
-    return f"{'✓' if report.passed else '·'} {report.exercise:28} {detail}"
+    filled = round(WIDTH * share_solved(way))
+    click.echo(f"\n  {'█' * filled}{'░' * (WIDTH - filled)}  {summary(way)}")
 
 
 @main.command()

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 BEGIN, END = "### BEGIN SOLUTION", "### END SOLUTION"
 PLACEHOLDER = re.compile(r"^\{\{ *solution +(\w+) *\}\}$", re.MULTILINE)
 HEADING = re.compile(r"^#{2,3} +(.+?)\s*$", re.MULTILINE)
+NEXT = re.compile(r"^\*\*Next:\*\*.*(?:\n.+)*", re.MULTILINE)
 HINT = re.compile(r"<summary>\s*Hint (\d+)")
 FEWEST_HINTS = 3
 
@@ -70,15 +71,29 @@ def read_source(path: Path) -> NotebookNode:
     return notebook
 
 
-def problems_of_source(notebook: NotebookNode, lesson: str, exercises: Exercises) -> list[str]:
-    """What keeps the source from being a lesson, each in a sentence; empty when nothing does."""
+def problems_of_source(
+    notebook: NotebookNode, lesson: str, exercises: Exercises, following: str | None = None
+) -> list[str]:
+    """What keeps the source from being a lesson, each in a sentence; empty when nothing does.
+
+    following: the lesson that comes after it, to which its end must lead.
+    """
     expected = [name for name, exercise in exercises.items() if exercise.lesson == lesson]
     problems = [problem for cell in notebook.cells for problem in _problems_of_cell(cell, expected)]
     for name in expected:
         problems += _problems_around(notebook.cells, name)
         problems += _problems_of_sections(notebook.cells, name, exercises[name])
     problems += _problems_of_guesses(notebook.cells)
+    ends = [end for cell in notebook.cells if cell.cell_type == "markdown" for end in NEXT.findall(cell.source)]
+    if following and not any(f"({following}.ipynb)" in end for end in ends):
+        problems.append(f"the lesson's end, '**Next:** …', needs a link to the next one: [lesson …]({following}.ipynb)")
     return problems
+
+
+def lesson_after(source: Path) -> str | None:
+    """The lesson whose number is the next after that of this source; None where there is none yet."""
+    number = int(source.stem.partition("_")[0]) + 1
+    return next((path.stem for path in sorted(source.parent.glob(f"{number:02}_*.py"))), None)
 
 
 def _problems_of_sections(cells: list[NotebookNode], name: str, exercise: ExerciseFacts) -> Iterator[str]:
@@ -201,7 +216,7 @@ def build_notebooks(source: Path, exercises: Exercises) -> tuple[NotebookNode, N
     """The learner's notebook and the solved one, the latter not executed. Raises SourceError."""
     lesson = source.stem
     notebook = read_source(source)
-    if problems := problems_of_source(notebook, lesson, exercises):
+    if problems := problems_of_source(notebook, lesson, exercises, lesson_after(source)):
         raise SourceError(lesson, problems)
     solutions: dict[str, str] = {}
     for cell in cells_with_role(notebook, "exercise"):

@@ -9,6 +9,8 @@ import inspect
 import pkgutil
 import re
 import time
+from collections.abc import Sequence
+from dataclasses import replace
 from importlib import import_module
 from typing import Any
 
@@ -17,62 +19,93 @@ import torch
 import zoo as zoo_package
 from zoo import define
 
-from bnn_core.autograder import subject
+from bnn_core.autograder import interface, subject
 from bnn_core.autograder.exercise import run
 from bnn_core.autograder.exercises import EXERCISES
 from bnn_core.autograder.exercises.hidden_layer.layer import Layer
 from bnn_core.autograder.in_process import InProcess
+from bnn_core.autograder.interface import (
+    Attribute,
+    Call,
+    Construct,
+    Convert,
+    Gradients,
+    IsModule,
+    ModelCall,
+    ModelUse,
+    Parameter,
+    ParameterNamed,
+    PresentValue,
+    Raised,
+    RandomNumber,
+    Request,
+    Sample,
+    Seed,
+    SetArgument,
+    SetParameters,
+    Train,
+    TrainableNames,
+    UseOfModel,
+    Value,
+)
 from bnn_core.autograder.judging.preactivations import Problem
 from bnn_core.autograder.subject import Subject
-from bnn_core.classroom.sandbox import remote, zygote
+from bnn_core.classroom.sandbox import remote, wire, zygote
 from bnn_core.classroom.sandbox.launching import Sandboxed
-from bnn_core.classroom.sandbox.remote import SILENT, LearnerGone, is_answer_to, is_error
+from bnn_core.classroom.sandbox.remote import LearnerGone, are_answers_to, is_answer_to, is_modest
 
 ONE = torch.ones(2, 3)
-VALUE = {"handle": 0, "type_name": "Tensor", "tensor": ONE, "plain": None, "requires_grad": True}
-FITTING: list[tuple[dict[str, Any], dict[str, Any]]] = [
-    ({"op": "seed"}, {}),
-    ({"op": "set_parameters"}, {}),
-    ({"op": "train"}, {}),
-    ({"op": "to"}, {}),
-    ({"op": "set_argument"}, {}),
-    ({"op": "random_number"}, {"number": 0.5}),
-    ({"op": "construct"}, {"handle": 3, "is_module": True}),
-    ({"op": "call"}, VALUE),
-    ({"op": "attribute"}, {**VALUE, "tensor": None, "plain": 1.5}),
-    ({"op": "attribute"}, {**VALUE, "tensor": None, "plain": True}),
-    ({"op": "attribute"}, {**VALUE, "tensor": None, "plain": [4, 6]}),
-    ({"op": "sample", "count": 2}, {"tensor": ONE}),
-    ({"op": "present_value"}, {"tensor": ONE}),
-    ({"op": "parameter"}, {"kind": None}),
-    ({"op": "parameter"}, {"kind": "buffer", "tensor": ONE, "requires_grad": False, "has_gradient": False}),
-    ({"op": "trainable_names"}, {"names": ["weight_mean"]}),
-    ({"op": "gradients", "wrt": ["a", 0]}, {"gradients": [ONE, None]}),
+VALUE = Value("Tensor", ONE, None, True, [])
+PAIR = Value("tuple", None, None, False, [VALUE, replace(VALUE, requires_grad=False)])
+USE = ModelUse([ModelCall([ONE], True, False, 0.5)], True, {"weight": ONE})
+CALL, SAMPLE = Call(1, "__call__", [], {}, 0), Sample(None, None, [], {}, 2)
+NAMES = TrainableNames(1, [])
+FITTING: list[tuple[Request[Any], Any]] = [
+    (Seed(1), None),
+    (Construct(1, [], {}), None),
+    (SetParameters(1, {}), None),
+    (Train(1, True), None),
+    (Convert(1, "float64"), None),
+    (SetArgument(0, ONE), None),
+    (RandomNumber(), 0.5),
+    (IsModule(1), True),
+    (CALL, VALUE),
+    (CALL, PAIR),
+    (Attribute(0, 1, "KL"), Value("float", None, 1.5, False, [])),
+    (Attribute(0, 1, "KL"), Value("bool", None, True, False, [])),
+    (Attribute(0, 1, "KL"), Value("Size", None, [4, 6], False, [])),
+    (SAMPLE, ONE),
+    (PresentValue(0), ONE),
+    (UseOfModel(0), USE),
+    (ParameterNamed(1, "x"), None),
+    (ParameterNamed(1, "x"), Parameter("buffer", ONE, False, False)),
+    (NAMES, ["weight_mean"]),
+    (Gradients(1, 0, None, None, ["a", 0]), [ONE, None]),
 ]
-UNFITTING: list[tuple[dict[str, Any], dict[str, Any]]] = [
-    ({"op": "seed"}, {"passed": True}),
-    ({"op": "unheard of"}, {}),
-    ({"op": "random_number"}, {"number": "0.5"}),
-    ({"op": "random_number"}, {"number": True}),
-    ({"op": "construct"}, {"handle": -1, "is_module": True}),
-    ({"op": "construct"}, {"handle": 1 << 40, "is_module": True}),
-    ({"op": "construct"}, {"handle": True, "is_module": True}),
-    ({"op": "construct"}, {"handle": 1, "is_module": 1}),
-    ({"op": "call"}, {**VALUE, "tensor": [1.0]}),
-    ({"op": "attribute"}, {**VALUE, "plain": [4, 6.0]}),
-    ({"op": "attribute"}, {**VALUE, "plain": [1] * 1_000}),
-    ({"op": "attribute"}, {**VALUE, "plain": 3}),
-    ({"op": "call"}, {**VALUE, "type_name": "x" * 10_000}),
-    ({"op": "call"}, {**VALUE, "more": 1}),
-    ({"op": "call"}, {name: VALUE[name] for name in ("handle", "tensor")}),
-    ({"op": "sample", "count": 3}, {"tensor": ONE}),
-    ({"op": "sample", "count": 2}, {"tensor": torch.tensor(1.0)}),
-    ({"op": "present_value"}, {"tensor": None}),
-    ({"op": "parameter"}, {"kind": None, "tensor": ONE}),
-    ({"op": "trainable_names"}, {"names": [1]}),
-    ({"op": "trainable_names"}, {"names": ["x"] * 10_000}),
-    ({"op": "gradients", "wrt": ["a"]}, {"gradients": []}),
-    ({"op": "gradients", "wrt": ["a"]}, {"gradients": [1.0]}),
+UNFITTING: list[tuple[Request[Any], Any]] = [
+    (Seed(1), {"passed": True}),
+    (Construct(1, [], {}), 3),
+    (RandomNumber(), "0.5"),
+    (RandomNumber(), True),
+    (IsModule(1), 1),
+    (CALL, None),
+    (CALL, {"type_name": "Tensor"}),
+    (CALL, Parameter("buffer", ONE, False, False)),
+    (CALL, Value("x" * 10_000, None, None, False, [])),
+    (CALL, Value("Size", None, [1] * 100, False, [])),
+    (CALL, Value("tuple", None, None, False, [VALUE] * 10_000)),
+    (CALL, Value("tuple", None, None, False, [Value("x" * 10_000, None, None, False, [])])),
+    (replace(SAMPLE, count=3), ONE),
+    (SAMPLE, torch.tensor(1.0)),
+    (SAMPLE, VALUE),
+    (PresentValue(0), None),
+    (UseOfModel(0), replace(USE, calls=USE.calls * 10_000)),
+    (UseOfModel(0), replace(USE, parameters={"x" * 10_000: ONE})),
+    (NAMES, [1]),
+    (NAMES, ["x"] * 10_000),
+    (NAMES, ["x" * 10_000]),
+    (Gradients(1, 0, None, None, ["a"]), []),
+    (Gradients(1, 0, None, None, ["a"]), [1.0]),
 ]
 
 
@@ -87,9 +120,14 @@ def test_other_answers_are_refused(request_: dict[str, Any], answer: dict[str, A
 
 
 def test_every_request_of_the_interface_has_a_form_for_its_answer() -> None:
-    asked = set(re.findall(r'(?:"op": |_perform\()"(\w+)"', inspect.getsource(subject)))
-    assert asked == {request["op"] for request, _ in FITTING}
-    assert asked.issuperset(SILENT)
+    requests = {kind for kind in wire.RECORDS.values() if issubclass(kind, Request)} - {interface._Use}
+    assert requests == {type(request) for request, _ in FITTING}
+
+
+def test_answers_are_as_many_as_requests() -> None:
+    assert are_answers_to([Seed(1), RandomNumber()], [None, 0.5])
+    assert not are_answers_to([Seed(1), RandomNumber()], [0.5])
+    assert not are_answers_to([Seed(1), RandomNumber()], [0.5, None])
 
 
 @pytest.mark.parametrize("name", sorted(EXERCISES))
@@ -104,10 +142,13 @@ def test_all_that_an_honest_answer_says_is_taken(name: str) -> None:
     class Looking:
         gone = None
 
-        def perform(self, request: dict[str, Any]) -> dict[str, Any]:
-            answer = learner_side.perform(request)
-            assert is_answer_to(request, answer), request["op"]
-            return answer
+        def perform(self, requests: Sequence[Request[Any]]) -> list[Any]:
+            answers = learner_side.perform(requests)
+            assert are_answers_to(requests, answers), requests
+            return answers
+
+        def settle(self) -> None:
+            pass
 
     exercise = EXERCISES[name]
     assert run(exercise, subject.Subject(name, Looking()), seed=1).passed
@@ -118,21 +159,24 @@ def modules_of_the_zoo() -> list[Any]:
     return [module for module in map(import_module, [f"zoo.{name}" for name in names]) if hasattr(module, "EXERCISE")]
 
 
-@pytest.mark.parametrize("change", [{"line": "7"}, {"message": None}, {"source": "x" * 10_000}, {"more": 1}])
-def test_odd_errors_are_refused(change: dict[str, Any]) -> None:
-    error = {"action": "Your forward", "type_name": "ValueError", "message": "", "line": None, "source": ""}
-    assert is_error(error)
-    assert not is_error({**error, **change})
+@pytest.mark.parametrize("change", [{"message": "x" * 10_000}, {"source": "x" * 10_000}])
+def test_long_errors_are_refused(change: dict[str, Any]) -> None:
+    error = Raised("Your forward", "ValueError", "", None, "")
+    assert is_modest(error)
+    assert not is_modest(replace(error, **change))
 
 
 def test_the_end_of_the_learners_code_is_told_as_it_is_by_every_way_of_drawing() -> None:
     class Ending:
         gone = None
 
-        def perform(self, request: dict[str, Any]) -> dict[str, Any]:
-            if request["op"] == "construct":
-                return {"handle": 0, "is_module": False}
+        def perform(self, requests: Sequence[Request[Any]]) -> list[Any]:
+            if isinstance(requests[0], Construct):
+                return [None]
             raise LearnerGone("Your rsample took more than 2 s and was stopped.", out_of_time=True)
+
+        def settle(self) -> None:
+            pass
 
     problem = Problem.random(torch.Generator().manual_seed(0))
     with pytest.raises(LearnerGone) as gone:
@@ -161,11 +205,11 @@ def test_a_call_has_its_time_beside_what_others_take() -> None:
 def test_a_watcher_that_vanishes_is_no_ending_of_the_learners() -> None:
     import socket
 
-    wire, far_wire = socket.socketpair()
+    near, far = socket.socketpair()
     control, far_control = socket.socketpair()
-    far_wire.close()
+    far.close()
     far_control.close()
-    assert Sandboxed(wire, control).end().how == "broken"
+    assert Sandboxed(near, control).end().how == "broken"
 
 
 def test_the_copied_modules_need_nothing_of_the_course_but_each_other() -> None:

@@ -15,6 +15,7 @@ import pytest
 from nbformat import v4
 
 from bnn_core.autograder.exercises import EXERCISES
+from bnn_core.autograder.pictures import Values, as_data
 from bnn_core.classroom.grading import Graded, Row
 from bnn_core.classroom.report import MOST_LINES, class_summary, file_name, pages_of, write_pages
 from bnn_core.classroom.results import Journal, as_text, write_atomically, write_grades, write_report
@@ -72,8 +73,11 @@ class Tags(HTMLParser):
         self.text += data
 
 
+PICTURE = ("BayesianLinear", "a check", as_data(Values("The output", (1.0, 2.0, 3.0), (1.0, 2.5, 9.0))))
+
+
 def test_the_journal_gives_back_what_it_was_given(tmp_path: Path) -> None:
-    kept = Graded([row("ada")], [("cell 1", [(1, "x\udcff")])], ["note"], "printed", 1.5)
+    kept = Graded([row("ada")], [("cell 1", [(1, "x\udcff")])], ["note"], "printed", 1.5, False, [PICTURE])
     with Journal(tmp_path) as journal:
         journal.begin(7)
         journal.add("key", kept)
@@ -81,6 +85,7 @@ def test_the_journal_gives_back_what_it_was_given(tmp_path: Path) -> None:
         assert journal.seed == 7
         assert "key" in journal
         assert journal["key"].rows == kept.rows
+        assert journal["key"].pictures == json.loads(json.dumps(kept.pictures))
         assert journal["key"].code[0][1][0][1] == "x\udcff"
     with Journal(tmp_path, fresh=True) as journal:
         assert "key" not in journal
@@ -265,6 +270,16 @@ def test_a_page_keeps_its_place_when_others_join() -> None:
 # What pages show
 
 
+def test_a_students_page_shows_what_a_failed_check_saw(tmp_path: Path) -> None:
+    ((submission, result),) = graded(row("ada", len(CHECKS) - 1))
+    seen = ("BayesianLinear", CHECKS[-1].name, PICTURE[2])
+    unreadable = ("BayesianLinear", CHECKS[0].name, {"what": 1})
+    write_pages(tmp_path, [(submission, replace(result, pictures=[seen, unreadable]))], seed=1)
+    page = (tmp_path / "ada" / f"{LESSON}.html").read_text(encoding="utf-8")
+    assert page.count("<svg") == 1
+    assert 'aria-label="The output: your 3 values' in page
+
+
 def page_of(folder: Path, *rows: Row, code: list[tuple[str, list[tuple[int, str]]]] | None = None) -> str:
     """The page of the first."""
     handed_in = [(submission, replace(result, code=code or [])) for submission, result in graded(*rows)]
@@ -404,7 +419,7 @@ def test_pages_are_whole_on_a_phone_and_on_paper(tmp_path: Path, page: Any, sche
         page.eval_on_selector(f".bnn-failed .bnn-{state} > .bnn-mark", "mark => getComputedStyle(mark).color")
         for state in ("passed", "failed", "skipped")
     ]
-    right = page.evaluate("getComputedStyle(document.documentElement).getPropertyValue('--right')")
+    right = page.evaluate("getComputedStyle(document.documentElement).getPropertyValue('--bnn-right')")
     assert len(set(colours)) == 3
     assert colours[0] == "rgb({}, {}, {})".format(*bytes.fromhex(right.strip().lstrip("#")))
 

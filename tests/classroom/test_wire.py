@@ -3,16 +3,31 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
 import math
-from typing import Any
+from typing import Any, get_type_hints
 
 import hypothesis.strategies as st
 import pytest
 import torch
 from hypothesis import assume, given
 
-from bnn_core.autograder.subject import Argument, TorchFunction
+from bnn_core.autograder.interface import (
+    Argument,
+    Call,
+    Construct,
+    Gradients,
+    Model,
+    ModelCall,
+    ModelUse,
+    Parameter,
+    Raised,
+    RandomNumber,
+    Seed,
+    TorchFunction,
+    Value,
+)
 from bnn_core.classroom.sandbox import wire
 
 DTYPES = st.sampled_from(list(wire.DTYPES.values()))
@@ -59,6 +74,8 @@ def same(one: Any, other: Any) -> bool:
         if one.dtype != other.dtype or one.shape != other.shape:
             return False
         return not one.numel() or torch.equal(one.reshape(-1).view(torch.uint8), other.reshape(-1).view(torch.uint8))
+    if dataclasses.is_dataclass(one):
+        return type(one) is type(other) and same(vars(one), vars(other))
     if isinstance(one, list | tuple):
         return type(one) is type(other) and len(one) == len(other) and all(map(same, one, other))
     if isinstance(one, dict):
@@ -86,12 +103,83 @@ def test_values_come_back_the_same(value: Any) -> None:
     assert same(value, wire.decode(*split(wire.encode(value))))
 
 
-def test_arguments_and_functions_come_back() -> None:
-    came = wire.decode(*split(wire.encode([Argument(3, torch.ones(2, 1), True), TorchFunction("relu")])))
-    assert came[0].key == 3
-    assert came[0].requires_grad
-    assert torch.equal(came[0].tensor, torch.ones(2, 1))
-    assert came[1] == TorchFunction("relu")
+MODEL = Model([torch.ones(2, 1), torch.zeros(3)], {"weight": torch.ones(1)}, training=False)
+RECORDS: list[Any] = [
+    Argument(3, torch.ones(2, 1), True),
+    TorchFunction("relu"),
+    Seed(2**31),
+    RandomNumber(),
+    Construct(1, [3, 5], {"bias": True}),
+    Call(1, "__call__", [Argument(0, torch.ones(2))], {"sizes": (2, 3)}, 7),
+    Call(None, None, [Argument(1, MODEL), TorchFunction("tanh"), 0.5, None], {}, 8),
+    Gradients(None, 8, 1, torch.ones(2), ["weight_mean", 0]),
+    Gradients(1, 7, None, None, []),
+    Value(
+        "tuple",
+        None,
+        None,
+        False,
+        [Value("Tensor", torch.ones(2), None, True, []), Value("Size", None, [2], False, [])],
+    ),
+    Value("float", None, math.inf, False, []),
+    Parameter("buffer", None, False, False),
+    ModelUse([ModelCall([torch.ones(2)], True, False, 0.5)], True, {"weight": torch.ones(1)}),
+    Raised("Your forward", "ValueError", "no", None, ""),
+]
+
+
+@pytest.mark.parametrize("record", RECORDS, ids=lambda record: type(record).__name__)
+def test_requests_and_answers_come_back_the_same(record: Any) -> None:
+    assert same(wire.decode(*split(wire.encode(record))), record)
+
+
+@pytest.mark.parametrize("record", RECORDS, ids=lambda record: type(record).__name__)
+@given(data=st.data())
+def test_a_request_or_answer_of_another_form_is_refused(record: Any, data: st.DataObject) -> None:
+    """A field that is missing, too many, or of another type: nothing else than the dataclass's types gets in."""
+    header, body = split(wire.encode(record))
+    plain = json.loads(header)
+    name = data.draw(st.sampled_from(sorted(plain)))
+    other = data.draw(st.sampled_from([None, "x", 1, 1.5, True, [], {}, [True], {"x": 1}, "missing"]))
+    changed = {field: value for field, value in plain.items() if field != name}
+    if other != "missing":
+        changed[name] = other
+    try:
+        came = wire.decode(json.dumps(changed).encode(), body)
+    except wire.Malformed:
+        return
+    if dataclasses.is_dataclass(came):
+        hints = get_type_hints(type(came))
+        assert all(wire.of_type(hint)(getattr(came, field)) for field, hint in hints.items())
+
+
+@pytest.mark.parametrize(
+    ("hint", "fitting", "others"),
+    [
+        (int, [1], [True, 1.0, None, "1"]),
+        (float, [1.0], [1, True, "1.0"]),
+        (None, [None], [0, False, ""]),
+        (list[int], [[], [1, 2]], [(1,), [1, True], [None], {}]),
+        (dict[str, torch.Tensor], [{}, {"x": torch.ones(1)}], [{"x": 1}, []]),
+        (torch.Tensor | None, [None, torch.ones(1)], [1.0, [torch.ones(1)]]),
+        (Parameter | None, [None, Parameter("x", None, True, True)], [{}, Seed(1)]),
+        (list[str | int], [["a", 1]], [["a", 1.0], "a"]),
+        (Any, [1, None, "x"], []),
+    ],
+)
+def test_types_are_exact(hint: Any, fitting: list[Any], others: list[Any]) -> None:
+    assert all(map(wire.of_type(hint), fitting))
+    assert not any(map(wire.of_type(hint), others))
+
+
+def test_what_is_packed_is_sent_as_it_was() -> None:
+    tensor = torch.ones(2)
+    packed = wire.pack([tensor, "x"])
+    tensor.zero_()
+    assert same(
+        wire.decode(*split(wire.encode({"first": packed, "second": tensor}))),
+        {"first": [torch.ones(2), "x"], "second": tensor},
+    )
 
 
 @pytest.mark.parametrize(
@@ -122,11 +210,11 @@ def test_any_bytes_are_a_value_or_malformed(header: bytes, body: bytes) -> None:
 
 
 JSON = st.recursive(
-    PLAIN | st.sampled_from(["tensor", "float32", "tuple", "argument", "function", 2**70]),
+    PLAIN | st.sampled_from(["tensor", "float32", "tuple", "Argument", "TorchFunction", "Seed", "Value", 2**70]),
     lambda inner: (
         st.lists(inner, max_size=4)
         | st.dictionaries(
-            st.sampled_from(["$", "dtype", "shape", "items", "key", "tensor", "requires_grad", "name", "x"]),
+            st.sampled_from(["$", "dtype", "shape", "items", "key", "content", "requires_grad", "name", "seed", "x"]),
             inner,
             max_size=4,
         )
@@ -173,7 +261,14 @@ def test_any_prefix_is_bounded_lengths_or_malformed(prefix: bytes) -> None:
         ({"$": "tensor", "dtype": "float32", "shape": [0, 1 << 60]}, b""),
         ({"$": "tensor", "dtype": "float32", "shape": [1] * 17}, bytes(4)),
         ({"$": "tensor", "dtype": "float32", "shape": [1], "more": 1}, bytes(4)),
-        ({"$": "argument", "key": 1, "tensor": {"x": 1}, "requires_grad": True}, b""),
+        ({"$": "Argument", "key": 1, "content": {"x": 1}, "requires_grad": True}, b""),
+        ({"$": "Seed", "seed": 1.5}, b""),
+        ({"$": "Seed", "seed": True}, b""),
+        ({"$": "Seed", "seed": 1, "more": 1}, b""),
+        ({"$": "Seed"}, b""),
+        ({"$": "RandomNumber", "__class__": "x"}, b""),
+        ({"$": "LearnerError", "action": ""}, b""),
+        ({"$": "Request"}, b""),
         ({"$": "code"}, b""),
         ({"$": "bytes", "count": 3}, b"12"),
         ({"$": "bytes", "count": -1}, b""),

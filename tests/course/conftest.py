@@ -17,6 +17,8 @@ LESSON = "01_doubling"
 SOURCE = '''\
 # %% [markdown]
 # # Twice as much
+#
+# **Next:** [three times as much](02_tripling.ipynb)
 
 # %% tags=["setup"]
 import math

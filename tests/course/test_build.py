@@ -485,3 +485,28 @@ def test_a_section_that_teaches_must_be_there(tmp_path: Path) -> None:
     exercise = replace(EXERCISES["double"], sections={"halved": "How to double", "added": "Twice as much"})
     with pytest.raises(SourceError, match="the section 'How to double' teaches"):
         build_notebooks(source, {"double": exercise})
+
+
+@pytest.mark.parametrize(
+    ("end", "is_enough"),
+    [
+        ("", False),
+        ("**Next:** lesson 02.", False),
+        ("It goes on in [lesson 02](02_tripling.ipynb).", False),
+        ("**Next:** [lesson 02](02_tripling.ipynb).", True),
+        ("**Next:** three times as much, in\n# [lesson 02](02_tripling.ipynb).", True),
+    ],
+)
+def test_a_lessons_end_leads_to_the_next(tmp_path: Path, end: str, is_enough: bool) -> None:
+    source = tmp_path / f"{LESSON}.py"
+    without = SOURCE.replace("**Next:**", "Later:")
+    source.write_text(f"{without}\n# %% [markdown]\n# The end.\n#\n# {end}\n", encoding="utf-8")
+    build_notebooks(source, EXERCISES)  # nothing comes after it
+    (tmp_path / "03_fourfold.py").touch()
+    build_notebooks(source, EXERCISES)  # the next one isn't there yet
+    (tmp_path / f"{OTHER}.py").touch()
+    if is_enough:
+        build_notebooks(source, EXERCISES)
+        return
+    with pytest.raises(SourceError, match=r"needs a link to the next one: \[lesson …\]\(02_tripling.ipynb\)"):
+        build_notebooks(source, EXERCISES)

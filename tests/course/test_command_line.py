@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import nbformat
 import pytest
 from click.testing import CliRunner, Result
 from zoo import bayesian_linear as zoo
@@ -24,7 +25,8 @@ from bnn_core.autograder.exercises import EXERCISES as REAL_EXERCISES
 from bnn_core.course import lab
 from bnn_core.course.command_line import main
 from bnn_core.course.lesson_source import build_notebooks
-from bnn_core.lesson_files import Course, cells_with_role, notebook_text, read_notebook
+from bnn_core.guesses import FILE
+from bnn_core.lesson_files import Course, cells_with_role, named_in_calls, notebook_text, read_notebook
 
 from .conftest import EXERCISES, LESSON, source_of_own
 
@@ -230,6 +232,21 @@ def test_progress_shows_what_is_solved(layer_course: Course, code: str, row: str
     assert result.exit_code == 0
     assert re.search(f"{LAYER} +{row}", result.output), result.output
     assert f"{total} exercises solved" in result.output
+
+
+def test_progress_shows_how_many_guesses_were_made_and_what_is_next(layer_course: Course) -> None:
+    path = write(layer_course, CODE["stub"])
+    notebook = read_notebook(path)
+    asked = 'guess("one", "?", "ab")\nguess("two", "?", "ab")'
+    notebook.cells = [cell for cell in notebook.cells if not named_in_calls(cell.source, "guess")]
+    notebook.cells.append(nbformat.v4.new_code_cell(asked))
+    path.write_text(notebook_text(notebook), encoding="utf-8")
+    (layer_course.lessons / FILE).write_text('{"guess": "two", "answer": "b"}\n{"guess": "other", "answer": "b"}')
+    output = run(layer_course, "progress").output
+    assert re.search(r"\n +guesses +1 of 2 made\n", output), output
+    assert f"0 of 1 exercises solved. Next: BayesianLinear, in {LAYER}." in output
+    write(layer_course, CODE["right"])
+    assert "1 of 1 exercises solved.\n" in run(layer_course, "progress").output
 
 
 def test_progress_goes_on_after_a_notebook_that_can_not_be_read(layer_course: Course) -> None:

@@ -23,7 +23,7 @@ OPTIONS = ["all 20", "about half", "one or two"]
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    monkeypatch.setattr(guesses, "_folder", tmp_path)
+    monkeypatch.setattr(guesses, "FOLDER", tmp_path)
     restart()
     yield tmp_path
     restart()
@@ -148,7 +148,7 @@ def remove_the_folder(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def start_nowhere(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(guesses, "_folder", None)
+    monkeypatch.setattr(guesses, "FOLDER", None)
 
 
 def forbid_writing(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

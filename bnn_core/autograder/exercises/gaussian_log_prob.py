@@ -47,30 +47,27 @@ def terms(square: float = -0.5, log: float = -1.0, constant: float = -HALF_LOG_T
     return lambda x, mean, std: square * ((x - mean) / std) ** 2 + log * std.log() + constant
 
 
-exercise = FunctionExercise("gaussian_log_prob", lesson="00_start_here", points=2, inputs=inputs, right=right)
-exercise.returns("it returns a tensor with one number for each element", inputs=usual_inputs)
-exercise.keeps_arguments("x, mean and std stay as they were")
-exercise.equals("it is the logarithm of the density, far out too", taught_in="The mathematics", mistakes=[
+WRONG_DENSITIES = [
     Mistake("density-not-log", "That is the density itself: take its logarithm.", lambda *a: right(*a).exp()),
     Mistake("log-of-density", "Far out the density is 0 in float32, and its logarithm −∞: add up the logarithms of"
             " its factors.", lambda *a: right(*a).float().exp().log().double()),
     Mistake("density-negated", "The sign is turned round: this is −log N(x; mean, std²).", lambda *a: -right(*a)),
-    Mistake("density-variance-for-std", "You read std as a variance: it is the standard deviation, whose square is the"
-            " variance.", lambda x, m, s: right(x, m, s.sqrt())),
-    Mistake("density-std-squared", "std is squared once too often: it is a standard deviation, not the root of one.",
+    Mistake("density-variance-for-std", "You read {std} as a variance: it is the standard deviation, whose square is"
+            " the variance.", lambda x, m, s: right(x, m, s.sqrt())),
+    Mistake("density-std-squared", "{std} is squared once too often: it is a standard deviation, not the root of one.",
             lambda x, m, s: right(x, m, s**2)),
-    Mistake("density-std-not-squared", "The squared distance is divided by std; it must be divided by std².",
+    Mistake("density-std-not-squared", "The squared distance is divided by {std}; it must be divided by {std}².",
             lambda x, m, s: -0.5 * (x - m) ** 2 / s - s.log() - HALF_LOG_TWO_PI),
-    Mistake("density-distance-not-squared", "The distance (x − mean)/std isn't squared.",
+    Mistake("density-distance-not-squared", "The distance ({x} − {mean})/{std} isn't squared.",
             lambda x, m, s: -0.5 * (x - m) / s - s.log() - HALF_LOG_TWO_PI),
     Mistake("density-half-missing", "The ½ before the squared distance is missing.", terms(square=-1.0)),
     Mistake("density-distance-sign", "The squared distance has the wrong sign: away from the mean the density falls.",
             terms(square=0.5)),
-    Mistake("density-log-std-missing", "log(std) is missing: a wide density is a low one.", terms(log=0.0)),
-    Mistake("density-log-std-sign", "log(std) has the wrong sign: a wide density is a low one.", terms(log=1.0)),
-    Mistake("density-log-std-halved", "log(std) is subtracted whole; ½ belongs before log(std²).", terms(log=-0.5)),
-    Mistake("density-log-variance", "log(std²) is subtracted without the ½ before it.", terms(log=-2.0)),
-    Mistake("density-std-not-logged", "std itself is subtracted, where log(std) belongs.",
+    Mistake("density-log-std-missing", "log({std}) is missing: a wide density is a low one.", terms(log=0.0)),
+    Mistake("density-log-std-sign", "log({std}) has the wrong sign: a wide density is a low one.", terms(log=1.0)),
+    Mistake("density-log-std-halved", "log({std}) is subtracted whole; ½ belongs before log({std}²).", terms(log=-0.5)),
+    Mistake("density-log-variance", "log({std}²) is subtracted without the ½ before it.", terms(log=-2.0)),
+    Mistake("density-std-not-logged", "{std} itself is subtracted, where log({std}) belongs.",
             lambda x, m, s: right(x, m, s) + s.log() - s),
     Mistake("density-constant-missing", "The constant −½·log(2π) is missing.", terms(constant=0.0)),
     Mistake("density-constant-not-halved", "The constant is −½·log(2π): its ½ is missing.",
@@ -81,13 +78,22 @@ exercise.equals("it is the logarithm of the density, far out too", taught_in="Th
             terms(constant=-0.5 * math.log(math.pi))),
     Mistake("density-constant-not-logged", "The constant is a logarithm, ½·log(2π) = log √(2π): yours is √(2π).",
             terms(constant=-math.sqrt(2 * math.pi))),
-    Mistake("density-of-standard-normal", "This is the density of the standard normal: mean and std don't enter.",
+    Mistake("density-of-standard-normal", "This is the density of the standard normal: {mean} and {std} don't enter.",
             lambda x, m, s: right(x, 0 * m, torch.ones_like(s))),
-    Mistake("density-mean-ignored", "The mean isn't subtracted from x.", lambda x, m, s: right(x, 0 * m, s)),
-    Mistake("density-mean-added", "The mean is added to x; it must be subtracted.", lambda x, m, s: right(x, -m, s)),
+    Mistake("density-mean-ignored", "The mean isn't subtracted from {x}.", lambda x, m, s: right(x, 0 * m, s)),
+    Mistake("density-mean-added", "The mean is added to {x}; it must be subtracted.", lambda x, m, s: right(x, -m, s)),
     Mistake("density-base", "torch.log is the natural logarithm; yours has base 10.",
             lambda *a: right(*a) / math.log(10)),
-])  # fmt: skip
+]  # fmt: skip
+"""What may come in the density's place; other exercises that need it know it, too."""
+
+exercise = FunctionExercise("gaussian_log_prob", lesson="00_start_here", points=2, inputs=inputs, right=right)
+exercise.words |= {"x": "x", "mean": "mean", "std": "std"}
+exercise.returns("it returns a tensor with one number for each element", inputs=usual_inputs)
+exercise.keeps_arguments("x, mean and std stay as they were")
+exercise.equals(
+    "it is the logarithm of the density, far out too", taught_in="The mathematics", mistakes=WRONG_DENSITIES
+)
 exercise.gradients_are_right("its gradients reach x, mean and std, and are right", of=["x", "mean", "std"])
 exercise.has_manners("the result has the dtype of the arguments", "it leaves the global random seed alone")
 exercise.knows("Your turn", CODE)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from bnn_core.autograder.exercise import Evidence, Failed
+from bnn_core.autograder.interface import LearnerError
 from bnn_core.autograder.judging import preactivations
 from bnn_core.autograder.judging.draws import Axis
 from bnn_core.autograder.judging.function_exercise import Arguments, FunctionExercise
 from bnn_core.autograder.judging.preactivations import NAMES, Problem
 from bnn_core.autograder.judging.values import numbers, tensor_from
 from bnn_core.autograder.mistakes import CODE, DRAWING, GRADIENTS, MOMENTS
-from bnn_core.autograder.subject import LearnerError
 
 SIZES = [(3, 4, 5), (4, 4, 4), (1, 3, 2), (6, 1, 4), (5, 2, 1), (300, 3, 2)]
 

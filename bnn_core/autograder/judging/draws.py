@@ -13,8 +13,9 @@ import torch
 from scipy.stats import kstest
 from torch import Tensor
 
-from bnn_core.autograder.exercise import Failed
+from bnn_core.autograder.exercise import Failed, picturing
 from bnn_core.autograder.judging.values import expected_and_came, matches, number, numbers
+from bnn_core.autograder.pictures import of_draws
 
 # A normal variate lies beyond 7.0 standard deviations once in 4e11 draws. A run makes a few thousand comparisons of
 # averages over at least a thousand draws, whose tails are near enough to normal for that to leave 1e-6 to spare.
@@ -64,20 +65,21 @@ def require_centred(
 
     suspects: what known mistakes would make of it. std: the right standard deviation, to tell more of them.
     """
-    average, spread = draws.mean(dim=0), draws.std(dim=0)
-    tolerance = mean_tolerance(spread, len(draws)) + 1e-4
-    offset = ((average - mean) / (spread + 1e-4)).mean().item()
-    within_chance = abs(offset) <= float(mean_tolerance(1.0, draws.numel()))
-    if within_chance and matches(average, mean, tolerance):
-        return
-    message = expected_and_came(f"Over {len(draws)} draws, the average of {what}", mean, average)
-    if std is not None:
-        refuse_wrong_composition(draws, mean, std, message)
-    known = known_mistake(average, suspects, lambda _: tolerance, mean)
-    if known is None and not within_chance and is_shifted_noise(draws, mean):
-        message += f"\nEverywhere it is off by {number(offset)} standard deviations."
-        known = "noise-not-normal" if abs(offset) > 1 else None
-    raise Failed(message, known)
+    with picturing(lambda: None if std is None else of_draws(draws, mean, std)):
+        average, spread = draws.mean(dim=0), draws.std(dim=0)
+        tolerance = mean_tolerance(spread, len(draws)) + 1e-4
+        offset = ((average - mean) / (spread + 1e-4)).mean().item()
+        within_chance = abs(offset) <= float(mean_tolerance(1.0, draws.numel()))
+        if within_chance and matches(average, mean, tolerance):
+            return
+        message = expected_and_came(f"Over {len(draws)} draws, the average of {what}", mean, average)
+        if std is not None:
+            refuse_wrong_composition(draws, mean, std, message)
+        known = known_mistake(average, suspects, lambda _: tolerance, mean)
+        if known is None and not within_chance and is_shifted_noise(draws, mean):
+            message += f"\nEverywhere it is off by {number(offset)} standard deviations."
+            known = "noise-not-normal" if abs(offset) > 1 else None
+        raise Failed(message, known)
 
 
 def refuse_wrong_composition(draws: Tensor, mean: Tensor, std: Tensor, message: str) -> None:
@@ -107,28 +109,29 @@ def require_spread(draws: Tensor, mean: Tensor, std: Tensor, what: str, suspects
 
     suspects: what known mistakes would make of it.
     """
-    if not draws.isfinite().all():
-        raise Failed(f"Some draws of {what} aren't finite, where the standard deviation is {numbers(std)}.")
-    count = len(draws)
-    came, tolerance = draws.std(dim=0), std_ratio_tolerance(count)
-    squares = ((draws - mean) / std).square().reshape(count, -1).mean(dim=1)
-    overall = squares.mean().sqrt().item()
-    # Where elements share their noise, which is another check's matter, there are fewer independent ones than it seems.
-    chance = max(mean_tolerance(squares.std(), count).item(), 2 * std_ratio_tolerance(draws.numel()))
-    off_by_a_factor = abs(overall**2 - 1) > chance
-    if matches(came, std, tolerance * std) and not off_by_a_factor:
-        return
-    message = expected_and_came(f"Over {count} draws, the standard deviation of {what}", std, came, relative=True)
-    if bool((came < 1e-6).all()):
-        raise Failed(message, "no-sampling", what="the mean")
-    factor = number(overall)
-    # The constant is for a small floor under the root, which is no mistake.
-    known = known_mistake(came, suspects, lambda predicted: SURE * tolerance * predicted + 1e-4, std)
-    if known is None and is_floor(came, std, tolerance):
-        known = "variance-floor-too-high"
-    if known is None and off_by_a_factor and equal_but_for_chance(came / std, count):
-        known = "noise-scaled"
-    raise Failed(message, known, what=factor)
+    with picturing(lambda: of_draws(draws, mean, std)):
+        if not draws.isfinite().all():
+            raise Failed(f"Some draws of {what} aren't finite, where the standard deviation is {numbers(std)}.")
+        count = len(draws)
+        came, tolerance = draws.std(dim=0), std_ratio_tolerance(count)
+        squares = ((draws - mean) / std).square().reshape(count, -1).mean(dim=1)
+        overall = squares.mean().sqrt().item()
+        # Where elements share their noise, which is another check's matter, fewer are independent than it seems.
+        chance = max(mean_tolerance(squares.std(), count).item(), 2 * std_ratio_tolerance(draws.numel()))
+        off_by_a_factor = abs(overall**2 - 1) > chance
+        if matches(came, std, tolerance * std) and not off_by_a_factor:
+            return
+        message = expected_and_came(f"Over {count} draws, the standard deviation of {what}", std, came, relative=True)
+        if bool((came < 1e-6).all()):
+            raise Failed(message, "no-sampling", what="the mean")
+        factor = number(overall)
+        # The constant is for a small floor under the root, which is no mistake.
+        known = known_mistake(came, suspects, lambda predicted: SURE * tolerance * predicted + 1e-4, std)
+        if known is None and is_floor(came, std, tolerance):
+            known = "variance-floor-too-high"
+        if known is None and off_by_a_factor and equal_but_for_chance(came / std, count):
+            known = "noise-scaled"
+        raise Failed(message, known, what=factor)
 
 
 def is_floor(came: Tensor, std: Tensor, tolerance: float) -> bool:
@@ -181,20 +184,22 @@ def require_fresh_noise(first: Tensor, second: Tensor, mean: Tensor, how: str) -
 
 def require_normal(noise: Tensor) -> None:
     """Raise Failed unless the values look like independent standard normal draws."""
-    test, fourth = kstest(noise.flatten().numpy(), "norm"), (noise**4).mean().item()
-    if test.pvalue < DISTRIBUTION_RISK or abs(fourth - 3) > fourth_moment_tolerance(noise.numel()):
-        raise Failed(
-            f"Over {noise.numel()} draws its distribution function lies up to {number(test.statistic)} from the normal"
-            f" one (probability {number(test.pvalue)}), and its average fourth power is {number(fourth)}, not 3.",
-            "noise-not-normal",
-        )
-    largest, least = noise.abs().max().item(), smallest_extreme(noise.numel())
-    if largest < least:
-        raise Failed(
-            f"Of {noise.numel()} draws none is larger than {number(largest)}; of as many normal ones, some lie beyond"
-            f" {number(least)}.",
-            "noise-not-normal",
-        )
+    with picturing(lambda: of_draws(noise.reshape(-1, 1), torch.zeros(1), torch.ones(1))):
+        test, fourth = kstest(noise.flatten().numpy(), "norm"), (noise**4).mean().item()
+        if test.pvalue < DISTRIBUTION_RISK or abs(fourth - 3) > fourth_moment_tolerance(noise.numel()):
+            raise Failed(
+                f"Over {noise.numel()} draws its distribution function lies up to {number(test.statistic)} from the"
+                f" normal one (probability {number(test.pvalue)}), and its average fourth power is {number(fourth)},"
+                " not 3.",
+                "noise-not-normal",
+            )
+        largest, least = noise.abs().max().item(), smallest_extreme(noise.numel())
+        if largest < least:
+            raise Failed(
+                f"Of {noise.numel()} draws none is larger than {number(largest)}; of as many normal ones, some lie"
+                f" beyond {number(least)}.",
+                "noise-not-normal",
+            )
 
 
 @dataclass(frozen=True)

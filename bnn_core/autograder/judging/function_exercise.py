@@ -9,12 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from bnn_core.autograder.exercise import CheckFunction, Evidence, Exercise, Failed
+from bnn_core.autograder.exercise import CheckFunction, Evidence, Exercise, Failed, picturing
+from bnn_core.autograder.interface import LearnerError, Model
 from bnn_core.autograder.judging.draws import (
     SURE,
     Axis,
@@ -41,10 +43,13 @@ from bnn_core.autograder.judging.values import (
     matches,
     numbers,
     require_scalar,
+    shape,
     tensor_from,
+    tensors_from,
 )
 from bnn_core.autograder.mistakes import Mistake
-from bnn_core.autograder.subject import LearnerError, Reply, Subject
+from bnn_core.autograder.pictures import of_all_values
+from bnn_core.autograder.subject import Reply, Subject
 
 Arguments = Mapping[str, Any]
 """What the function is called with, by name, in the order of its parameters."""
@@ -78,31 +83,54 @@ class FunctionExercise(Exercise):
     """An exercise that asks for a function. Every requirement is a check, which needs the one of `returns`."""
 
     def __init__(
-        self, name: str, lesson: str, points: float, inputs: Inputs, right: Formula, std: Formula | None = None
+        self,
+        name: str,
+        lesson: str,
+        points: float,
+        inputs: Inputs,
+        right: Formula,
+        std: Formula | None = None,
+        parts: Sequence[str] = (),
     ) -> None:
         """right: the value for the arguments, tensors in float64; of a random function, the mean of its draws, and
-        std their standard deviation.
+        std their standard deviation. parts: where it returns a tuple, what its elements are called; its value
+        is then their stack.
         """
         super().__init__(name, lesson, points, FunctionEvidence, self._use)
         self.inputs = inputs
         self.right = right
         self.std = std
+        self.parts = parts
         self.wrong_answers: list[WrongAnswer] = []
         self._first: list[CheckFunction] = []
 
     # What can be required.
 
-    def returns(self, name: str, scalar: str = "", inputs: Inputs | None = None) -> CheckFunction:
-        """It returns finite real numbers in the shape of what is right. scalar: what one number is called here."""
+    def returns(
+        self,
+        name: str,
+        taught_in: str = "",
+        mistakes: Iterable[Mistake] = (),
+        scalar: str = "",
+        inputs: Inputs | None = None,
+    ) -> CheckFunction:
+        """It returns finite real numbers in the shape of what is right. scalar: what one number is called here.
+
+        mistakes: each with a formula for a value of the shape that it leads to.
+        """
+        known = self._learn(name, taught_in, mistakes, lambda formula: formula)
 
         def shape_is_right(evidence: Evidence) -> None:
             for arguments in (inputs or self.inputs)(evidence):
-                reply, size = self.called(evidence, arguments), self.right(*exactly(arguments)).shape
+                exact = exactly(arguments)
+                reply, size = self.called(evidence, arguments), self.right(*exact).shape
                 if scalar:
                     require_scalar(reply, self.name, scalar)
                 if self.std is not None:
                     self._refuse_random_holes(evidence, arguments, reply)
-                tensor_from(reply, self.name, size)
+                if len(reply.parts) == len(self.parts):
+                    self._refuse_shapes(reply, size, known, exact)
+                self.value(reply, size)
 
         self._first = [self.check(name)(shape_is_right)]
         return shape_is_right
@@ -127,13 +155,15 @@ class FunctionExercise(Exercise):
 
         def value_is_right(evidence: Evidence) -> None:
             cases = (inputs or self.inputs)(evidence)
-            values = [tensor_from(self.called(evidence, case), self.name, finite=False) for case in cases]
+            values = [self.value(self.called(evidence, case), finite=False) for case in cases]
             exact = [exactly(arguments) for arguments in cases]
-            for case, arguments, came in zip(cases, exact, values, strict=True):
-                expected = formula(*arguments)
-                if not close(came, expected):
-                    message = expected_and_came(f"For {described(case)} it", expected, came)
-                    if varying and not close(tensor_from(self.called(evidence, case), self.name), came):
+            expected = [formula(*arguments) for arguments in exact]
+            for case, right, came in zip(cases, expected, values, strict=True):
+                if close(came, right):
+                    continue
+                message = expected_and_came(f"For {described(case)} it", right, came)
+                with picturing(partial(of_all_values, self.name, expected, values)):
+                    if varying and not close(self.value(self.called(evidence, case)), came):
                         raise Failed(message, varying)
                     mistake = explanation(known, exact, values)
                     raise Failed(message) if mistake is None else Failed(message, mistake.name, **mistake.about)
@@ -301,6 +331,12 @@ class FunctionExercise(Exercise):
     def called(self, evidence: Evidence, arguments: Arguments) -> Reply:
         return evidence.subject.call(*arguments.values())
 
+    def value(self, reply: Reply, size: Sequence[int] | None = None, finite: bool = True) -> Tensor:
+        """The value that was to be returned, of this shape. Raises Failed with what came instead."""
+        if self.parts:
+            return tensors_from(reply, self.parts, self.name, size, finite)
+        return tensor_from(reply, self.name, size, finite)
+
     def _require_gradients(
         self, came: Gradients, arguments: Arguments, value: Tensor, cotangent: Tensor, otherwise: str | None
     ) -> None:
@@ -312,6 +348,17 @@ class FunctionExercise(Exercise):
         given = requiring(exact, came)
         right = gradients_of(self.right(*given.values()), {key: given[key] for key in came}, cotangent)
         require_gradients(came, right)
+
+    def _refuse_shapes(self, reply: Reply, size: Sequence[int], suspects: Suspects, arguments: Sequence[Any]) -> None:
+        """Raise Failed where the value, or the first part of it, has a shape that a mistake leads to."""
+        first = 1 if self.parts else 0
+        reply, size = (reply.parts or [reply])[0], size[first:]
+        if reply.tensor is None or reply.tensor.shape == size:
+            return
+        for mistake, formula in suspects:
+            if formula(*arguments).shape[first:] == reply.tensor.shape:
+                came = shape(reply.tensor.shape)
+                raise Failed(f"It should have shape {shape(size)}; yours has shape {came}.", mistake.name)
 
     def _refuse_random_holes(self, evidence: Evidence, arguments: Arguments, first: Reply) -> None:
         """Raise Failed where other elements are finite in the next call: noise stands where it may be negative."""
@@ -336,8 +383,15 @@ class FunctionExercise(Exercise):
         known = list(mistakes)
         self.knows(section, known)
         suspects = [(mistake, mistake.formula) for mistake in known if mistake.formula is not None]
-        self.wrong_answers += [WrongAnswer(check, mistake.name, answer(formula)) for mistake, formula in suspects]
+        for mistake, formula in suspects:
+            function = answer(formula)
+            self.wrong_answers.append(WrongAnswer(check, mistake.name, in_parts(function) if self.parts else function))
         return suspects
+
+
+def in_parts(formula: Formula) -> Callable[..., tuple[Tensor, ...]]:
+    """The formula for a stack as a function that gives a tuple."""
+    return lambda *arguments: tuple(formula(*arguments))
 
 
 def drawing(mean: Formula, std: Formula) -> Formula:
@@ -356,12 +410,18 @@ def enough(calls: int, arguments: Arguments, right: Formula) -> int:
 
 
 def named(arguments: Arguments) -> dict[str, Any]:
-    """The arguments, their tensors in float64."""
-    return {key: value.detach().double() if isinstance(value, Tensor) else value for key, value in arguments.items()}
+    """The arguments, their tensors and models in float64."""
+    return {key: in_double(value) for key, value in arguments.items()}
+
+
+def in_double(value: Any) -> Any:
+    if isinstance(value, Model):
+        return value.double()
+    return value.detach().double() if isinstance(value, Tensor) else value
 
 
 def exactly(arguments: Arguments) -> list[Any]:
-    """The arguments in order, their tensors in float64."""
+    """The arguments in order, their tensors and models in float64."""
     return list(named(arguments).values())
 
 

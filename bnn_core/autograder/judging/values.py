@@ -8,7 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from bnn_core.autograder.exercise import Failed
+from bnn_core.autograder.exercise import Comparison, Failed
+from bnn_core.autograder.interface import Model
+from bnn_core.autograder.pictures import of_values
 from bnn_core.autograder.subject import Reply
 
 MOST_NUMBERS = 4
@@ -31,13 +33,16 @@ def shape(size: Sequence[int]) -> str:
     return str(tuple(size))
 
 
-def expected_and_came(what: str, expected: Tensor, came: Tensor, relative: bool = False) -> str:
+def expected_and_came(what: str, expected: Tensor, came: Tensor, relative: bool = False) -> Comparison:
     """What was expected, and what came, at the places where they differ most, be it relative to what was expected."""
     if expected.numel() == 1:
-        return f"{what} should be {number(expected.item())}; yours is {number(came.item())}."
+        return Comparison(f"{what} should be {number(expected.item())}; yours is {number(came.item())}.")
     difference = (came - expected) / (expected.abs() + 1e-9 if relative else 1.0)
     worst = difference.abs().flatten().argsort(descending=True)[:MOST_NUMBERS].sort().values
-    return f"{what} should be {numbers(expected.flatten()[worst])}; yours is {numbers(came.flatten()[worst])}."
+    said = f"{what} should be {numbers(expected.flatten()[worst])}; yours is {numbers(came.flatten()[worst])}."
+    comparison = Comparison(said)
+    comparison.picture = of_values(what, expected, came)
+    return comparison
 
 
 def tensor_from(reply: Reply, what: str, size: Sequence[int] | None = None, finite: bool = True) -> Tensor:
@@ -61,6 +66,30 @@ def tensor_from(reply: Reply, what: str, size: Sequence[int] | None = None, fini
     if finite and not reply.tensor.isfinite().all():
         raise Failed(f"Your {what} returns values that aren't finite: {numbers(reply.tensor)}.")
     return reply.tensor.double()
+
+
+def tensors_from(
+    reply: Reply, names: Sequence[str], what: str, size: Sequence[int] | None = None, finite: bool = True
+) -> Tensor:
+    """The tensors of one shape that `what` was to return as a tuple, stacked; size: of the stack. Raises Failed as
+    `tensor_from` does.
+    """
+    wanted = f"({', '.join(names)})"
+    if reply.tensor is not None or (reply.parts and len(reply.parts) != len(names)):
+        came = "one tensor" if reply.tensor is not None else f"{len(reply.parts)} values"
+        raise Failed(f"It should return {wanted}; yours returns {came}.", "not-a-pair", what=wanted)
+    if not reply.parts:
+        return tensor_from(reply, what)
+    inner = None if size is None else size[1:]
+    parts = [
+        tensor_from(part, f"{what}'s {name}", inner, finite) for part, name in zip(reply.parts, names, strict=True)
+    ]
+    if len({part.shape for part in parts}) > 1 or len({part.dtype for part in reply.parts}) > 1:
+        kinds = " and ".join(
+            f"{shape(part.shape)}, {came.dtype}" for part, came in zip(parts, reply.parts, strict=True)
+        )
+        raise Failed(f"{wanted} should have one shape and one dtype; yours have {kinds}.")
+    return torch.stack(parts)
 
 
 def matches(came: Tensor, predicted: Tensor, tolerance: Tensor | float) -> bool:
@@ -97,10 +126,11 @@ def close(came: Tensor, right: Tensor, tolerance: float = ROUNDING) -> bool:
 
 
 def described(arguments: Mapping[str, Any]) -> str:
-    """Arguments as a reader wants to see them: x = [0.5, −1], std = 2."""
+    """Arguments as a reader wants to see them: x = [0.5, −1], std = 2. Of a model there is nothing to see."""
     shown = {
         name: (numbers(value) if value.dim() else number(value.item())) if isinstance(value, Tensor) else str(value)
         for name, value in arguments.items()
+        if not isinstance(value, Model)
     }
     return ", ".join(f"{name} = {value}" for name, value in shown.items())
 

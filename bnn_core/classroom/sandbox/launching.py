@@ -35,6 +35,7 @@ FIRST_MODULES = tuple(
     f"bnn_core.classroom.sandbox.{name}" for name in ("isolation", "messages", "bubblewrap", "watching", "zygote")
 )
 LATER_MODULES = (
+    "bnn_core.autograder.interface",
     "bnn_core.autograder.subject",
     "bnn_core.autograder.in_process",
     "bnn_core.answers.program",

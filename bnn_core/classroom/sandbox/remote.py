@@ -8,24 +8,18 @@ import contextlib
 import socket
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, is_dataclass
 from typing import Any
 
-from torch import Tensor
-
 from bnn_core.answers.program import Program
-from bnn_core.autograder.subject import LearnerError
+from bnn_core.autograder.interface import Gradients, LearnerError, Raised, Request, Sample, Value, answer_type
 from bnn_core.classroom.sandbox import wire
 from bnn_core.classroom.sandbox.launching import TOO_MUCH, Sandboxed, SandboxLost
 from bnn_core.classroom.sandbox.watching import MOST_STRETCH, TIME_TO_START
 
 MAX_TEXT = 2_000
-MAX_NAMES = 1_000
-MAX_HANDLE = 1 << 31
+MAX_ITEMS = 1_000
 MAX_RECEIVED = 1 << 29
-SILENT = ("set_parameters", "set_argument", "train")
-"""Requests without an answer: each travels with the next one that has one, which also brings what they raised."""
-
 TIME_WITHOUT_QUESTION = 0.5
 """Seconds to wait for an answer, at most, before anyone asks how much of its time others take."""
 
@@ -154,33 +148,59 @@ class Conversation:
 
 
 class RemoteLearnerSide:
-    """Performs an exercise's requests in the sandbox."""
+    """Performs an exercise's requests in the sandbox. Those without an answer travel with the next ones that have some,
+    which also bring what they raised.
+    """
 
     def __init__(self, conversation: Conversation, exercise: str) -> None:
         self._conversation = conversation
         self._exercise = exercise
-        self._silent: list[dict[str, Any]] = []
+        self._waiting: list[Request[None]] = []
+        self._packed: list[wire.Packed] = []
 
     @property
     def gone(self) -> LearnerGone | None:
         return self._conversation.gone
 
-    def perform(self, request: dict[str, Any]) -> dict[str, Any]:
-        """Perform one request. Raises LearnerError where the learner's code raised, LearnerGone where it can't be
+    def perform(self, requests: Sequence[Request[Any]]) -> list[Any]:
+        """Perform requests. Raises LearnerError where the learner's code raised, LearnerGone where it can't be
         asked.
         """
-        if request["op"] in SILENT and self._conversation.gone is None:
-            self._silent.append(_snapshot(request))
-            return {}
-        action = _action(request, self._exercise)
-        first, self._silent = self._silent, []
-        answer = self._conversation.exchange({**request, "first": first, "exercise": self._exercise}, action)
+        if self.gone is None and all(answer_type(request) is None for request in requests):
+            self._keep(requests)
+            return [None] * len(requests)
+        return self._ask(requests)
+
+    def settle(self) -> None:
+        """Perform what waits. Raises as `perform`."""
+        if self._waiting:
+            self._ask([])
+
+    def _keep(self, requests: Sequence[Request[Any]]) -> None:
+        """Take in requests as they are now: a check may go on to change its tensors."""
+        try:
+            self._packed += [wire.pack(request) for request in requests]
+        except wire.CannotSend as error:
+            raise self._conversation.give_up(self._action(requests), f"could not be asked for: {error}") from None
+        self._waiting += requests
+
+    def _ask(self, requests: Sequence[Request[Any]]) -> list[Any]:
+        """The answers to these requests, performed after those that wait."""
+        action = self._action(requests or self._waiting)
+        self._keep(requests)
+        asked, packed, self._waiting, self._packed = self._waiting, self._packed, [], []
+        answer = self._conversation.exchange({"exercise": self._exercise, "requests": packed}, action)
         match answer:
-            case {"answer": dict(content)} if len(answer) == 1 and is_answer_to(request, content):
-                return content
-            case {"raised": dict(error)} if len(answer) == 1 and is_error(error):
-                raise LearnerError(**error)
+            case {"answers": list(answers)} if len(answer) == 1 and are_answers_to(asked, answers):
+                return answers[len(asked) - len(requests) :]
+            case {"raised": Raised() as raised} if len(answer) == 1 and is_modest(raised):
+                raise LearnerError(**vars(raised))
         raise self._conversation.give_up(action, "gave an answer that isn't one")
+
+    def _action(self, requests: Sequence[Request[Any]]) -> str:
+        """What is asked for, as a learner would write it."""
+        first, *others = dict.fromkeys(request.action(self._exercise) for request in requests)
+        return " or ".join([first, *(other[0].lower() + other[1:] for other in others)])
 
 
 class _Patience:
@@ -237,99 +257,38 @@ def _read(connection: socket.socket, count: int, patience: _Patience) -> bytes:
     return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
-def _snapshot(value: Any) -> Any:
-    """A copy that stays as it is when the check goes on to change its tensors."""
-    if isinstance(value, dict):
-        return {name: _snapshot(item) for name, item in value.items()}
-    return value.clone() if isinstance(value, Tensor) else value
+# What an answer must look like. Values are judged by the checks; these look at kinds and sizes.
 
 
-def _action(request: dict[str, Any], exercise: str) -> str:
-    """What was asked for, as a learner would write it."""
-    operation = request["op"]
-    if operation in ("call", "sample"):
-        method = request["method"]
-        return f"Your {'forward' if method == '__call__' else method or exercise}"
-    names = {"construct": f"{exercise}(…)", "gradients": "The backward pass", "attribute": "Reading an attribute"}
-    return names.get(operation, f"Your {exercise}")
+def are_answers_to(requests: Sequence[Request[Any]], answers: list[Any]) -> bool:
+    return len(requests) == len(answers) and all(map(is_answer_to, requests, answers))
 
 
-# What an answer must look like. Values are judged by the checks; these look at kinds, shapes and sizes.
-
-
-def is_answer_to(request: dict[str, Any], content: dict[str, Any]) -> bool:
+def is_answer_to(request: Request[Any], answer: Any) -> bool:
     """Whether it has the form that an answer to this request has."""
-    match request["op"]:
-        case "seed" | "set_parameters" | "train" | "to" | "set_argument":
-            return not content
-        case "random_number":
-            return _has(content, number=float)
-        case "construct":
-            return _has(content, handle=int, is_module=bool) and _is_handle(content["handle"])
-        case "call" | "attribute":
-            return _describes_a_value(content)
-        case "sample":
-            if not _has(content, tensor=Tensor):
-                return False
-            values: Tensor = content["tensor"]
-            return values.ndim > 0 and values.shape[0] == request["count"]
-        case "present_value":
-            return _has(content, tensor=Tensor)
-        case "parameter":
-            return content == {"kind": None} or _describes_a_parameter(content)
-        case "trainable_names":
-            return _has(content, names=list) and are_texts(content["names"])
-        case "gradients":
-            return _has(content, gradients=list) and _are_gradients(content["gradients"], request["wrt"])
-    return False
+    if not (wire.of_type(answer_type(request))(answer) and is_modest(answer)):
+        return False
+    match request:
+        case Sample(count=count):
+            return bool(answer.ndim > 0 and answer.shape[0] == count)
+        case Gradients(wrt=wrt):
+            return len(answer) == len(wrt)
+    return True
 
 
-def _has(content: dict[str, Any], **kinds: type) -> bool:
-    """Whether these are the fields, each of exactly this kind."""
-    return content.keys() == kinds.keys() and all(type(content[name]) is kind for name, kind in kinds.items())
-
-
-def _is_handle(value: Any) -> bool:
-    return type(value) is int and 0 <= value < MAX_HANDLE
-
-
-def _describes_a_value(content: dict[str, Any]) -> bool:
-    match content:
-        case {
-            "handle": handle,
-            "type_name": str(name),
-            "tensor": None | Tensor(),
-            "plain": plain,
-            "requires_grad": bool(),
-        }:
-            return len(content) == 5 and _is_handle(handle) and len(name) <= MAX_TEXT and _is_plain(plain)
-    return False
-
-
-def _is_plain(value: Any) -> bool:
-    if isinstance(value, list):
-        return len(value) <= wire.MAX_DIMENSIONS and all(type(length) is int for length in value)
-    return value is None or type(value) in (bool, float)
-
-
-def _describes_a_parameter(content: dict[str, Any]) -> bool:
-    match content:
-        case {"kind": str(kind), "tensor": None | Tensor(), "requires_grad": bool(), "has_gradient": bool()}:
-            return len(content) == 4 and len(kind) <= MAX_TEXT
-    return False
-
-
-def _are_gradients(values: list[Any], wrt: list[Any]) -> bool:
-    return len(values) == len(wrt) and all(value is None or isinstance(value, Tensor) for value in values)
+def is_modest(value: Any) -> bool:
+    """Whether no text and no list in it is longer than an honest one."""
+    match value:
+        case str():
+            return len(value) <= MAX_TEXT
+        case list():
+            return len(value) <= MAX_ITEMS and all(map(is_modest, value))
+        case dict():
+            return is_modest(list(value)) and is_modest(list(value.values()))
+        case Value(plain=list(size)) if len(size) > wire.MAX_DIMENSIONS:
+            return False
+    return not is_dataclass(value) or all(map(is_modest, vars(value).values()))
 
 
 def are_texts(values: list[Any]) -> bool:
-    return len(values) <= MAX_NAMES and all(isinstance(value, str) and len(value) <= MAX_TEXT for value in values)
-
-
-def is_error(content: dict[str, Any]) -> bool:
-    match content:
-        case {"action": str(), "type_name": str(), "message": str(), "line": None | int(), "source": str()}:
-            texts = [value for value in content.values() if isinstance(value, str)]
-            return len(content) == 5 and all(len(text) <= MAX_TEXT for text in texts)
-    return False
+    return all(isinstance(value, str) for value in values) and is_modest(values)

@@ -10,12 +10,16 @@ from __future__ import annotations
 import json
 import math
 import struct
-from typing import Any
+from collections.abc import Callable
+from dataclasses import dataclass, is_dataclass
+from functools import cache
+from types import NoneType, UnionType
+from typing import Any, Union, get_args, get_origin, get_type_hints
 
 import torch
 from torch import Tensor
 
-from bnn_core.autograder.subject import Argument, TorchFunction
+from bnn_core.autograder import interface
 
 PREFIX = struct.Struct("<4sIQ")
 MARK = b"bnn1"
@@ -34,6 +38,9 @@ DTYPES: dict[str, torch.dtype] = {
     )
 }  # fmt: skip
 _NAMES = {dtype: name for name, dtype in DTYPES.items()}
+RECORDS: dict[str, type] = {
+    name: kind for name, kind in vars(interface).items() if isinstance(kind, type) and is_dataclass(kind)
+}
 _COMMON = (torch.float32, torch.float64, torch.int64)  # these have a short way to bytes
 _KIND = "$"
 
@@ -46,13 +53,27 @@ class CannotSend(TypeError):
     """The value has no form in bytes, or is too large."""
 
 
+@dataclass(frozen=True)
+class Packed:
+    """A value as it is now, on its way into a message: what JSON can hold of it, and its tensors' elements."""
+
+    plain: Any
+    buffers: list[bytes]
+
+
+def pack(value: Any) -> Packed:
+    """The value, to be sent later as a part of a message. Raises CannotSend."""
+    buffers: list[bytes] = []
+    return Packed(_plain(value, buffers), buffers)
+
+
 def encode(value: Any) -> bytes:
-    """A message. Takes None, bool, int, float, str, bytes, Tensor, Argument, TorchFunction, and lists, tuples and
+    """A message. Takes None, bool, int, float, str, bytes, Tensor, the interface's dataclasses, and lists, tuples and
     dicts of these. Raises CannotSend.
     """
-    buffers: list[bytes] = []
-    header = json.dumps(_plain(value, buffers), ensure_ascii=False).encode("utf-8", "surrogatepass")
-    body = b"".join(buffers)
+    packed = pack(value)
+    header = json.dumps(packed.plain, ensure_ascii=False).encode("utf-8", "surrogatepass")
+    body = b"".join(packed.buffers)
     if len(header) > MAX_HEADER or len(body) > MAX_BODY:
         raise CannotSend(f"{len(header) + len(body):,} bytes are more than can be sent at once")
     return PREFIX.pack(MARK, len(header), len(body)) + header + body
@@ -98,11 +119,12 @@ def _plain(value: Any, buffers: list[bytes]) -> Any:
         return {_KIND: "tuple", "items": [_plain(item, buffers) for item in value]}
     if isinstance(value, dict):
         return {name: _plain(item, buffers) for name, item in value.items()}
-    if isinstance(value, Argument):
-        tensor = _describe_tensor(value.tensor, buffers)
-        return {_KIND: "argument", "key": value.key, "tensor": tensor, "requires_grad": value.requires_grad}
-    if isinstance(value, TorchFunction):
-        return {_KIND: "function", "name": value.name}
+    if isinstance(value, Packed):
+        buffers += value.buffers
+        return value.plain
+    name = type(value).__name__
+    if type(value) is RECORDS.get(name):
+        return {_KIND: name, **{field: _plain(item, buffers) for field, item in vars(value).items()}}
     raise CannotSend(f"a {type(value).__name__} can't be sent")
 
 
@@ -154,13 +176,15 @@ class _Reader:
                 return bytes(self.body[start : self.position])
             case {"$": "tuple", "items": list(items)} if len(plain) == 2:
                 return tuple(self.value(item, depth - 1) for item in items)
-            case {"$": "argument", "key": int(key), "tensor": dict(inner), "requires_grad": bool(requires)}:
-                tensor = self.value(inner, depth - 1)
-                if isinstance(tensor, Tensor):
-                    return Argument(key, tensor, requires)
-            case {"$": "function", "name": str(name)}:
-                return TorchFunction(name)
+            case {"$": str(name), **fields} if name in RECORDS:
+                return self.record(RECORDS[name], {name: self.value(item, depth - 1) for name, item in fields.items()})
         raise Malformed("it holds a value of no known kind")
+
+    def record(self, kind: type, fields: dict[str, Any]) -> Any:
+        checks = FIELDS[kind]
+        if fields.keys() != checks.keys() or not all(check(fields[name]) for name, check in checks.items()):
+            raise Malformed(f"it holds a {kind.__name__} that is none")
+        return kind(**fields)
 
     def tensor(self, name: str, shape: list[Any]) -> Tensor:
         dtype = DTYPES.get(name)
@@ -179,3 +203,29 @@ class _Reader:
         start, self.position = self.position, self.position + count * dtype.itemsize
         elements = torch.frombuffer(self.body, dtype=stored, count=count, offset=start).reshape(shape).clone()
         return elements != 0 if dtype is torch.bool else elements
+
+
+Check = Callable[[Any], bool]
+
+
+@cache
+def of_type(hint: Any) -> Check:
+    """Whether a value is exactly of this type: True is no int, and 1 no float. Takes what the interface's types are
+    made of.
+    """
+    inner = [of_type(argument) for argument in get_args(hint)]
+    match get_origin(hint):
+        case origin if origin in (Union, UnionType):
+            return lambda value: any(check(value) for check in inner)
+        case origin if origin is list:
+            return lambda value: type(value) is list and all(map(inner[0], value))
+        case origin if origin is dict:
+            return lambda value: type(value) is dict and all(map(inner[1], value.values()))
+    kind = NoneType if hint is None else hint
+    return lambda value: kind is Any or type(value) is kind
+
+
+FIELDS: dict[type, dict[str, Check]] = {
+    kind: {name: of_type(hint) for name, hint in get_type_hints(kind).items()} for kind in RECORDS.values()
+}
+"""For each dataclass of the interface, whether a value is of a field's type."""

@@ -14,7 +14,7 @@ import torch
 
 from bnn_core.answers.program import Program, describe, run_program
 from bnn_core.autograder.in_process import InProcess, learner_line, shown, written_elsewhere
-from bnn_core.autograder.subject import LearnerError
+from bnn_core.autograder.interface import LearnerError, Raised
 from bnn_core.classroom.sandbox import wire
 
 MAX_ERRORS = 5
@@ -44,7 +44,7 @@ def serve(descriptor: int) -> None:
     stream.send({"id": order["id"], "errors": sentences, "defined": defined, "elsewhere": elsewhere})
     learner_sides = {name: InProcess(name, namespace[name]) for name in defined}
     while (order := stream.receive()) is not None:
-        stream.send_bytes(_answer(learner_sides[order.pop("exercise")], order))
+        stream.send_bytes(_answer(learner_sides[order["exercise"]], order))
 
 
 def uncompiled(model: Any = None, **options: Any) -> Any:
@@ -60,11 +60,9 @@ def _origin(definition: Any, name: str) -> str | None:
 
 
 def _answer(learner_side: InProcess, order: dict[str, Any]) -> bytes:
-    number = order.pop("id")
+    number = order["id"]
     try:
-        for request in order.pop("first"):
-            learner_side.perform(request)
-        answer = learner_side.perform(order)
+        answers = learner_side.perform(order["requests"])
     except LearnerError as error:
         return wire.encode({"id": number, "raised": _described(error)})
     except BaseException as error:  # such as KeyboardInterrupt, which nobody but the code itself can have raised
@@ -72,21 +70,16 @@ def _answer(learner_side: InProcess, order: dict[str, Any]) -> bytes:
         raised = LearnerError("Your code", type(error).__name__, shown(error), line, source)
         return wire.encode({"id": number, "raised": _described(raised)})
     try:
-        return wire.encode({"id": number, "answer": answer})
+        return wire.encode({"id": number, "answers": answers})
     except Exception as error:
         refused = LearnerError("Sending what your code returned", type(error).__name__, shown(error))
         return wire.encode({"id": number, "raised": _described(refused)})
 
 
-def _described(error: LearnerError) -> dict[str, Any]:
+def _described(error: LearnerError) -> Raised:
     """The error, of which no part is longer than what the grader takes."""
-    return {
-        "action": error.action[:MAX_SOURCE],
-        "type_name": error.type_name[:MAX_SOURCE],
-        "message": error.message,
-        "line": error.line,
-        "source": error.source[:MAX_SOURCE],
-    }
+    action, type_name, source = (text[:MAX_SOURCE] for text in (error.action, error.type_name, error.source))
+    return Raised(action, type_name, error.message, error.line, source)
 
 
 def _bound_threads(set_number: Callable[[int], None]) -> None:

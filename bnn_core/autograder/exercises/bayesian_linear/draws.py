@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from itertools import pairwise
 
 import torch
@@ -9,7 +10,7 @@ import torch.nn.functional as F
 from scipy.stats import kstest
 from torch import Tensor
 
-from bnn_core.autograder.exercise import Failed
+from bnn_core.autograder.exercise import Failed, picturing
 from bnn_core.autograder.exercises.bayesian_linear.layer import (
     DRAWS,
     FORWARD,
@@ -37,6 +38,7 @@ from bnn_core.autograder.judging.draws import (
     std_ratio_tolerance,
 )
 from bnn_core.autograder.judging.values import expected_and_came, first_match, matches, number, numbers
+from bnn_core.autograder.pictures import of_draws
 
 
 @exercise.check("every forward draws anew, in training", needs=[has_its_parameters, output_has_its_shape], slow=True)
@@ -125,25 +127,32 @@ def draws_are_centred(evidence: Evidence) -> None:
         average, spread = values.mean(dim=0), values.std(dim=0)
         if matches(average, mean, mean_tolerance(spread, DRAWS) + 1e-4):
             continue
-        message = expected_and_came(f"Over {DRAWS} forwards, with {kind}_mean set, the average {kind}", mean, average)
-        if matches(values, torch.zeros_like(values), 1e-6):
-            raise Failed(message, f"{kind}-unused")
-        beyond = (values - mean).clamp_min(1e-12).log()
-        standardised = ((beyond - beyond.mean(dim=0)) / beyond.std(dim=0)).flatten()
-        if bool((values >= mean).all()) and kstest(standardised.numpy(), "norm").pvalue > DISTRIBUTION_RISK:
-            raise Failed(message, "epsilon-in-exponent")
-        if kind == "bias" and matches(average, 2 * mean, mean_tolerance(spread, DRAWS) + 1e-4):
-            raise Failed(message, "bias-added-twice")
-        if matches(average, torch.zeros_like(mean), mean_tolerance(spread, DRAWS)):
-            multiplied = [(mean + log_std.exp()).abs(), (mean * log_std.exp()).abs()]
-            tolerances = [std_ratio_tolerance(DRAWS) * predicted + 1e-6 for predicted in multiplied]
-            if any(matches(spread, *pair) for pair in zip(multiplied, tolerances, strict=True)):
-                raise Failed(message, "noise-multiplies-mean", what=f"{kind}_mean")
-            raise Failed(message, "mean-missing", what=kind)
-        offset = (average - mean) / log_std.exp()
-        if offset.std() < 0.1 * offset.mean().abs():
-            raise Failed(message, "noise-not-normal", what=f": its average is {number(offset.mean().item())}, not 0")
-        raise Failed(message)
+        with picturing(partial(of_draws, values, mean, log_std.exp())):
+            refuse_average(kind, values, mean, log_std)
+
+
+def refuse_average(kind: str, values: Tensor, mean: Tensor, log_std: Tensor) -> None:
+    """Raise Failed, with the mistake it looks like, for draws whose average isn't their mean."""
+    average, spread = values.mean(dim=0), values.std(dim=0)
+    message = expected_and_came(f"Over {DRAWS} forwards, with {kind}_mean set, the average {kind}", mean, average)
+    if matches(values, torch.zeros_like(values), 1e-6):
+        raise Failed(message, f"{kind}-unused")
+    beyond = (values - mean).clamp_min(1e-12).log()
+    standardised = ((beyond - beyond.mean(dim=0)) / beyond.std(dim=0)).flatten()
+    if bool((values >= mean).all()) and kstest(standardised.numpy(), "norm").pvalue > DISTRIBUTION_RISK:
+        raise Failed(message, "epsilon-in-exponent")
+    if kind == "bias" and matches(average, 2 * mean, mean_tolerance(spread, DRAWS) + 1e-4):
+        raise Failed(message, "bias-added-twice")
+    if matches(average, torch.zeros_like(mean), mean_tolerance(spread, DRAWS)):
+        multiplied = [(mean + log_std.exp()).abs(), (mean * log_std.exp()).abs()]
+        tolerances = [std_ratio_tolerance(DRAWS) * predicted + 1e-6 for predicted in multiplied]
+        if any(matches(spread, *pair) for pair in zip(multiplied, tolerances, strict=True)):
+            raise Failed(message, "noise-multiplies-mean", what=f"{kind}_mean")
+        raise Failed(message, "mean-missing", what=kind)
+    offset = (average - mean) / log_std.exp()
+    if offset.std() < 0.1 * offset.mean().abs():
+        raise Failed(message, "noise-not-normal", what=f": its average is {number(offset.mean().item())}, not 0")
+    raise Failed(message)
 
 
 @exercise.check("the sampled weights spread as exp(weight_log_std) says", needs=[draws_are_centred])
@@ -160,38 +169,39 @@ def require_spread(evidence: Evidence, kind: str) -> None:
     """Raise Failed, with the mistake it looks like, unless the draws' standard deviations are exp(log_std)."""
     values, mean, log_std = evidence.draws.of(kind)
     came, right = values.std(dim=0), log_std.exp()
-    tolerance = std_ratio_tolerance(DRAWS)
-    if matches(came, right, tolerance * right):
-        return
-    what = f"The standard deviation of the {kind}"
-    message = expected_and_came(f"Over {DRAWS} forwards, the standard deviation of the {kind}", right, came)
-    message += f"\n(at {kind}_log_std between {number(log_std.min().item())} and {number(log_std.max().item())})"
-    if bool((came < 1e-6).all()):
-        raise Failed(message, f"{kind}-without-noise")
-    suspects = [
-        ("log-variance-for-log-std", (0.5 * log_std).exp()),
-        ("variance-for-std", (2 * log_std).exp()),
-        ("softplus-for-exp", F.softplus(log_std)),
-        ("std-ignored", torch.ones_like(log_std)),
-        ("log-std-for-std", log_std.abs()),
-        ("log-std-for-std", log_std.relu()),
-        ("sign-of-log-std", (-log_std).exp()),
-        ("sign-of-log-std", log_std.abs().exp()),
-        ("std-base", torch.exp2(log_std)),
-        ("std-base", torch.pow(10.0, log_std)),
-        ("std-frozen", evidence.initial_log_std[kind].exp()),
-        ("std-swapped", mean.exp()),
-        ("noise-times-mean", log_std.exp() * mean.abs()),
-        ("std-inverted", (-2 * log_std).exp()),
-    ]
-    rounding = 1e-5 * came.max() + 1e-6
-    found = first_match(came, suspects, lambda predicted: tolerance * predicted + rounding)
-    if found is not None:
-        raise Failed(message, found, what=what)
-    added = (came - right).median()
-    if added > 0 and matches(came, right + added, tolerance * (right + added)):
-        raise Failed(message, "std-offset", what=what, factor=number(added.item()))
-    diagnose_ratio(values, came / right, log_std, message, what)
+    with picturing(lambda: of_draws(values, mean, right)):
+        tolerance = std_ratio_tolerance(DRAWS)
+        if matches(came, right, tolerance * right):
+            return
+        what = f"The standard deviation of the {kind}"
+        message = expected_and_came(f"Over {DRAWS} forwards, the standard deviation of the {kind}", right, came)
+        message += f"\n(at {kind}_log_std between {number(log_std.min().item())} and {number(log_std.max().item())})"
+        if bool((came < 1e-6).all()):
+            raise Failed(message, f"{kind}-without-noise")
+        suspects = [
+            ("log-variance-for-log-std", (0.5 * log_std).exp()),
+            ("variance-for-std", (2 * log_std).exp()),
+            ("softplus-for-exp", F.softplus(log_std)),
+            ("std-ignored", torch.ones_like(log_std)),
+            ("log-std-for-std", log_std.abs()),
+            ("log-std-for-std", log_std.relu()),
+            ("sign-of-log-std", (-log_std).exp()),
+            ("sign-of-log-std", log_std.abs().exp()),
+            ("std-base", torch.exp2(log_std)),
+            ("std-base", torch.pow(10.0, log_std)),
+            ("std-frozen", evidence.initial_log_std[kind].exp()),
+            ("std-swapped", mean.exp()),
+            ("noise-times-mean", log_std.exp() * mean.abs()),
+            ("std-inverted", (-2 * log_std).exp()),
+        ]
+        rounding = 1e-5 * came.max() + 1e-6
+        found = first_match(came, suspects, lambda predicted: tolerance * predicted + rounding)
+        if found is not None:
+            raise Failed(message, found, what=what)
+        added = (came - right).median()
+        if added > 0 and matches(came, right + added, tolerance * (right + added)):
+            raise Failed(message, "std-offset", what=what, factor=number(added.item()))
+        diagnose_ratio(values, came / right, log_std, message, what)
 
 
 def diagnose_ratio(values: Tensor, ratio: Tensor, log_std: Tensor, message: str, what: str) -> None:
@@ -275,11 +285,12 @@ def require_right_draws(layer: Layer, at: dict[str, Tensor], where: str, mistake
             if not matches(came, right, bound):
                 message = expected_and_came(f"Over {count} forwards {where}, the {what} of a {kind}", right, came)
                 turned = kind == "weight" and is_turned(layer, right, came, bound)
-                raise Failed(message, "matrix-turned-when-square" if turned else mistake)
+                with picturing(partial(of_draws, values, mean, std)):
+                    raise Failed(message, "matrix-turned-when-square" if turned else mistake)
     products = draws.noise.T @ draws.noise / count
     if bool(((products - torch.diag(products.diag())).abs() > correlation_tolerance(count)).any()):
-        message = f"Over {count} forwards {where}, weights or biases draw the same noise."
-        raise Failed(message, mistake or "noise-shared", what="Some weights or biases")
+        shared = f"Over {count} forwards {where}, weights or biases draw the same noise."
+        raise Failed(shared, mistake or "noise-shared", what="Some weights or biases")
 
 
 def is_turned(layer: Layer, right: Tensor, came: Tensor, bound: Tensor) -> bool:

@@ -9,6 +9,7 @@ from bnn_core.autograder.exercise import Failed
 from bnn_core.autograder.exercises.bayesian_linear.gradients import require_gradients
 from bnn_core.autograder.exercises.bayesian_linear.layer import FORWARD, IN, OUT, PARAMETERS, Evidence, Layer, exercise
 from bnn_core.autograder.exercises.bayesian_linear.parameters import has_its_parameters, output_has_its_shape
+from bnn_core.autograder.interface import LearnerError
 from bnn_core.autograder.judging.kl import KL_FORMS, kl_mistake
 from bnn_core.autograder.judging.values import (
     expected_and_came,
@@ -18,7 +19,7 @@ from bnn_core.autograder.judging.values import (
     require_scalar,
     tensor_from,
 )
-from bnn_core.autograder.subject import LearnerError, Reply
+from bnn_core.autograder.subject import Reply
 
 
 @exercise.check("kl_divergence returns a scalar tensor", needs=[has_its_parameters])

@@ -9,13 +9,14 @@ import torch
 from bnn_core.autograder.exercise import Failed
 from bnn_core.autograder.exercises.bayesian_linear.layer import FORWARD, IN, Evidence, exercise
 from bnn_core.autograder.exercises.bayesian_linear.parameters import has_its_parameters, output_has_its_shape
-from bnn_core.autograder.subject import LearnerError
+from bnn_core.autograder.interface import LearnerError
 
 
 @exercise.check("it works in float64", needs=[has_its_parameters, output_has_its_shape])
 def follows_the_dtype(evidence: Evidence) -> None:
     layer = evidence.layer()
     layer.instance.to(torch.float64)
+    evidence.subject.settle()
     try:
         output = layer.instance.call(FORWARD, evidence.normal(4, IN).double()).tensor
     except LearnerError as error:

@@ -20,8 +20,8 @@ from bnn_core.autograder.exercises.bayesian_linear.layer import (
     Layer,
     exercise,
 )
+from bnn_core.autograder.interface import LearnerError
 from bnn_core.autograder.judging.values import expected_and_came, matches, number, numbers, shape
-from bnn_core.autograder.subject import LearnerError
 
 
 @exercise.check("it can be built for any number of inputs and outputs")

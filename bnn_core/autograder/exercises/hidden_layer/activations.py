@@ -19,10 +19,10 @@ from bnn_core.autograder.exercises.hidden_layer.layer import (
     exercise,
 )
 from bnn_core.autograder.exercises.hidden_layer.shapes import draws_have_their_sample_shape
+from bnn_core.autograder.interface import TorchFunction
 from bnn_core.autograder.judging.draws import known_mistake, require_centred, require_spread
 from bnn_core.autograder.judging.preactivations import Problem
 from bnn_core.autograder.judging.values import expected_and_came, matches, number
-from bnn_core.autograder.subject import TorchFunction
 
 
 @exercise.check("an activation is non_linearity(X·A)", needs=[draws_spread, weights_are_right])

@@ -28,12 +28,12 @@ from bnn_core.autograder.exercises.hidden_layer.shapes import (
     given_non_linearity_is_used,
     layer_is_left_alone,
 )
+from bnn_core.autograder.interface import LearnerError
 from bnn_core.autograder.judging import preactivations
 from bnn_core.autograder.judging.draws import require_centred, require_independent, require_normal, require_spread
 from bnn_core.autograder.judging.gradients import Draw, linear_gradients, scaled
 from bnn_core.autograder.judging.preactivations import NAMES, rows_share_noise, rows_share_weights
 from bnn_core.autograder.judging.values import matches, numbers
-from bnn_core.autograder.subject import LearnerError
 
 GRADIENT_SAMPLES = 3
 EXTREME_SAMPLES = 1000

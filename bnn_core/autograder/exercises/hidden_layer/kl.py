@@ -20,6 +20,7 @@ from bnn_core.autograder.exercises.hidden_layer.layer import (
     exercise,
 )
 from bnn_core.autograder.exercises.hidden_layer.shapes import is_built
+from bnn_core.autograder.interface import LearnerError
 from bnn_core.autograder.judging.gradients import require_arrival
 from bnn_core.autograder.judging.kl import KL_TERMS, gaussian_kl_terms, kl_term_mistake
 from bnn_core.autograder.judging.preactivations import Problem
@@ -32,7 +33,7 @@ from bnn_core.autograder.judging.values import (
     shape,
     tensor_from,
 )
-from bnn_core.autograder.subject import LearnerError, Reply
+from bnn_core.autograder.subject import Reply
 
 # The KL divergence.
 

@@ -16,11 +16,12 @@ from torch import Tensor
 from bnn_core.autograder.exercise import Evidence as SharedEvidence
 from bnn_core.autograder.exercise import Exercise
 from bnn_core.autograder.exercises.hidden_layer.mistakes import DISTRIBUTION
+from bnn_core.autograder.interface import LearnerError, TorchFunction
 from bnn_core.autograder.judging.draws import Axis
 from bnn_core.autograder.judging.preactivations import NAMES, Problem
 from bnn_core.autograder.judging.values import matches, tensor_from
 from bnn_core.autograder.mistakes import CLASSES, CODE, DRAWING, GRADIENTS, KL, MOMENTS, PRIORS
-from bnn_core.autograder.subject import Instance, LearnerError, Reply, Subject, TorchFunction
+from bnn_core.autograder.subject import Instance, Reply, Subject
 
 ROWS, IN, UNITS = 4, 3, 5
 SAMPLES = (500, 2)
@@ -82,6 +83,7 @@ class Layer:
         rows, _, units = problem.sizes
         self.size = (rows, units + self.options["include_hidden_bias"])
         self.instance: Instance = subject.construct(**dict(zip(NAMES, problem.tensors, strict=True)), **self.options)
+        subject.settle()  # so that what it raises isn't taken for the next call's
 
     def rsample(self, *sample_shape: int) -> Reply:
         """One call of rsample; its error says which of the ways to draw it is about."""

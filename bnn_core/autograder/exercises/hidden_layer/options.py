@@ -25,10 +25,11 @@ from bnn_core.autograder.exercises.hidden_layer.layer import (
 )
 from bnn_core.autograder.exercises.hidden_layer.log_prob import log_prob_is_right
 from bnn_core.autograder.exercises.hidden_layer.shapes import draws_have_their_shape, refuses_arguments, require_shape
+from bnn_core.autograder.interface import LearnerError
 from bnn_core.autograder.judging import preactivations
 from bnn_core.autograder.judging.preactivations import NAMES
 from bnn_core.autograder.judging.values import expected_and_came, matches, tensor_from
-from bnn_core.autograder.subject import LearnerError, Reply
+from bnn_core.autograder.subject import Reply
 
 # What holds for the whole of it.
 
@@ -67,6 +68,7 @@ def options_have_their_order(evidence: Evidence) -> None:
     layer = evidence.layer(problem, **OPTIONS)
     try:
         layer.instance = evidence.subject.construct(*problem.tensors, *OPTIONS.values())
+        evidence.subject.settle()
     except LearnerError as error:
         if refuses_arguments(error):
             return  # it takes them by name alone

@@ -24,11 +24,11 @@ from bnn_core.autograder.exercises.hidden_layer.layer import (
     close,
     exercise,
 )
+from bnn_core.autograder.interface import LearnerError
 from bnn_core.autograder.judging.draws import known_mistake, require_fresh_noise
 from bnn_core.autograder.judging.function_exercise import require_unchanged
 from bnn_core.autograder.judging.preactivations import NAMES
 from bnn_core.autograder.judging.values import number, numbers, shape, tensor_from
-from bnn_core.autograder.subject import LearnerError
 
 
 @exercise.check("it can be built from X, A_mean and A_scale, with any of its options by name")
@@ -37,6 +37,7 @@ def is_built(evidence: Evidence) -> None:
     for options in ({}, *({name: value} for name, value in OPTIONS.items()), OPTIONS):
         try:
             evidence.subject.construct(**named, **options)
+            evidence.subject.settle()
         except LearnerError as error:
             if refuses_arguments(error):
                 raise Failed(error.sentence, "signature-changed") from None

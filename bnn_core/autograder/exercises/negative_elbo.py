@@ -1,0 +1,141 @@
+"""The specification of lesson 04's exercise `negative_elbo(prediction, target, kl, noise_std, dataset_size)`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from bnn_core.autograder.exercise import Evidence
+from bnn_core.autograder.exercises.gaussian_log_prob import WRONG_DENSITIES, terms
+from bnn_core.autograder.exercises.gaussian_log_prob import right as log_prob
+from bnn_core.autograder.judging.function_exercise import Arguments, Formula, FunctionExercise
+from bnn_core.autograder.mistakes import CODE, GRADIENTS, LOSS, Mistake
+
+
+def usual_inputs(evidence: Evidence) -> list[Arguments]:
+    """N is no multiple of B, and no case is like another in B, the number of outputs, and the kind of noise_std."""
+
+    def case(*size: int, noise_std: Any, dataset_size: int) -> Arguments:
+        prediction, error = evidence.normal(*size), evidence.normal(*size)
+        kl = evidence.uniform(2.0, 9.0)
+        arguments = {"prediction": prediction, "target": prediction + error, "kl": kl}
+        return {**arguments, "noise_std": noise_std, "dataset_size": dataset_size}
+
+    return [
+        case(2, 1, noise_std=evidence.uniform(0.3, 0.6).item(), dataset_size=5),
+        case(4, 3, noise_std=evidence.uniform(1.5, 3.0).item(), dataset_size=50),
+        case(3, 2, noise_std=evidence.uniform(0.3, 3.0), dataset_size=100),
+        case(5, 2, noise_std=evidence.uniform(0.3, 3.0, 2), dataset_size=12),
+        case(6, noise_std=evidence.uniform(0.3, 0.6).item(), dataset_size=6),
+        case(1, 1, noise_std=2, dataset_size=7),
+        case(2, 3, 4, noise_std=evidence.uniform(1.5, 3.0, 1), dataset_size=1001),
+    ]
+
+
+def inputs(evidence: Evidence) -> list[Arguments]:
+    """The last ones' noise is so small that the density itself is 0 in float32."""
+    usual = usual_inputs(evidence)
+    return [*usual, {**usual[1], "noise_std": 0.02, "dataset_size": 60_000}]
+
+
+def inputs_with_learned_noise(evidence: Evidence) -> list[Arguments]:
+    return [case for case in usual_inputs(evidence) if isinstance(case["noise_std"], Tensor)]
+
+
+def loss(
+    log_prob: Formula = log_prob,
+    weight: Callable[[int, int, int], float] = lambda n, b, count: n / b,
+    kl_weight: Callable[[int, int], float] = lambda n, b: 1.0,
+) -> Formula:
+    """weight·Σ −log_prob + kl_weight·kl, for N examples in all, B of them in the batch, and a count of elements."""
+
+    def formula(prediction: Tensor, target: Tensor, kl: Tensor, noise_std: Tensor | float, dataset_size: int) -> Tensor:
+        values = log_prob(target, prediction, torch.as_tensor(noise_std, dtype=prediction.dtype))
+        n, b = dataset_size, len(prediction)
+        return kl_weight(n, b) * kl - weight(n, b, prediction.numel()) * (values + torch.zeros_like(prediction)).sum()
+
+    return formula
+
+
+square = terms(log=0.0, constant=0.0)
+
+SCALING = [
+    Mistake("batch-not-scaled", "The batch's sum stands for the whole data set's: multiply it by N/B, or the KL weighs"
+            " N/B times too much.", loss(weight=lambda n, b, count: 1)),
+    Mistake("likelihood-averaged", "The log-likelihood is averaged while the KL is a sum, so the KL weighs N times too"
+            " much: sum, and multiply by N/B.", loss(weight=lambda n, b, count: 1 / count),
+            seen_in=("kumar-shridhar/PyTorch-BayesianCNN#50",)),
+    Mistake("likelihood-averaged", "The log-likelihood is divided by B, and not multiplied by N.",
+            loss(weight=lambda n, b, count: 1 / b)),
+    Mistake("batch-scale-inverted", "The sum is multiplied by B/N; it must be N/B, which is at least 1.",
+            loss(weight=lambda n, b, count: b / n)),
+    Mistake("batch-size-forgotten", "The sum is multiplied by N and not divided by B.",
+            loss(weight=lambda n, b, count: n)),
+    Mistake("batch-size-counts-elements", "B is the number of rows, len(prediction); yours is the number of all"
+            " elements, so that each output counts for less the more there are.",
+            loss(weight=lambda n, b, count: n / count)),
+    Mistake("batch-scale-rounded", "N/B is rounded down: // drops the remainder, / is what is meant.",
+            loss(weight=lambda n, b, count: n // b)),
+    Mistake("kl-scaled-up", "The KL is multiplied by N/B, too: it is no sum over examples, and counts once for the"
+            " whole data set.", loss(kl_weight=lambda n, b: n / b)),
+    Mistake("kl-scaled-up", "The KL is multiplied by N: it counts once for the whole data set.",
+            loss(kl_weight=lambda n, b: n)),
+    Mistake("kl-divided-by-batch", "The KL is divided by the batch size: the larger the batch, the weaker the prior.",
+            loss(kl_weight=lambda n, b: 1 / b), seen_in=("tensorflow/probability#719",)),
+    Mistake("kl-divided-by-dataset", "The KL is divided by N, while the log-likelihood is the whole data set's.",
+            loss(kl_weight=lambda n, b: 1 / n)),
+    Mistake("kl-weighted-twice", "The sum is multiplied by N/B and the KL by B/N: one of the two is enough, and here it"
+            " is the sum's.", loss(kl_weight=lambda n, b: b / n)),
+    Mistake("loss-of-the-batch", "Yours is Σ + (B/N)·kl. It has the same minimum, but it is B/N of what is asked for,"
+            " the loss of the whole data set.", loss(weight=lambda n, b, count: 1, kl_weight=lambda n, b: b / n)),
+    Mistake("loss-per-example", "Yours is divided by N, a loss per example. It has the same minimum, but what is asked"
+            " for is the loss of the whole data set.",
+            loss(weight=lambda n, b, count: 1 / b, kl_weight=lambda n, b: 1 / n)),
+]  # fmt: skip
+
+PIECES = [
+    Mistake("loss-without-kl", "The KL isn't added: nothing holds the weights back.", loss(kl_weight=lambda n, b: 0),
+            seen_in=("kumar-shridhar/PyTorch-BayesianCNN#59",)),
+    Mistake("loss-kl-subtracted", "The KL is subtracted: the loss must grow with the distance from the prior.",
+            loss(kl_weight=lambda n, b: -1), seen_in=("xuanqing94/BayesianDefense#10",)),
+    Mistake("loss-without-data", "That is the KL alone: the log-likelihood of the data is missing.",
+            loss(weight=lambda n, b, count: 0)),
+    Mistake("log-likelihood-added", "The log-likelihood is added: subtract it, so that likely data make a small loss.",
+            loss(weight=lambda n, b, count: -n / b)),
+    Mistake("elbo-not-negated", "That is the ELBO itself: an optimiser makes a loss small, so it is the negative one.",
+            loss(weight=lambda n, b, count: -n / b, kl_weight=lambda n, b: -1)),
+    *(Mistake("squared-error-for-likelihood", "The squared error stands for −log N, which is error²/(2·noise_std²) +"
+              " log(noise_std) + ½·log(2π).", loss(lambda x, m, s, half=half: -half * (x - m) ** 2, weight))
+      for half in (1.0, 0.5) for weight in (lambda n, b, count: n / b, lambda n, b, count: 1 / count)),
+    Mistake("normaliser-missing", "log(noise_std) + ½·log(2π) is missing: without it, more noise always looks better.",
+            loss(square)),
+    Mistake("normaliser-once", "log(noise_std) + ½·log(2π) is added once: each element brings its own, so it belongs"
+            " inside the sum.", loss(lambda x, m, s: square(x, m, s) + terms(0.0)(x, m, s).mean() / x.numel())),
+    Mistake("log-noise-once", "log(noise_std) is added once: each element brings its own, so it belongs inside the"
+            " sum.", loss(lambda x, m, s: terms(log=0.0)(x, m, s) - s.log().mean() / x.numel())),
+    Mistake("likelihood-averaged", "F.gaussian_nll_loss averages, and leaves out ½·log(2π), unless it is told"
+            " reduction=\"sum\" and full=True.", loss(terms(constant=0.0), lambda n, b, count: 1 / count)),
+    *(replace(mistake, formula=loss(mistake.formula)) for mistake in WRONG_DENSITIES
+      if mistake.formula is not None and mistake.name != "density-negated"),
+]  # fmt: skip
+
+exercise = FunctionExercise("negative_elbo", "04_bayes_by_backprop", points=4, inputs=inputs, right=loss())
+exercise.words |= {"x": "target", "mean": "prediction", "std": "noise_std"}
+exercise.knows("Mini-batches, scaled right", SCALING)
+exercise.returns("it returns one number, as a tensor", scalar="loss", inputs=usual_inputs)
+exercise.keeps_arguments("prediction, target and kl stay as they were")
+exercise.equals(
+    "it is (N/B)·Σ −log N(target; prediction, noise_std²) + kl", "The loss, piece by piece", SCALING + PIECES
+)
+exercise.gradients_are_right(
+    "its gradients reach prediction, kl and noise_std, and are right",
+    of=["prediction", "kl", "noise_std"],
+    inputs=inputs_with_learned_noise,
+)
+exercise.has_manners("the result has the dtype of the arguments", "it leaves the global random seed alone")
+exercise.knows("The loss, piece by piece", LOSS, GRADIENTS)
+exercise.knows("Your turn: write the loss", CODE)
