@@ -181,7 +181,7 @@ class _Reader:
         raise Malformed("it holds a value of no known kind")
 
     def record(self, kind: type, fields: dict[str, Any]) -> Any:
-        checks = _checks(kind)
+        checks = FIELDS[kind]
         if fields.keys() != checks.keys() or not all(check(fields[name]) for name, check in checks.items()):
             raise Malformed(f"it holds a {kind.__name__} that is none")
         return kind(**fields)
@@ -209,12 +209,6 @@ Check = Callable[[Any], bool]
 
 
 @cache
-def _checks(kind: type) -> dict[str, Check]:
-    """For each field of a dataclass, whether a value is of its type."""
-    return {name: of_type(hint) for name, hint in get_type_hints(kind).items()}
-
-
-@cache
 def of_type(hint: Any) -> Check:
     """Whether a value is exactly of this type: True is no int, and 1 no float. Takes what the interface's types are
     made of.
@@ -229,3 +223,9 @@ def of_type(hint: Any) -> Check:
             return lambda value: type(value) is dict and all(map(inner[1], value.values()))
     kind = NoneType if hint is None else hint
     return lambda value: kind is Any or type(value) is kind
+
+
+FIELDS: dict[type, dict[str, Check]] = {
+    kind: {name: of_type(hint) for name, hint in get_type_hints(kind).items()} for kind in RECORDS.values()
+}
+"""For each dataclass of the interface, whether a value is of a field's type."""
