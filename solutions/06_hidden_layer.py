@@ -1001,12 +1001,15 @@ with torch.no_grad():
     units = torch.stack([layer.rsample()[:, :HIDDEN] for layer in layers])  # (draws, ends, units)
 opposite = (units[:, 0] * units[:, 1] < 0).float().mean().item()
 print(f"In {opposite:.0%} of all draws a unit's outputs at 60 and at 200 hp have opposite signs.")
-signal = by_hand.second_mean.detach()[:HIDDEN].abs() / by_hand.second_log_scale.detach()[:HIDDEN].exp()
+outgoing_scale = by_hand.second_log_scale.detach()[:HIDDEN].exp()
+signal = by_hand.second_mean.detach()[:HIDDEN].abs() / outgoing_scale
 print(f"Units whose outgoing weight has a |mean| above its scale: {(signal > 1).sum()} of {HIDDEN}.")
+print(f"The scale of the others' outgoing weights is {outgoing_scale[signal <= 1].mean():.2f} on average.")
 
 # %% tags=["claim"]
 assert opposite > 0.6
 assert (signal > 1).sum() <= 2
+assert outgoing_scale[signal <= 1].mean() < 0.3
 
 # %% [markdown]
 # Most draws are seesaws. (The bias of the output moves both ends together, and keeps the correlation from being
@@ -1081,7 +1084,8 @@ guessed("factor-on-strong-cars")
 # %% tags=["claim"]
 right, none, strong = factors
 assert all(judged[kind, right][3] > judged[kind, other][3] for kind in ("weak", "strong") for other in (none, strong))
-assert judged["strong", none][2] < 0.6 < 0.85 < judged["strong", right][2]
+assert judged["strong", none][2] + 0.1 < judged["strong", right][2]
+assert judged["strong", right][2] > 0.9
 assert judged["strong", right][4] > 0.8
 assert judged["weak", strong][0] > judged["weak", right][0] + 0.3
 assert all(judged[kind, strong][2] > 0.97 for kind in ("weak", "strong"))
@@ -1090,7 +1094,7 @@ assert total_kl(too_strong) < 0.5 * total_kl(by_hand)
 # %% [markdown]
 # - **$B/N$:** the log-likelihood is the best on both kinds of cars.
 # - **Factor 0:** the functions lie almost on one another. The network is sure about strong cars, of which it saw
-#   none, and many of them fall outside its band.
+#   none, and its band holds fewer of them than it promises (28 to 79 % in five starts).
 # - **Ten times too much:** the weights stay near the prior, with hardly any KL. The band holds everything, because
 #   it is so wide. A model that says "anything is possible" is never wrong, and never of use.
 #

@@ -170,7 +170,7 @@ def sampled_functions(
     noise_std [miles per gallon]: how far single cars scatter about the function; widens the pale band.
     height [miles per gallon]: the range of the axis. name_at [hp]: where the average and the bands have their names.
     """
-    figure, panels = subplots(1, len(functions), size=(10.0, 4.8), sharey=True)
+    figure, panels = subplots(1, len(functions), size=(max(8.4, 3.3 * len(functions)), 4.6), sharey=True)
     for axes, (title, draws) in zip(panels, functions.items(), strict=True):
         _draw_cars(axes, train, limit, height, *unseen)
         mean, std = draws.mean(dim=0), draws.std(dim=0)
@@ -232,7 +232,7 @@ def log_std_histories(histories: Mapping[str, Mapping[str, Tensor]], every: int)
     histories: for each run its title, and in it for each group its log_stds, (T, W): one row per `every` steps, one
     column per weight.
     """
-    figure, panels = subplots(1, len(histories), size=(10.0, 4.8), sharey=True)
+    figure, panels = subplots(1, len(histories), size=(8.4, 4.6), sharey=True)
     for axes, (title, groups) in zip(panels, histories.items(), strict=True):
         for (group, history), colour in zip(groups.items(), (VERMILLION, BLUE, GREEN), strict=False):
             steps = torch.arange(len(history)) * every
