@@ -141,6 +141,17 @@ class HiddenLayer(Distribution):
         return f"{type(self).__name__}({listed})"
 
 
+def log_prob_per_row(kl: Tensor, KL_factor: float | Tensor, num_rows: int) -> Tensor:
+    """A layer's log_prob, −KL_factor·kl, in equal shares for the rows of a batch, (num_rows,): for Pyro's plates.
+
+    kl: the layer's KL divergence, a scalar tensor. Gradients flow back to it.
+    Raises: ValueError where num_rows is below 1.
+    """
+    if num_rows < 1:
+        raise ValueError(f"num_rows must be at least 1; not {num_rows}")
+    return (-KL_factor * kl / num_rows).expand(num_rows)
+
+
 def _brief(value: object) -> str:
     if isinstance(value, Tensor):
         return "×".join(map(str, value.shape)) or str(value.item())

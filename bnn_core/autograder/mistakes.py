@@ -96,6 +96,11 @@ CODE = (
         error_signs=("'float' object has no attribute", "'int' object has no attribute"),
     ),
     Mistake(
+        "list-for-a-tensor",
+        "A list of tensors is used as if it were one: torch.stack makes one tensor of them.",
+        error_signs=("'list' object has no attribute",),
+    ),
+    Mistake(
         "power-as-xor",
         "In Python a power is written **: x**2. The sign ^ means something else.",
         error_signs=(

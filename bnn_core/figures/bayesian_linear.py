@@ -16,7 +16,6 @@ from bnn_core.figures import (
     GREEN,
     GREY,
     ORANGE,
-    PURPLE,
     VERMILLION,
     apart,
     drawing,
@@ -127,28 +126,31 @@ def _draw_outputs(axes: Axes, mean: float, log_std: float) -> None:
 
 # --- Functions of one input ---------------------------------------------------------------------------------
 
+EXTRAPOLATED = (-40.0, 90.0)  # miles per gallon: what networks say far from their data
 
-def _draw_cars(axes: Axes, train: Dataset, limit: float, *unseen: Dataset) -> None:
+
+def _draw_cars(axes: Axes, train: Dataset, limit: float, height: tuple[float, float], *unseen: Dataset) -> None:
     for cars in unseen:
         axes.scatter(cars.column("horsepower"), cars.y, s=9, color="#9A9A9A", linewidth=0, zorder=2)
     axes.scatter(train.column("horsepower"), train.y, s=26, color="black", edgecolor="white", linewidth=0.6, zorder=5)
     axes.axvline(limit, color=GREY, linewidth=1, linestyle=":")
-    axes.set(xlim=(40, 235), ylim=(0, 50), xlabel="horsepower [hp]")
+    axes.set(xlim=(40, 235), ylim=height, xlabel="horsepower [hp]")
 
 
 @drawing
 def plain_networks(train: Dataset, limit: float, grid: Tensor, curves: Tensor) -> Figure:
     """The cars, and the curve of each of three ordinary networks. curves: (3, G), over the G points of grid."""
-    figure, axes = subplots(size=(9.0, 4.2))
-    _draw_cars(axes, train, limit)
+    figure, axes = subplots(size=(8.0, 4.2))
+    _draw_cars(axes, train, limit, EXTRAPOLATED)
     colours = (BLUE, VERMILLION, GREEN)
-    heights = apart(curves[:, -1].tolist(), gap=2.4)
+    low, high = EXTRAPOLATED
+    heights = apart([min(max(float(curve[-1]), low), high) for curve in curves], gap=8)
     for number, (curve, colour, height) in enumerate(zip(curves, colours, heights, strict=True), start=1):
         axes.plot(grid, curve, color=colour)
         axes.text(237, height, f"network {number}", color=colour, va="center")
     axes.set(ylabel="fuel economy [miles per gallon]")
-    axes.text(limit - 2, 49, "trained on cars up to here", ha="right", va="top", color=GREY)
-    axes.text(limit + 2, 49, "no training cars here", ha="left", va="top", color=GREY)
+    axes.text(limit - 2, high - 2, "trained on cars up to here", ha="right", va="top", color=GREY)
+    axes.text(limit + 2, low + 2, "no training cars here", ha="left", va="bottom", color=GREY)
     return figure
 
 
@@ -160,14 +162,17 @@ def sampled_functions(
     grid: Tensor,
     functions: Mapping[str, Tensor],
     noise_std: float,
+    height: tuple[float, float] = (0, 50),
+    name_at: float = 231,
 ) -> Figure:
     """Draws of the learned function, a panel per entry of `functions`: its title, and (S, G) draws over the grid.
 
     noise_std [miles per gallon]: how far single cars scatter about the function; widens the pale band.
+    height [miles per gallon]: the range of the axis. name_at [hp]: where the average and the bands have their names.
     """
-    figure, panels = subplots(1, len(functions), size=(10.0, 4.4), sharey=True)
+    figure, panels = subplots(1, len(functions), size=(max(8.4, 3.3 * len(functions)), 4.6), sharey=True)
     for axes, (title, draws) in zip(panels, functions.items(), strict=True):
-        _draw_cars(axes, train, limit, *unseen)
+        _draw_cars(axes, train, limit, height, *unseen)
         mean, std = draws.mean(dim=0), draws.std(dim=0)
         total = (std**2 + noise_std**2).sqrt()
         axes.fill_between(grid, mean - 2 * total, mean + 2 * total, color=BLUE, alpha=0.12, linewidth=0)
@@ -176,50 +181,67 @@ def sampled_functions(
         axes.plot(grid, mean, color=VERMILLION, linewidth=2.5)
         axes.set_title(title)
     panels[0].set(ylabel="fuel economy [miles per gallon]")
-    _name_the_bands(panels[0], next(iter(functions.values())), noise_std)
+    at = int((grid - name_at).abs().argmin())
+    _name_the_bands(panels[0], name_at, next(iter(functions.values()))[:, at], noise_std)
     return figure
 
 
-def _name_the_bands(axes: Axes, draws: Tensor, noise_std: float) -> None:
-    """Labels beside the right end of the average and of the two bands, and below the unseen cars."""
-    mean, std = float(draws[:, -1].mean()), float(draws[:, -1].std())
+def _name_the_bands(axes: Axes, x: float, draws: Tensor, noise_std: float) -> None:
+    """Labels that end at x, at the average of these draws there and at the edges of the two bands, and at the cars."""
+    low, high = axes.get_ylim()
+    gap = (high - low) / 100
+    mean, std = float(draws.mean()), float(draws.std())
     total = (std**2 + noise_std**2) ** 0.5
-    label_line(axes, "average", 231, mean + 0.5, VERMILLION, ha="right", va="bottom", fontsize=10)
-    label_line(axes, "±2 std of the function", 231, mean - 2 * std + 0.6, BLUE, ha="right", va="bottom", fontsize=10)
-    label_line(axes, "±2 std of a single car", 231, mean + 2 * total + 0.5, BLUE, ha="right", va="bottom", fontsize=10)
-    label_line(axes, "cars it has never seen", 231, 4.5, GREY, ha="right", va="bottom", fontsize=10)
+    right: dict[str, Any] = {"ha": "right", "va": "bottom", "fontsize": 10}
+    label_line(axes, "average", x, mean - gap, VERMILLION, **(right | {"va": "top"}))
+    label_line(axes, "±2 std of the function", x, mean - 2 * std + gap, BLUE, **right)
+    label_line(axes, "±2 std of a single car", x, mean + 2 * total + gap, BLUE, **right)
+    label_line(axes, "cars it has never seen", 231, 24, GREY, **right)
     label_line(axes, "cars it was\ntrained on", 43, 19, "black", ha="left", va="top", fontsize=10)
+
+
+@drawing
+def hidden_units(grid: Tensor, contributions: Tensor, limit: float, columns: int = 4) -> Figure:
+    """A small panel for each hidden unit, with draws of what it adds to the prediction [miles per gallon].
+
+    contributions: (S, U, G), for S draws and U units over the G points of grid. limit: the training cars' last one.
+    """
+    units = contributions.shape[1]
+    rows = -(-units // columns)
+    size = (8.0, 0.6 + 1.45 * rows)
+    figure, panels = subplots(rows, columns, size=size, sharex=True, sharey=True, squeeze=False)
+    for axes in panels.flat[units:]:
+        axes.set_visible(False)
+    for unit, axes in enumerate(panels.flat[:units]):
+        axes.axvspan(40, limit, color="#E4E4E4", linewidth=0)
+        axes.plot(grid, contributions[:, unit].T, color=BLUE, linewidth=0.8, alpha=0.7)
+        axes.set(xlim=(40, 235), ylim=(-30, 30), xticks=(50, 110, 200), yticks=(-20, 0, 20))
+        axes.set_title(f"unit {unit + 1}", fontsize=11, pad=2)
+    figure.supxlabel("horsepower [hp]")
+    figure.supylabel("adds to the prediction [miles per gallon]")
+    return figure
 
 
 # --- log_std ------------------------------------------------------------------------------------------------
 
 
 @drawing
-def log_std_histories(histories: Mapping[str, Tensor], every: int) -> Figure:
-    """How log_std moves in training: a panel per run, and the values at the start and at the end side by side.
+def log_std_histories(histories: Mapping[str, Mapping[str, Tensor]], every: int) -> Figure:
+    """How log_std moves in training: a panel per run, its lines coloured by group, and the average of all in black.
 
-    histories: a title for each run, and its log_stds, (T, W): one row per `every` steps, one column per weight.
+    histories: for each run its title, and in it for each group its log_stds, (T, W): one row per `every` steps, one
+    column per weight.
     """
-    widths = (3.0,) * len(histories) + (2.4,)
-    figure, panels = subplots(1, len(widths), size=(10.0, 4.4), sharey=True, width_ratios=widths)
-    start = float(next(iter(histories.values()))[0].mean())
-    colours = dict(zip(histories, (BLUE, VERMILLION, GREEN, PURPLE), strict=False))
-    for axes, (title, history) in zip(panels, histories.items(), strict=False):
-        steps = torch.arange(len(history)) * every
-        axes.plot(steps, history, color=colours[title], linewidth=0.7, alpha=0.45)
-        axes.plot(steps, history.mean(dim=1), color="black", linewidth=2.5)
-        axes.set_title(title, color=colours[title])
+    figure, panels = subplots(1, len(histories), size=(8.4, 4.6), sharey=True)
+    for axes, (title, groups) in zip(panels, histories.items(), strict=True):
+        for (group, history), colour in zip(groups.items(), (VERMILLION, BLUE, GREEN), strict=False):
+            steps = torch.arange(len(history)) * every
+            axes.plot(steps, history, color=colour, linewidth=0.8, alpha=0.6)
+            axes.plot([], [], color=colour, label=group)
+        average = torch.cat(list(groups.values()), dim=1).mean(dim=1)
+        axes.plot(steps, average, color="black", linewidth=3, label="average of all")
+        axes.set_title(title)
         axes.set(xlabel="training step")
     panels[0].set(ylabel="log_std of each weight and bias")
-    _draw_ends(panels[-1], histories, colours, start)
+    panels[0].legend(loc="lower right", fontsize=10)
     return figure
-
-
-def _draw_ends(axes: Axes, histories: Mapping[str, Tensor], colours: Mapping[str, str], start: float) -> None:
-    ends = torch.cat([history[-1] for history in histories.values()])
-    low, high = float(ends.min()) - 0.2, float(ends.max()) + 0.2
-    for title, history in histories.items():
-        counts, edges = torch.histogram(history[-1], bins=30, range=(low, high))
-        axes.stairs(counts, edges, orientation="horizontal", fill=True, color=colours[title], alpha=0.85)
-    axes.axhline(start, color="black", linewidth=1.5, linestyle="--")
-    axes.set(title="start (dashed) and end", xlabel="number of weights")

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from bnn_core.datasets import Dataset
-from bnn_core.figures import BLUE, GREEN, GREY, ORANGE, PURPLE, VERMILLION, drawing, label_line, live_figure, subplots
+from bnn_core.figures import BLUE, GREY, ORANGE, VERMILLION, drawing, label_line, live_figure, subplots
 
 # --- Two rows of a batch ------------------------------------------------------------------------------------
 
@@ -127,45 +127,6 @@ def _draw_cars(axes: Axes, train: Dataset, limit: float) -> None:
 
 
 @drawing
-def same_fit(
-    train: Dataset,
-    limit: float,
-    grid: Tensor,
-    functions: Mapping[str, Tensor],
-    log_scales: Mapping[str, Mapping[str, Tensor]],
-) -> Figure:
-    """Two trainings of one model: the functions that they learned, and each weight's log scale in one and the other.
-
-    functions: for each of the two, draws over the G points of grid: (S, G).
-    log_scales: for each of the two, those of each layer's weights, (W,).
-    """
-    figure, (left, right) = subplots(1, 2, size=(10.0, 4.2), width_ratios=(3, 2), gridspec_kw={"wspace": 0.06})
-    _draw_cars(left, train, limit)
-    looks: list[dict[str, Any]] = [
-        {"color": BLUE, "linewidth": 4.5, "alpha": 0.45},
-        {"color": VERMILLION, "linewidth": 1.8, "linestyle": (0, (5, 2))},
-    ]
-    for (name, draws), look in zip(functions.items(), looks, strict=True):
-        mean, std = draws.mean(dim=0), draws.std(dim=0)
-        left.plot(grid, mean, label=name, **look)
-        left.plot(grid, torch.stack([mean - 2 * std, mean + 2 * std]).T, **look)
-    left.legend(loc="lower left")
-    left.set_title("the function: mean, and ±2 standard deviations")
-    (first, across), (second, up) = log_scales.items()
-    everything = torch.cat([*across.values(), *up.values()])
-    ends = torch.stack([everything.min() - 0.15, everything.max() + 0.15])
-    right.plot(ends, ends, color=GREY, linewidth=1)
-    for (layer, x), colour, marker in zip(across.items(), (PURPLE, GREEN), "os", strict=False):
-        right.scatter(
-            x, up[layer], s=24, color=colour, marker=marker, edgecolor="white", linewidth=0.4, zorder=3, label=layer
-        )
-    right.legend(loc="upper left")
-    right.set(xlabel=f"log A_scale, {first}", ylabel=f"log A_scale, {second}")
-    right.set_title("every weight")
-    return figure
-
-
-@drawing
 def trap(losses: Mapping[str, Tensor], log_scales: Mapping[str, Tensor], every: int) -> Figure:
     """How the loss and the average log scale move in training, a line for each place of the layers.
 
@@ -173,7 +134,7 @@ def trap(losses: Mapping[str, Tensor], log_scales: Mapping[str, Tensor], every: 
     """
     figure, panels = subplots(1, 2, size=(10.0, 4.0), gridspec_kw={"wspace": 0.06})
     for axes, curves, label in zip(panels, (losses, log_scales), ("loss", "average log A_scale"), strict=True):
-        for (name, values), colour in zip(curves.items(), (BLUE, VERMILLION, GREEN), strict=False):
+        for (name, values), colour in zip(curves.items(), (BLUE, VERMILLION), strict=True):
             axes.plot(torch.arange(1, len(values) + 1) * every, values, color=colour, label=name)
         axes.set(xlabel="training step", ylabel=label)
     panels[0].axhline(0, color=GREY, linewidth=1)

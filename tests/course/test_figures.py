@@ -158,16 +158,29 @@ def test_every_axis_of_the_data_figures_is_labelled() -> None:
     for figure in (
         lesson_03.plain_networks(TRAIN, 110, GRID, curves),
         lesson_03.sampled_functions(TRAIN, [OTHERS], 110, GRID, {"one": draws, "two": draws}, 4.0),
-        lesson_03.log_std_histories({"one": history, "two": history - 2}, every=20),
+        lesson_03.log_std_histories({"one": {"all": history}, "two": {"some": history - 2}}, every=20),
     ):
         assert all(axes.get_xlabel() for axes in figure.axes)
         assert figure.axes[0].get_ylabel()
         figures.html(figure, "drawn without a warning")
 
 
-def test_the_history_figure_spans_the_training_steps() -> None:
+def test_the_history_figure_spans_the_training_steps_and_averages_all_groups() -> None:
     history = torch.zeros(11, 3)
-    figure = lesson_03.log_std_histories({"one": history, "two": history - 1}, every=20)
-    assert figure.axes[0].lines[0].get_xdata()[-1] == 200
-    counts = [patch.get_data().values.sum() for patch in figure.axes[2].patches]
-    assert counts == [3, 3]
+    figure = lesson_03.log_std_histories({"one": {"low": history, "high": history + 2}, "two": {"all": history}}, 20)
+    first, _ = figure.axes
+    average = first.lines[-1]
+    assert average.get_xdata()[-1] == 200
+    assert set(average.get_ydata().tolist()) == {1.0}
+    legend = first.get_legend()
+    assert legend is not None
+    assert [text.get_text() for text in legend.get_texts()] == ["low", "high", "average of all"]
+
+
+@pytest.mark.parametrize(("units", "rows"), [(20, 5), (5, 2), (1, 1)])
+def test_every_hidden_unit_has_a_panel(units: int, rows: int) -> None:
+    figure = lesson_03.hidden_units(GRID, torch.randn(6, units, 20), 110)
+    shown = [axes for axes in figure.axes if axes.get_visible()]
+    assert (len(figure.axes), len(shown)) == (4 * rows, units)
+    assert all(len(axes.lines) == 6 for axes in shown)
+    figures.html(figure, "drawn without a warning")

@@ -57,7 +57,6 @@ def test_the_panels_show_the_moments_that_the_mathematics_gives(second: float, s
 def test_every_figure_is_labelled_and_draws_without_a_warning() -> None:
     values = {"one": draws(0), "two": draws(1)}
     for figure in (
-        lesson_06.same_fit(TRAIN, 110, GRID, values, {name: {"layer": torch.rand(7)} for name in ("one", "two")}),
         lesson_06.trap({"one": torch.rand(9), "two": torch.rand(9)}, {"one": torch.rand(9), "two": torch.rand(9)}, 20),
         lesson_06.sampling_modes(TRAIN, 110, GRID, values),
     ):

@@ -6,7 +6,7 @@ import warnings
 import pytest
 import torch
 
-from bnn_core import HiddenLayer
+from bnn_core import HiddenLayer, log_prob_per_row
 
 with warnings.catch_warnings():  # what Pyro's import says of the libraries below it is not about this course
     warnings.simplefilter("ignore")
@@ -127,6 +127,51 @@ def test_the_kl_enters_the_loss_once_from_the_model(rows, weight_space, particle
 
     loss = Trace_ELBO(max_plate_nesting=1, **particles).loss(model, empty_guide)
     torch.testing.assert_close(torch.tensor(loss), layer(X, 1.0).KL)
+
+
+class InPlate(dist.TorchDistribution):
+    """A layer without any of Pyro's own methods, its log_prob shared among its rows."""
+
+    has_rsample = True
+    arg_constraints = {}  # noqa: RUF012
+
+    def __init__(self, layer):
+        self.layer = layer
+        super().__init__(layer.batch_shape, layer.event_shape)
+
+    def rsample(self, sample_shape=()):
+        return self.layer.rsample(sample_shape)
+
+    def log_prob(self, value):
+        return log_prob_per_row(self.layer.KL, self.layer.KL_factor, len(self.layer.X))
+
+    def expand(self, batch_shape, _instance=None):
+        return self
+
+
+@empty_guide_is_meant
+@pytest.mark.parametrize("rows", [N, B, 1])
+def test_a_log_prob_shared_among_the_rows_adds_up_to_one_kl(rows):
+    X, A_mean, A_scale = layer_arguments()
+
+    def model():
+        with pyro.plate("data", N, subsample_size=rows) as index:
+            pyro.sample("hidden", InPlate(HiddenLayer(X[index], A_mean, A_scale, KL_factor=rows / N)))
+
+    loss = Trace_ELBO().loss(model, empty_guide)
+    torch.testing.assert_close(torch.tensor(loss), HiddenLayer(X, A_mean, A_scale).KL)
+
+
+def test_the_shares_carry_gradients_and_are_those_of_an_expanded_layer():
+    X, A_mean, A_scale = layer_arguments()
+    A_mean.requires_grad_()
+    layer = HiddenLayer(X, A_mean, A_scale, KL_factor=0.3)
+    shares = log_prob_per_row(layer.KL, 0.3, N)
+    torch.testing.assert_close(shares, layer.expand([N]).log_prob(layer.rsample()))
+    (gradient,) = torch.autograd.grad(shares.sum(), A_mean)
+    torch.testing.assert_close(gradient, -0.3 * A_mean)
+    with pytest.raises(ValueError, match="num_rows"):
+        log_prob_per_row(layer.KL, 0.3, 0)
 
 
 def test_in_model_and_guide_the_kl_has_the_wrong_sign():

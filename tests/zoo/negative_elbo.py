@@ -96,8 +96,13 @@ WRONG: list[Wrong] = [
     Wrong("doesn't sum", changed((RETURN, "return -scale * log_prob + kl")), SHAPE, "loss-not-reduced"),
     Wrong("sums over outputs", changed((RETURN, "return -scale * log_prob.sum(-1) + kl")), SHAPE, "loss-not-reduced"),
     Wrong("sums over the batch", changed((RETURN, "return -scale * log_prob.sum(0) + kl")), SHAPE, "loss-scalar-shape"),
-    Wrong("gives a number", changed((RETURN, f"{RETURN}.item()")), SHAPE, "loss-not-a-tensor"),
-    Wrong("gives parts", changed((RETURN, "return -scale * log_prob.sum(), kl")), SHAPE, None),
+    Wrong(
+        "gives a number",
+        changed((RETURN, "return -scale * log_prob.sum().item() + kl.item()")),
+        SHAPE,
+        "loss-not-a-tensor",
+    ),
+    Wrong("gives parts", changed((RETURN, "return -scale * log_prob.sum(), kl")), SHAPE, "loss-not-a-tensor"),
     Wrong(
         "takes the logarithm of a number",
         changed((f"{AS_TENSOR}\n    log_prob = ", "log_prob = -torch.log(noise_std) + ")),

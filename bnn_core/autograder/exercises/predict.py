@@ -50,6 +50,12 @@ def of_draws(mean: Callable[[Tensor], Tensor], std: Callable[[Tensor], Tensor]) 
     return formula
 
 
+def both(part: Callable[..., Tensor]) -> Formula:
+    """The same for mean and std, each given how it averages."""
+    return of_draws(lambda d: part(d, torch.mean), lambda d: part(d, partial(torch.std, correction=0)))
+
+
+SECTION = "Predicting with many draws"
 over_draws = partial(torch.mean, dim=0)
 spread = partial(torch.std, dim=0, correction=0)
 
@@ -62,7 +68,20 @@ def everywhere(value: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
 exercise = FunctionExercise(
     "predict", "04_bayes_by_backprop", 3, inputs, right=of_draws(over_draws, spread), parts=("mean", "std")
 )
-pair = exercise.returns("it returns (mean, std), each in the shape of the model's output")
+
+pair = exercise.returns("it returns (mean, std), each in the shape of the model's output", SECTION, [
+    Mistake("over-the-batch", "Mean and std run over the batch, dim=1 of the stacked draws; dim=0 is that of the"
+            " draws.", both(lambda d, average: average(d, dim=min(1, d.dim() - 1)))),
+    Mistake("over-the-outputs", "Mean and std run over the outputs: dim=0 is the dimension of the draws.",
+            both(lambda d, average: average(d, dim=-1))),
+    Mistake("over-everything", "Mean and std are one number for all elements: dim=0 is the dimension of the draws.",
+            both(lambda d, average: average(d))),
+    Mistake("dimension-kept", "The dimension of the draws is still there: leave out keepdim.",
+            both(lambda d, average: average(d, dim=0, keepdim=True))),
+    Mistake("draws-not-averaged", "The draws come back as they are, one by one.", both(lambda d, average: d)),
+    Mistake("draws-concatenated", "torch.cat makes one long batch of the draws: torch.stack gives them a dimension of"
+            " their own.", both(lambda d, average: average(d.flatten(0, 1), dim=0) if d.dim() > 2 else average(d))),
+])  # fmt: skip
 exercise.keeps_arguments("x stays as it was")
 
 
@@ -93,7 +112,7 @@ def draws_anew(evidence: Evidence) -> None:
         raise Failed("Some calls of the model drew the same random numbers.", "seed-in-the-loop")
 
 
-values = exercise.equals("they are those over the draws, element by element", "Predicting with many draws", [
+values = exercise.equals("they are those over the draws, element by element", SECTION, [
     Mistake("std-unbiased", "The squared deviations are divided by num_samples − 1: .std() does so unless it is told"
             " correction=0.", of_draws(over_draws, partial(torch.std, dim=0))),
     Mistake("variance-returned", "The second one is the variance: take its square root.",
@@ -167,7 +186,7 @@ def model_is_left_alone(evidence: Evidence) -> None:
 
 
 exercise.has_manners("the results have the dtype of the model's output", "it leaves the global random seed alone")
-exercise.knows("Predicting with many draws", [
+exercise.knows(SECTION, [
     Mistake("not-a-pair", "Two tensors are asked for, as a tuple: return mean, std."),
     Mistake("model-given-other-input", "The model is given something else than x: call it as model(x), once for each"
             " draw. A batch that repeats x sees one draw of the weights only."),

@@ -43,6 +43,7 @@ from bnn_core.autograder.judging.values import (
     matches,
     numbers,
     require_scalar,
+    shape,
     tensor_from,
     tensors_from,
 )
@@ -105,16 +106,30 @@ class FunctionExercise(Exercise):
 
     # What can be required.
 
-    def returns(self, name: str, scalar: str = "", inputs: Inputs | None = None) -> CheckFunction:
-        """It returns finite real numbers in the shape of what is right. scalar: what one number is called here."""
+    def returns(
+        self,
+        name: str,
+        taught_in: str = "",
+        mistakes: Iterable[Mistake] = (),
+        scalar: str = "",
+        inputs: Inputs | None = None,
+    ) -> CheckFunction:
+        """It returns finite real numbers in the shape of what is right. scalar: what one number is called here.
+
+        mistakes: each with a formula for a value of the shape that it leads to.
+        """
+        known = self._learn(name, taught_in, mistakes, lambda formula: formula)
 
         def shape_is_right(evidence: Evidence) -> None:
             for arguments in (inputs or self.inputs)(evidence):
-                reply, size = self.called(evidence, arguments), self.right(*exactly(arguments)).shape
+                exact = exactly(arguments)
+                reply, size = self.called(evidence, arguments), self.right(*exact).shape
                 if scalar:
                     require_scalar(reply, self.name, scalar)
                 if self.std is not None:
                     self._refuse_random_holes(evidence, arguments, reply)
+                if len(reply.parts) == len(self.parts):
+                    self._refuse_shapes(reply, size, known, exact)
                 self.value(reply, size)
 
         self._first = [self.check(name)(shape_is_right)]
@@ -333,6 +348,17 @@ class FunctionExercise(Exercise):
         given = requiring(exact, came)
         right = gradients_of(self.right(*given.values()), {key: given[key] for key in came}, cotangent)
         require_gradients(came, right)
+
+    def _refuse_shapes(self, reply: Reply, size: Sequence[int], suspects: Suspects, arguments: Sequence[Any]) -> None:
+        """Raise Failed where the value, or the first part of it, has a shape that a mistake leads to."""
+        first = 1 if self.parts else 0
+        reply, size = (reply.parts or [reply])[0], size[first:]
+        if reply.tensor is None or reply.tensor.shape == size:
+            return
+        for mistake, formula in suspects:
+            if formula(*arguments).shape[first:] == reply.tensor.shape:
+                came = shape(reply.tensor.shape)
+                raise Failed(f"It should have shape {shape(size)}; yours has shape {came}.", mistake.name)
 
     def _refuse_random_holes(self, evidence: Evidence, arguments: Arguments, first: Reply) -> None:
         """Raise Failed where other elements are finite in the next call: noise stands where it may be negative."""

@@ -20,7 +20,7 @@ REFERENCE = {module: [name for name, home in HOMES.items() if home == module] fo
 """The modules of the reference, with what they define for others."""
 
 COPIED = ("validation", "datasets")
-SHOWN = ("figures", "guesses", "progress")
+SHOWN = ("figures", "guesses", "installation", "progress")
 ALWAYS_THERE = ("__init__", "autograder/__init__", *COPIED, *REFERENCE)
 
 AUTOGRADER = '''"""The notebook's check does nothing while an answer is graded: the grader checks it."""

@@ -1,0 +1,139 @@
+"""The specification of lesson 06's exercise `log_prob_per_row(kl, KL_factor, num_rows)`."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from bnn_core.autograder.exercise import Evidence, Failed
+from bnn_core.autograder.judging.function_exercise import Arguments, FunctionExercise
+from bnn_core.autograder.mistakes import CODE, GRADIENTS, Mistake
+
+
+def inputs(evidence: Evidence) -> list[Arguments]:
+    def case(KL_factor: float, num_rows: int, low: float = 0.5, high: float = 30.0) -> Arguments:
+        return {"kl": evidence.uniform(low, high), "KL_factor": KL_factor, "num_rows": num_rows}
+
+    return [
+        case(0.25, 4),
+        case(0.3, 7),
+        case(2.0, 3),
+        case(1.0, 5),
+        case(0.5, 1),
+        case(0.125, 300, low=1000.0, high=5000.0),
+        case(0.4, 6, low=1e-4, high=1e-3),
+    ]
+
+
+def inputs_without_kl(evidence: Evidence) -> list[Arguments]:
+    return [*inputs(evidence), {"kl": evidence.uniform(0.5, 30.0), "KL_factor": 0.0, "num_rows": 3}]
+
+
+def right(kl: Tensor, KL_factor: float, num_rows: int) -> Tensor:
+    return torch.full((num_rows,), -KL_factor / num_rows, dtype=kl.dtype) * kl
+
+
+def in_the_first_row(kl: Tensor, factor: float, num_rows: int) -> Tensor:
+    return torch.cat([-factor * kl[None], kl.new_zeros(num_rows - 1)])
+
+
+exercise = FunctionExercise("log_prob_per_row", "06_hidden_layer", 2, inputs, right)
+
+
+@exercise.check("it returns a number for each row")
+def one_for_each(evidence: Evidence) -> None:
+    reply = exercise.called(evidence, inputs(evidence)[0])
+    if reply.type_name == "NoneType":
+        raise Failed("It should be a tensor with a number for each row; yours gives None.", "missing-return")
+    if reply.tensor is None:
+        raise Failed("", "rows-not-a-tensor", what=reply.type_name)
+    if reply.tensor.numel() == 1:
+        raise Failed("For num_rows = 4 it should have shape (4,); yours holds one number.", "one-number-for-all-rows")
+
+
+exercise.returns("its shape is (num_rows,), for one row, too")
+exercise.keeps_arguments("kl stays as it was")
+exercise.equals("each row has an equal share of −KL_factor·kl", taught_in="What Pyro asks of a distribution",
+                inputs=inputs_without_kl, mistakes=[
+    Mistake(
+        "whole-kl-in-every-row",
+        "Every row carries the whole KL; Pyro adds the rows up, so it counts num_rows times: give each row a share.",
+        lambda kl, f, n: right(kl, f * n, n),
+    ),
+    Mistake(
+        "row-sign",
+        "The sign is wrong: the KL is a cost, and a cost lowers the log_prob.",
+        lambda kl, f, n: -right(kl, f, n),
+    ),
+    Mistake(
+        "row-sign-and-share",
+        "Every row carries the whole KL, and with the wrong sign: it should be a share of it, below 0.",
+        lambda kl, f, n: -right(kl, f * n, n),
+    ),
+    Mistake(
+        "row-factor-ignored",
+        "KL_factor isn't used: this batch is to pay for KL_factor times the KL.",
+        lambda kl, f, n: right(kl, 1.0, n),
+    ),
+    Mistake(
+        "row-share-for-factor",
+        "All that you give is kl, without KL_factor and without a share for each row.",
+        lambda kl, f, n: right(kl, n, n),
+    ),
+    Mistake(
+        "row-factor-inverted",
+        "You divide by KL_factor; the KL is multiplied by it.",
+        lambda kl, f, n: right(kl, 1.0, n) / f,
+    ),
+    Mistake(
+        "row-factor-twice",
+        "KL_factor is multiplied in twice.",
+        lambda kl, f, n: right(kl, f**2, n),
+    ),
+    Mistake(
+        "row-share-inverted",
+        "You multiply by num_rows; a share is the whole divided by it.",
+        lambda kl, f, n: right(kl, f * n**2, n),
+    ),
+    Mistake(
+        "row-share-twice",
+        "You divide by num_rows twice: the rows together then carry too little.",
+        lambda kl, f, n: right(kl, f / n, n),
+    ),
+    Mistake(
+        "kl-in-one-row",
+        "One row carries everything. The sum is right, but each row should carry an equal share: whoever uses only some"
+        " of the rows would pay all or nothing.",
+        in_the_first_row,
+    ),
+    Mistake(
+        "rows-without-kl",
+        "Every row is 0: the layer's weights cost nothing, and no KL is left.",
+        lambda kl, f, n: right(0 * kl, f, n),
+    ),
+    Mistake(
+        "row-probability",
+        "You return a probability, exp(log_prob); inference adds up logarithms.",
+        lambda kl, f, n: right(kl, f, n).exp(),
+    ),
+    Mistake(
+        "row-factor-and-share-exchanged",
+        "The KL is divided by KL_factor and multiplied by num_rows; it is the other way round.",
+        lambda kl, f, n: right(kl, n**2, n) / f,
+    ),
+    Mistake(
+        "row-kl-logged",
+        "You take the logarithm of the KL, which is made of logarithms already: it is used as it is.",
+        lambda kl, f, n: right(kl.log(), f, n),
+    ),
+])  # fmt: skip
+exercise.gradients_are_right("its gradient reaches kl, and is right", of=["kl"])
+exercise.has_manners("the result has the dtype of kl", "it leaves the global random seed alone")
+exercise.knows("Your turn: a log_prob for each row", CODE, [
+    Mistake("rows-not-a-tensor", "The result is a {what}, not a tensor: gradients can't flow through it."),
+    Mistake(
+        "one-number-for-all-rows",
+        "You return one number for the whole batch; a plate wants one for each row.",
+    ),
+])  # fmt: skip
+exercise.knows("What Pyro asks of a distribution", GRADIENTS)
