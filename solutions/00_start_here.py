@@ -26,6 +26,7 @@ from bnn_core.installation import check_installation
 from bnn_core.progress import progress
 
 _ = torch.manual_seed(0)
+torch.set_num_threads(1)  # the tensors are small
 
 # %% [markdown]
 # ## Does everything work here?
