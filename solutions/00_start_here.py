@@ -406,7 +406,7 @@ check(gaussian_log_prob)
 # </details>
 
 # %% [markdown]
-# ### Change this, predict, run
+# ### Try it: how narrow is too narrow?
 #
 # Here is the curve of the slider again, in numbers. Before you run the cell: which of the four log densities are above
 # 0? Then change `x` to 0.5, and predict again: which std gives the largest number now?
@@ -508,7 +508,7 @@ ordinary_score, bayesian_score = (scores(weak_cars)[name].mean() for name in ("o
 assert 0 < bayesian_score - ordinary_score < 1
 
 # %% [markdown]
-# ### Change this, predict, run
+# ### Try it: is wider always better?
 #
 # Is a wider band always better? Here the Bayesian network's standard deviations are multiplied by `factor`. Predict,
 # for a factor of 3 and for one of 0.7: does the score of the weak cars rise or fall? And that of the strong ones?
@@ -581,7 +581,7 @@ progress()
 # | [02 KL divergence][2] | How far is what I learned from what I believed? | `gaussian_kl`, `monte_carlo_kl` |
 # | **[03 BayesianLinear][3]** | What is a layer whose weights are distributions? | **`BayesianLinear`** |
 # | [04 Bayes by Backprop][4] | How is it trained, and what keeps it honest? | `negative_elbo`, `predict` |
-# | [05 Local reparameterization][5] | Why sample outputs in place of weights? | `sample_preactivation` and another |
+# | [05 Local reparameterization][5] | Why sample outputs in place of weights? | `sample_preactivation` and more |
 # | **[06 HiddenLayer][6]** | How does this become a distribution that inference can use? | **`HiddenLayer`** |
 # | 07 (to come) | Does it know what it doesn't know? | measures of doubt and of calibration |
 # | 08 (to come) | What can I do with it? | how to abstain, and how to explore |
