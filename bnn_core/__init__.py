@@ -11,13 +11,14 @@ if TYPE_CHECKING:
     from bnn_core.bayesian_linear import BayesianLinear
     from bnn_core.gaussian import gaussian_kl, gaussian_log_prob, monte_carlo_kl, sample_gaussian
     from bnn_core.hidden_layer import HiddenLayer, log_prob_per_row
-    from bnn_core.local_reparameterization import sample_preactivation
+    from bnn_core.local_reparameterization import gradient_correlation, sample_preactivation
 
 __all__ = [
     "BayesianLinear",
     "HiddenLayer",
     "gaussian_kl",
     "gaussian_log_prob",
+    "gradient_correlation",
     "log_prob_per_row",
     "monte_carlo_kl",
     "negative_elbo",
@@ -31,6 +32,7 @@ HOMES = {
     "HiddenLayer": "hidden_layer",
     "gaussian_kl": "gaussian",
     "gaussian_log_prob": "gaussian",
+    "gradient_correlation": "local_reparameterization",
     "log_prob_per_row": "hidden_layer",
     "monte_carlo_kl": "gaussian",
     "negative_elbo": "bayes_by_backprop",

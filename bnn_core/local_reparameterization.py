@@ -1,4 +1,6 @@
-"""Local reparameterization: draws of X·A in place of draws of A. Knows no prior and no layer."""
+"""Local reparameterization: draws of X·A in place of draws of A, and what the noise that examples share does to their
+gradients. Knows no prior and no layer.
+"""
 
 import torch
 from torch import Tensor
@@ -19,6 +21,28 @@ def sample_preactivation(X: Tensor, A_mean: Tensor, A_scale: Tensor, sample_shap
     """
     check_weight_shapes(X, A_mean, A_scale)
     return draw(*preactivation_moments(X, A_mean, A_scale), sample_shape)
+
+
+def gradient_correlation(gradients: Tensor) -> Tensor:
+    """How much the gradients of different examples move together as the noise is drawn anew: a correlation.
+
+    It is the average covariance of two different examples, over the average variance of one; covariances and variances
+    are over the draws, and summed over the parameters. With v for the average variance, the batch's average gradient
+    has the variance v/B · (1 + (B − 1)·ρ), exactly.
+
+    gradients: S × B × P, one parameter's or many's for each of S ≥ 2 draws and B ≥ 2 examples.
+    Returns: ρ, a scalar tensor between −1/(B − 1) and 1; NaN where no gradient varies.
+    Raises: ValueError where there are fewer than three dimensions, two draws or two examples.
+    Source: Kingma, Salimans and Welling, "Variational dropout and the local reparameterization trick",
+    NeurIPS 2015, section 2.2, for any covariances.
+    """
+    if gradients.dim() != 3 or min(gradients.shape[:2]) < 2:
+        raise ValueError(f"gradients must have shape (S, B, P), S and B at least 2, not {tuple(gradients.shape)}")
+    deviations = gradients - gradients.mean(dim=0)
+    alone = deviations.square().sum()
+    # (Σ_b d_b)² holds each example's square and each pair's product twice; so no B × B matrix is needed.
+    pairs = deviations.sum(dim=1).square().sum() - alone
+    return pairs / ((gradients.shape[1] - 1) * alone)
 
 
 def preactivation_moments(X: Tensor, A_mean: Tensor, A_scale: Tensor) -> tuple[Tensor, Tensor]:

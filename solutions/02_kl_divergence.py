@@ -4,7 +4,7 @@
 # Before it sees data, a Bayesian network believes something about each of its weights; afterwards it believes something
 # else. How can the distance between the two beliefs be one number, that a reader can feel and an optimiser can lower?
 #
-# **Time:** about 50 minutes. **Difficulty:** ●●○○○. You write two functions of about five lines each.
+# **Time:** about 75 minutes. **Difficulty:** ●●○○○. You write two functions of about five lines each.
 #
 # **You need:** PyTorch tensors and gradients, logarithms, and the Gaussian (the bell curve). Two ideas come from
 # earlier lessons: the logarithm of a Gaussian's density (lesson 00), and a draw as mean + standard deviation · noise,
@@ -56,12 +56,19 @@ print(f"wealth × {math.exp(average):.2f}")
 # bookmaker believes: by how much, on average, the logarithm of your wealth grows in a round, because you know better
 # than he does.
 #
-# It is measured in **nats**, the unit of a natural logarithm. A bet that is worth **one nat** multiplies your wealth by
-# $e \approx 2.72$ in a typical round. Here a round is worth 0.19 nats: it takes you five rounds to get as far. If you
-# had learned nothing that he doesn't know, you would stake as he believes, win nothing and lose nothing: 0 nats.
+# It is measured in **nats**, the unit of a natural logarithm. A bet that is worth **one nat** adds 1 to the
+# logarithm of your wealth, on average over many rounds: it multiplies your wealth by $e \approx 2.72$. Here a round is
+# worth 0.19 nats: it takes you about five rounds to get as far. If you had learned nothing that he doesn't know, you
+# would stake as he believes, win nothing and lose nothing: 0 nats.
 #
-# **Change this, predict, run:** set `LEARNED` to 0.99. Would that be worth a whole nat a round? (No: even of a coin
-# that always shows heads, wealth can at most double, and $\log 2 = 0.69$ nats. This is the number of nats in one bit.)
+# **Change this, predict, run:** set `LEARNED` to 0.99. Would that be worth a whole nat a round?
+#
+# <details><summary>What comes out</summary>
+#
+# No. Even of a coin that always shows heads, wealth can at most double in a round, and $\log 2 = 0.69$ nats. This is
+# the number of nats in one bit.
+#
+# </details>
 
 # %% [markdown]
 # ## The same bet on a weight
@@ -72,8 +79,8 @@ print(f"wealth × {math.exp(average):.2f}")
 #
 # The bookmaker still believes $p$. He offers bets on every narrow slot of the $w$ axis, and pays more the less likely
 # he thinks it. The height of such a curve over a slot is the **density**: the chance per unit of $w$. You spread your
-# stake as $q$ does. When $w$ falls into a slot, your wealth is multiplied by $q(w) / p(w)$: how many times more you had
-# put there than he thought right.
+# stake as $q$ does. Suppose that you are right: $w$ really is drawn from $q$. When it falls into a slot, your wealth is
+# multiplied by $q(w) / p(w)$: how many times more you had put there than he thought right.
 #
 # In the picture, left, are the two densities. Right is what happens: each thin line is the logarithm of one gambler's
 # wealth over ten rounds. The dashed line is their long-run average, and its slope is the KL.
@@ -90,8 +97,9 @@ guess(
 # %% [markdown]
 # Then move the sliders, and find out:
 #
-# - At mean 0, which `log_std` wins nothing at all? Is it the same one that wins least at mean 1.5?
-# - How do you win most surely, so that the thin lines lie close together?
+# - At mean 0, which `log_std` wins nothing at all? Is it the same one that wins least at mean 1.5? (`log_std` is the
+#   logarithm of the standard deviation: 0 means a standard deviation of 1.)
+# - Where do the thin lines keep closest to the dashed one, compared with how far it rises?
 
 # %% tags=["figure"]
 figures.bet_slider()
@@ -118,7 +126,8 @@ guessed("kl-too-wide")
 # small. They come nearly every round, which makes the lines smooth.
 #
 # At mean 0 the KL is 0 where `log_std` is 0: there $q$ is the prior. With another mean it isn't 0 any more, but it is
-# still smallest at `log_std` 0. The surest wins come from a narrow belief with a mean far from 0.
+# still smallest at `log_std` 0. The lines keep closest to the dashed one, compared with how far it rises, where the
+# belief is narrow and its mean far from 0.
 
 # %% [markdown]
 # ## The idea: the average of a log ratio
@@ -167,7 +176,8 @@ guessed("kl-too-wide")
 # \log p(w) = -\frac{w^2}{2 s^2} - \log s - \tfrac12 \log 2\pi.
 # $$
 #
-# Over draws from $q$, the average of $(w - \mu)^2$ is $\sigma^2$, and that of $w^2$ is $\sigma^2 + \mu^2$. Put these
+# Over draws from $q$, the average of $(w - \mu)^2$ is $\sigma^2$ (so the variance is defined), and that of $w^2$ is
+# $\sigma^2 + \mu^2$ (write $w = \mu + (w - \mu)$ and square it: the mixed term averages to 0). Put these
 # in, and subtract. The $\log 2\pi$ go away:
 #
 # $$
@@ -282,8 +292,8 @@ for mean, std in moved + widened:
 # - **A further decimal digit costs 2.3 nats.** From the standard deviation 0.1 to 0.01, and from there to 0.001, the
 #   price grows by $\log 10 \approx 2.3$ each time. This is the code again: to write down one more decimal digit of a
 #   weight takes 2.3 nats, which are 3.3 bits.
-# - An infinitely sharp weight would cost infinitely much. An ordinary network, whose weights are exact numbers, can't
-#   be paid for at all.
+# - An infinitely sharp weight, known to infinitely many digits, would cost infinitely much. A network whose weights are
+#   exact numbers can't be paid for at all.
 #
 # **Change this, predict, run.** How narrow may a weight get, and how wide, for *one* nat, with its mean at 0? Guess two
 # values of `std`, one below 1 and one above it, and try until both prices are within 0.01 of 1.
@@ -312,8 +322,8 @@ assert abs(price(0, 0.5) - 0.3) < 0.05
 # %% [markdown]
 # ## It has a direction
 #
-# Now let the two change places: you still believe $p = \mathcal N(0, 1)$, and it is the *truth*; the bookmaker's odds
-# come from $q$. Your function can compute this, too: what it calls the prior may have any standard deviation.
+# Now you and the bookmaker change places: you bet as $p = \mathcal N(0, 1)$ says, and $w$ really is drawn from $p$; his
+# odds come from $q$. Your function can compute this, too: what it calls the prior may have any standard deviation.
 
 # %% tags=["experiment"]
 stds = torch.logspace(-0.7, 0.7, 57)
@@ -333,7 +343,7 @@ show(
 
 # %% [markdown]
 # The two directions differ, and they are mirror images: what counts is only whether the one that is *drawn from* is
-# wider than the one that is judged. **It is expensive to be drawn where the other sees almost nothing.** It is cheap to
+# wider than the other. **It is expensive to be drawn where the other sees almost nothing.** It is cheap to
 # leave out a part of what the other thinks possible.
 #
 # So the KL is no distance in the usual sense, though one says "how far". Which direction we take will decide what a
@@ -368,7 +378,7 @@ def monte_carlo_kl(mean, log_std, num_samples):
     """
     # 1. Sample from a standard normal distribution (epsilon): num_samples draws,
     # each in the shape of mean.
-    # 2. Use the reparameterization trick to draw w from the learned distribution.
+    # 2. Draw w from the learned distribution: mean + exp(log_std) * epsilon.
     # 3. log q(w) and log p(w), element by element.
     # 4. Sum their difference over the elements, and average it over the draws.
     ### BEGIN SOLUTION
@@ -519,9 +529,11 @@ show(
 # %% [markdown]
 # Now fit *one* Gaussian $q$ to it, in each direction of the KL. Let $t$ be the target.
 #
-# - **$\mathrm{KL}(q \,\|\, t)$**, called *reverse*: draws come from $q$. By Bayes' rule it is $\mathrm{KL}(q \,\|\,
-#   \text{prior}) - \mathbb E_{w \sim q}[\log \text{likelihood}(w)]$ plus a constant. The first part is your
-#   `gaussian_kl`, the second an average over draws.
+# - **$\mathrm{KL}(q \,\|\, t)$**, called *reverse*: draws come from $q$. Bayes' rule says that $\log t(w)$ is
+#   $\log \text{prior}(w) + \log \text{likelihood}(w)$ plus a constant, where the *likelihood* says how likely the
+#   measurement is if the weight is $w$. Put this into the definition, $\mathbb E_{w \sim q}[\log q(w) - \log t(w)]$:
+#   it becomes $\mathrm{KL}(q \,\|\, \text{prior}) - \mathbb E_{w \sim q}[\log \text{likelihood}(w)]$ plus a
+#   constant. The first part is your `gaussian_kl`, the second an average over draws.
 # - **$\mathrm{KL}(t \,\|\, q)$**, called *forward*: draws come from the target. Only $-\mathbb E_{w \sim t}[\log q(w)]$
 #   depends on $q$: make what the target draws likely under $q$.
 
@@ -629,7 +641,7 @@ assert 0.35 < gaussian_log_prob(grid, *covering).exp()[grid.abs() < 1].sum() * c
 assert middle < 0.03
 
 # %% [markdown]
-# **Change this, predict, run.** With a rougher measurement the humps flow together. Does the reverse KL still choose
+# **Change this, predict, run.** A rougher measurement makes the humps wider. Does the reverse KL still choose
 # one of them at `noise` 3? And is it then as wide as the forward one?
 
 # %% tags=["experiment"]
@@ -641,8 +653,8 @@ for name, loss in [("KL(q ‖ t)", reverse_loss), ("KL(t ‖ q)", forward_loss)]
 # %% [markdown]
 # <details><summary>What comes out</summary>
 #
-# At noise 3 there is hardly a valley left. Both fits lie near 0 and cover both humps. Still the reverse one is the
-# narrower: about 1.4 against 1.6. To be drawn where the target is thin costs it more than to leave something out.
+# No. At noise 3 the valley is shallow: both fits lie near 0 and cover both humps. Still the reverse one is the
+# narrower: about 1.3 against 1.6. To be drawn where the target is thin costs it more than to leave something out.
 # **When the reverse KL errs, it errs towards being too sure.**
 #
 # </details>
@@ -652,7 +664,7 @@ mean, std = fit(reverse_loss, 1.0, 3.0)
 rough = {"KL(q ‖ t)": (mean, std), "KL(t ‖ q)": fit(forward_loss, 1.0, 3.0)}
 show(
     figures.two_humps(grid, posterior(3.0).exp(), rough),
-    alt="With noise 3 the target is one broad hill with a shallow dent in the middle. Both fitted Gaussians lie over"
+    alt="With noise 3 the target is two humps with a shallow valley between them. Both fitted Gaussians lie over"
     " it; the one for KL(q ‖ t) is a little narrower.",
     caption="The same at noise 3.",
 )
@@ -660,7 +672,7 @@ show(
 # %% tags=["claim"]
 assert all(abs(mean) < 0.5 for mean, _ in rough.values())
 assert rough["KL(q ‖ t)"][1] < rough["KL(t ‖ q)"][1] - 0.1
-assert 1.3 < rough["KL(q ‖ t)"][1] < 1.55
+assert 1.2 < rough["KL(q ‖ t)"][1] < 1.45
 
 # %% [markdown]
 # ## Why this course takes KL(q ‖ p), and what it costs
@@ -677,8 +689,8 @@ assert 1.3 < rough["KL(q ‖ t)"][1] < 1.55
 # (`forward_loss` had to draw from the posterior. On a grid of one weight that was possible.)
 #
 # The price is what you saw: $q$ may settle on one of several explanations of the data, and it tends to be too sure. It
-# knows nothing of what it never visits. Keep this in mind when a network says "I am sure": lesson 09 puts the cheap
-# posterior beside the real one, and measures how much it misses.
+# knows nothing of what it never visits. Keep this in mind when a network says "I am sure": lesson 09 puts this cheap
+# stand-in for the posterior beside the real one, and measures how much it misses.
 
 # %% [markdown]
 # ## What lesson 03 needs: the KL of a whole layer
@@ -703,11 +715,11 @@ print(f"{len(mean[0])} weights one by one: {one_by_one:.2f} nats; at once: {at_o
 # %% [markdown]
 # A layer of 156,800 weights starts some 393,000 nats away from its prior: each weight costs 2.5 of them, because it is
 # much narrower than the prior. The sum looks frightening beside a task loss of a few hundred. It is right all the same:
-# it says what the whole layer would cost to write down. Training will send most of these weights back to the prior,
-# where they cost nothing. Averaged over the weights, a layer would cost the same whatever its size, and next to
-# nothing: lesson 03 shows what this does.
+# it says what the whole layer would cost to write down. Lesson 03 looks at how many of its weights training
+# sends back towards the prior, where they cost little. Averaged over the weights, a layer would cost the same whatever
+# its size, and next to nothing: lesson 03 shows what this does.
 #
-# In the last column, one draw is enough for a layer of many weights: the errors of its weights differ, and cancel
+# In the last column, one draw comes close for the two larger layers: the errors of its weights differ, and cancel
 # in the sum. (This is so for the *value*. The gradient of each single weight still scatters.)
 
 # %% tags=["claim"]

@@ -27,6 +27,7 @@ from bnn_core.figures import show
 from bnn_core.guesses import guess, guessed
 
 _ = torch.manual_seed(0)
+torch.set_num_threads(1)  # the tensors are small
 
 # %% [markdown]
 # ## Three networks that cannot say "I don't know"

@@ -33,6 +33,7 @@ from bnn_core.figures import show
 from bnn_core.guesses import guess, guessed
 
 _ = torch.manual_seed(0)
+torch.set_num_threads(1)  # the tensors are small
 
 # %% [markdown]
 # ## Two ways to draw the same layer

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from types import NoneType
 from typing import Any, Generic, Protocol, TypeVar
 
 import torch
@@ -298,13 +299,17 @@ class SetArgument(Request[None]):
 
 @dataclass(frozen=True)
 class Gradients(Request[list[Tensor | None]]):
-    """The gradients of Σ cotangent·value for parameters of the object, by name, and for arguments, by key."""
+    """The gradients of Σ cotangent·value for parameters of the object, by name, and for arguments, by key.
+
+    target: where it is given, they are those of ½·Σ cotangent·(value − target)².
+    """
 
     object: int | None
     value: int
     part: int | None
     cotangent: Tensor | None
     wrt: list[str | int]
+    target: Tensor | None = None
 
     def action(self, name: str) -> str:
         return "The backward pass"
@@ -313,6 +318,11 @@ class Gradients(Request[list[Tensor | None]]):
 def answer_type(request: Request[Any]) -> Any:
     """The type of the answer to a request."""
     return type(request).__orig_bases__[0].__args__[0]  # type: ignore[attr-defined]
+
+
+def has_answer(request: Request[Any]) -> bool:
+    """Whether there is something to answer but that it was done."""
+    return answer_type(request) is not NoneType
 
 
 class LearnerSide(Protocol):

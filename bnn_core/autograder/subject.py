@@ -91,13 +91,21 @@ class Instance:
 
     def call(self, method: str, *args: Any, **kwargs: Any) -> Reply:
         """Call a method; "__call__" calls the object itself."""
-        return self._subject.replies(self._call(method, args, kwargs))[0]
+        return self._subject.replies(self.asking(method, *args, **kwargs))[0]
 
     def calls(self, *calls: tuple[Any, ...]) -> list[Reply]:
         """Several calls, one after the other, each a method and its arguments."""
-        return self._subject.replies(*(self._call(method, args, {}) for method, *args in calls))
+        return self._subject.replies(*(self.asking(method, *args) for method, *args in calls))
 
-    def _call(self, method: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Call:
+    def calls_at(self, points: Sequence[Mapping[str, Tensor]], method: str, *args: Any) -> list[Reply]:
+        """A call of the same method at each of several values of the parameters."""
+        requests: list[Request[Any]] = []
+        for point in points:
+            requests += [SetParameters(self._handle, dict(point)), self.asking(method, *args)]
+        return self._subject.replies(*requests)
+
+    def asking(self, method: str, *args: Any, **kwargs: Any) -> Call:
+        """The request for a call."""
         return Call(self._handle, method, *self._subject.pack(args, kwargs), self._subject.new_number())
 
     def sample(self, count: int, method: str, *args: Any, **kwargs: Any) -> Tensor:
@@ -108,9 +116,9 @@ class Instance:
         """An attribute's value (a property is computed)."""
         return self._subject.replies(Attribute(self._subject.new_number(), self._handle, name))[0]
 
-    def parameter(self, name: str) -> Parameter | None:
-        """What the attribute of this name is; None when there is none."""
-        return self._subject.perform(ParameterNamed(self._handle, name))
+    def parameters(self, *names: str) -> list[Parameter | None]:
+        """What the attributes of these names are; None stands for one that isn't there."""
+        return self._subject.together(*(ParameterNamed(self._handle, name) for name in names))
 
     def trainable_names(self, known: Sequence[str] = ()) -> list[str]:
         """The names of all trainable parameters, each by its name in `known` where that name reaches it."""
@@ -159,11 +167,12 @@ class Subject:
         """Have everything done that was asked for. Raises LearnerError where that raises."""
         self._learner_side.settle()
 
-    def replies(self, *requests: Call | Attribute) -> list[Reply]:
-        """The replies to these requests, which are performed one after the other."""
-        values = self.together(*requests)
+    def replies(self, *requests: Request[Any]) -> list[Reply]:
+        """The replies to those of the requests that are calls, or ask for an attribute."""
         return [
-            Reply(self, request.object, request.value, value) for request, value in zip(requests, values, strict=True)
+            Reply(self, request.object, request.value, answer)
+            for request, answer in zip(requests, self.together(*requests), strict=True)
+            if isinstance(request, Call | Attribute)
         ]
 
     def new_number(self) -> int:

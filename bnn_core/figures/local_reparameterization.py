@@ -12,7 +12,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullLocator
 from torch import Tensor
 
-from bnn_core.figures import BLUE, GREEN, GREY, VERMILLION, drawing, label_line, live_figure, subplots
+from bnn_core.figures import BLUE, GREEN, GREY, ORANGE, VERMILLION, drawing, label_line, live_figure, subplots
+from bnn_core.gaussian import gaussian_log_prob
 
 COLOURS = (VERMILLION, GREEN, BLUE)  # one draw for all rows, a draw for each row, local reparameterization
 MARKERS = ("o", "^", "s")
@@ -23,6 +24,7 @@ BATCH_SIZES = tuple(2**power for power in range(10))
 SETTINGS = ((1, -1.0), (16, -1.0), (256, -1.0))
 STEPS, SHOWN = 10, 40  # draws side by side, and how many examples of each get a dot
 WEIGHT_MEAN, TRUE_WEIGHT = 0.2, 0.5
+GRADIENTS = (-3.4, 2.6)  # the axis of the gradients, wide enough for nearly all dots at the largest log_std
 
 
 def batch_slider() -> Any:
@@ -33,7 +35,7 @@ def batch_slider() -> Any:
     return live_figure(
         _draw_one_setting,
         batch_size=ipywidgets.SelectionSlider(value=16, options=BATCH_SIZES, description="batch size", **look),
-        log_std=ipywidgets.FloatSlider(-1.0, min=-4, max=0, step=0.2, description="weight_log_std", **look),
+        log_std=ipywidgets.FloatSlider(-1.0, min=-4, max=-0.4, step=0.2, description="weight_log_std", **look),
     )
 
 
@@ -58,28 +60,26 @@ def draw_gradients(settings: Sequence[tuple[int, float]]) -> Figure:
     """
     height = 0.7 + 2.5 * len(settings)
     # Fixed margins: to compute them takes as long as to draw, and a slider redraws often.
-    margins = {"left": 0.095, "right": 0.99, "bottom": 0.55 / height, "top": 1 - 0.35 / height}
+    margins = {"left": 0.1, "right": 0.985, "bottom": 0.55 / height, "top": 1 - 0.35 / height}
     figure, rows = subplots(
         len(settings),
         3,
-        size=(9.6, height),
+        size=(7.6, height),
         layout=None,
         squeeze=False,
         width_ratios=(4, 4, 3),
-        gridspec_kw=margins | {"wspace": 0.26, "hspace": 0.22},
+        gridspec_kw=margins | {"wspace": 0.3, "hspace": 0.22},
     )
     for axes, (batch_size, log_std) in zip(rows, settings, strict=True):
         std = float(torch.tensor(log_std).exp())
         _draw_steps(axes[0], batch_size, std, shared=True)
         _draw_steps(axes[1], batch_size, std, shared=False)
         _draw_spread(axes[2], batch_size, std)
-        # Wide enough for nearly all dots at this std, so that the eye compares the two panels and not two scales.
-        limit = 0.8 + 4.5 * std
         for panel in axes[:2]:
-            panel.set(ylim=(-0.4 - limit, -0.4 + limit))
+            panel.set(ylim=GRADIENTS)
         axes[0].set_ylabel(f"gradient, B = {batch_size}")
         axes[1].set_yticklabels([])
-    for axes, title in zip(rows[0], ("one weight for all", "a weight for each", "std of the average"), strict=True):
+    for axes, title in zip(rows[0], ("one weight for all", "a weight for each", "std of average"), strict=True):
         axes.set_title(title)
     for axes, label in zip(rows[-1], ("draw", "draw", "batch size B"), strict=True):
         axes.set_xlabel(label)
@@ -107,7 +107,7 @@ def _draw_steps(axes: Axes, batch_size: int, std: float, shared: bool) -> None:
     averages = gradients.mean(dim=0)
     steps = torch.arange(1, STEPS + 1)
     axes.hlines(averages, steps - 0.42, steps + 0.42, color="black", linewidth=2.2, zorder=4)
-    axes.set(xlim=(0.4, STEPS + 0.6), xticks=range(1, STEPS + 1))
+    axes.set(xlim=(0.4, STEPS + 0.6), xticks=range(2, STEPS + 1, 2))
     axes.grid(visible=False, axis="x")
 
 
@@ -120,16 +120,46 @@ def _draw_spread(axes: Axes, batch_size: int, std: float) -> None:
     for curve, colour in ((shared, VERMILLION), (own, BLUE)):
         axes.loglog(sizes, curve, color=colour)
         axes.plot(batch_size, curve[here], "o", color=colour, markersize=8)
-    label_line(axes, "one for all", 11, float(shared[-1]) * 1.5, VERMILLION, va="bottom", fontsize=10)
+    label_line(axes, "one for all", 6, float(shared[-1]) * 1.5, VERMILLION, va="bottom", fontsize=10)
     label_line(axes, "one for each", 1.1, float(own[-1]) * 1.3, BLUE, va="bottom", fontsize=10)
     axes.set(ylim=(6e-4, 4))
-    _batch_ticks(axes, (1, 8, 64, 512))
+    _batch_ticks(axes, (1, 16, 256))
 
 
 def _batch_ticks(axes: Axes, sizes: Sequence[int]) -> None:
     axes.xaxis.set_major_locator(FixedLocator(list(sizes)))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.set_xticklabels([str(size) for size in sizes])
+
+
+# --- A sum of drawn weights ---------------------------------------------------------------------------------
+
+
+@drawing
+def sums_of_weights(weights: Tensor, x: Tensor, sums: Mapping[str, tuple[Tensor, float, float]]) -> Figure:
+    """Drawn pairs of weights as a cloud, coloured by the sum Σ x·w; and histograms of such sums, with a Gaussian each.
+
+    weights: (N, 2). x: (2,). sums: for each title the sums of N draws, and the Gaussian's mean and std.
+    """
+    figure, (cloud, *panels) = subplots(1, 1 + len(sums), size=(7.6, 3.1))
+    values = weights @ x
+    cloud.scatter(*weights[:800].T, c=values[:800], cmap="cividis", s=7, linewidth=0)
+    centre = weights.mean(dim=0)
+    along = torch.tensor([-1.0, 1.0]) * x.flip(0) / x.norm()  # the direction in which the sum doesn't change
+    for level in torch.quantile(values, torch.tensor([0.1, 0.5, 0.9])):
+        point = centre + (level - centre @ x) * x / x.square().sum()
+        ends = torch.stack([point - 3 * along, point + 3 * along])
+        cloud.plot(*ends.T, color=ORANGE, linewidth=1.5)
+    reach = 3.2 * float(weights.std(dim=0).max())
+    cloud.set(xlim=(float(centre[0]) - reach, float(centre[0]) + reach), xlabel="weight 1", ylabel="weight 2")
+    cloud.set(ylim=(float(centre[1]) - reach, float(centre[1]) + reach), title="two weights, drawn")
+    for axes, (title, (drawn, mean, std)) in zip(panels, sums.items(), strict=True):
+        z = mean + std * torch.linspace(-4, 4, 201)
+        axes.hist(drawn.numpy(), bins=40, range=(float(z[0]), float(z[-1])), density=True, color=BLUE, alpha=0.4)
+        axes.plot(z, gaussian_log_prob(z, mean, std).exp(), color=VERMILLION)
+        axes.set(title=title, xlabel="Σ x·w", yticks=[])
+    panels[0].set(ylabel="how often")
+    return figure
 
 
 # --- The digits ---------------------------------------------------------------------------------------------
@@ -141,7 +171,7 @@ def gradient_correlations(correlations: Mapping[str, Tensor], labels: Sequence[i
 
     labels: the class of each of the E examples, in order; thin lines part the classes.
     """
-    figure, panels = subplots(1, len(correlations), size=(9.0, 4.3), squeeze=False)
+    figure, panels = subplots(1, len(correlations), size=(7.6, 3.9), squeeze=False)
     starts = [place for place in range(1, len(labels)) if labels[place] != labels[place - 1]]
     edges = [0, *starts, len(labels)]
     centres = [(low + high - 1) / 2 for low, high in pairwise(edges)]
@@ -152,34 +182,36 @@ def gradient_correlations(correlations: Mapping[str, Tensor], labels: Sequence[i
             axes.axhline(start - 0.5, color=GREY, linewidth=0.8)
             axes.axvline(start - 0.5, color=GREY, linewidth=0.8)
         axes.set(title=title, xticks=centres, xticklabels=names, yticks=centres, yticklabels=names)
-        axes.set(xlabel="digits shown by the examples")
+        axes.set(xlabel="digit shown")
         axes.tick_params(length=0)
         axes.grid(visible=False)
-    panels[0][0].set(ylabel="digits shown by the examples")
+    panels[0][0].set(ylabel="digit shown")
     figure.colorbar(image, ax=list(panels[0]), label="correlation of two gradients", shrink=0.8)
     return figure
 
 
 @drawing
-def variances(sizes: Sequence[int], measured: Mapping[str, Tensor], layers: Sequence[str]) -> Figure:
+def variances(sizes: Sequence[int], measured: Mapping[str, Tensor], predicted: Tensor, layers: Sequence[str]) -> Figure:
     """The gradient's variance against the batch size, on log axes: a column per layer, means above, log_stds below.
 
     measured: for each way of drawing, (T, L, 2): the T smallest batch sizes, L layers, mean and log_std.
+    predicted: the same at all sizes, as a dashed line.
     """
-    figure, panels = subplots(2, len(layers), size=(10.0, 6.2), sharex=True, sharey="row")
+    figure, panels = subplots(2, len(layers), size=(7.6, 5.6), sharex=True, sharey="row")
     for column, layer in enumerate(layers):
         for row, parameter in enumerate(("mean", "log_std")):
             axes = panels[row, column]
             for values, colour, marker in zip(measured.values(), COLOURS, MARKERS, strict=True):
                 curve = values[:, column, row]
-                axes.loglog(sizes[: len(curve)], curve, color=colour, marker=marker, markersize=5)
+                axes.loglog(sizes[: len(curve)], curve, color=colour, marker=marker, markersize=4, linewidth=1.5)
+            axes.loglog(sizes, predicted[:, column, row], color="black", linestyle="--", linewidth=1.5, zorder=5)
             axes.set_title(f"{layer}: {parameter}")
-            _batch_ticks(axes, [size for size in sizes if size in (1, 8, 64, 512)])
+            _batch_ticks(axes, [size for size in sizes if size in (1, 16, 256)])
     for axes in panels[-1]:
-        axes.set_xlabel("batch size [examples]")
+        axes.set_xlabel("batch size")
     for axes in panels[:, 0]:
         axes.set_ylabel("variance of the gradient")
-    _legend(figure, list(measured))
+    _legend(figure, [*measured, "v/B · (1 + (B − 1)ρ)"], columns=2)
     return figure
 
 
@@ -189,30 +221,60 @@ def step_times(sizes: Sequence[int], measured: Mapping[str, Sequence[float]]) ->
 
     measured: for each way of drawing, the times at the smallest batch sizes.
     """
-    figure, axes = subplots(size=(8.4, 4.4))
+    figure, axes = subplots(size=(7.0, 4.2))
     for times, colour, marker in zip(measured.values(), COLOURS, MARKERS, strict=True):
         axes.loglog(sizes[: len(times)], times, color=colour, marker=marker, markersize=6)
-    axes.set(xlabel="batch size [examples]", ylabel="time per step [ms]")
+    axes.set(xlabel="batch size", ylabel="time per step [ms]")
     _batch_ticks(axes, sizes)
-    _legend(figure, list(measured))
+    _legend(figure, list(measured), columns=2)
     return figure
 
 
 @drawing
-def training_curves(steps: Sequence[int], losses: Mapping[str, Tensor]) -> Figure:
-    """Average −log probability of unseen digits [nats] over training: a thin line per run, a thick one on average.
+def training_curves(steps: Sequence[int], curves: Mapping[str, Mapping[str, Tensor]]) -> Figure:
+    """What was watched in training [nats], a panel each, on a log axis: a thin line per run, a thick one on average.
 
-    losses: for each way of drawing, (R, T): R runs, and the loss at each of T steps.
+    curves: for each quantity and each way of drawing, (R, T): R runs, and the value at each of T steps.
     """
-    figure, axes = subplots(size=(8.4, 4.2))
-    for (name, runs), colour, marker in zip(losses.items(), (VERMILLION, BLUE), ("o", "s"), strict=True):
-        axes.plot(steps, runs.T, color=colour, linewidth=0.8, alpha=0.7)
-        axes.plot(steps, runs.mean(dim=0), color=colour, linewidth=2.5, marker=marker, label=name)
-    axes.set(xlabel="training step", ylabel="loss of unseen digits [nats]", ylim=(0, None))
-    axes.legend()
+    figure, panels = subplots(1, len(curves), size=(7.6, 3.8), squeeze=False)
+    for axes, (title, ways) in zip(panels[0], curves.items(), strict=True):
+        looks = list(zip(ways.values(), COLOURS[::2], MARKERS[::2], strict=True))
+        for runs, colour, marker in looks:
+            axes.semilogy(steps, runs.mean(dim=0), color=colour, linewidth=2.5, marker=marker, markersize=5)
+        for runs, colour, _ in looks:
+            axes.semilogy(steps, runs.T, color=colour, linewidth=0.8, alpha=0.7)
+        axes.set(title=title, xlabel="training step")
+        _plain_ticks(axes)
+    panels[0][0].set_ylabel("nats")
+    _legend(figure, list(next(iter(curves.values()))), columns=2)
     return figure
 
 
-def _legend(figure: Figure, names: Sequence[str]) -> None:
+def _plain_ticks(axes: Axes) -> None:
+    """Ticks of a log axis as plain numbers, where it spans a decade or two."""
+    low, high = axes.get_ylim()
+    ticks = [tick for tick in (0.2, 0.5, 1, 2, 5, 10, 20, 50) if low <= tick <= high]
+    axes.yaxis.set_major_locator(FixedLocator(ticks))
+    axes.yaxis.set_minor_locator(NullLocator())
+    axes.set_yticklabels([f"{tick:g}" for tick in ticks])
+
+
+@drawing
+def log_std_histograms(log_stds: Mapping[str, Tensor], start: float, prior: float) -> Figure:
+    """How the log_stds of a layer lie, a panel for each way of drawing; dashed, where they began and the prior's."""
+    figure, panels = subplots(1, len(log_stds), size=(7.6, 3.2), sharex=True, squeeze=False)
+    low, high = start - 0.15, prior + 0.35
+    for axes, (name, values), colour in zip(panels[0], log_stds.items(), COLOURS[::2], strict=True):
+        axes.hist(values.flatten().clamp(low, high).numpy(), bins=80, range=(low, high), color=colour)
+        for place, text in ((start, "start"), (prior, "prior")):
+            axes.axvline(place, color=GREY, linestyle="--", linewidth=1.2)
+            axes.text(place, 1.01, text, color=GREY, ha="center", transform=axes.get_xaxis_transform(), fontsize=10)
+        axes.set(xlim=(low, high), yticks=[], xlabel="log_std")
+        axes.set_title(name, pad=18)
+    panels[0][0].set_ylabel("how many weights")
+    return figure
+
+
+def _legend(figure: Figure, names: Sequence[str], columns: int) -> None:
     """One legend for all panels, above them, since they all mean the same."""
-    figure.legend(figure.axes[0].lines[: len(names)], names, loc="outside upper center", ncols=len(names))
+    figure.legend(figure.axes[0].lines[: len(names)], names, loc="outside upper center", ncols=columns)

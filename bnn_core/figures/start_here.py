@@ -28,7 +28,7 @@ def two_networks(
     noise [miles per gallon]: how far single cars scatter about the curve. The bands are ±2 standard deviations of what
     each network says of a single car.
     """
-    figure, (left, right) = subplots(1, 2, size=(7.6, 4.2), sharey=True)
+    figure, (left, right) = subplots(1, 2, size=(7.0, 4.0), sharey=True)
     _draw_cars(left, train, unseen, limit)
     left.fill_between(grid, plain - 2 * noise, plain + 2 * noise, color=VERMILLION, alpha=0.25, linewidth=0)
     left.plot(grid, plain, color=VERMILLION)
@@ -49,7 +49,7 @@ def _draw_cars(axes: Axes, train: Dataset, unseen: Sequence[Dataset], limit: flo
     axes.scatter(train.column("horsepower"), train.y, s=24, color="black", edgecolor="white", linewidth=0.6, zorder=5)
     axes.axvline(limit, color=GREY, linewidth=1, linestyle=":")
     axes.set(xlim=(40, 235), ylim=(-60, HIGHEST), xlabel="horsepower [hp]")
-    axes.text(limit - 2, -57, "cars to learn from", ha="right", color="black", fontsize=10)
+    axes.text(limit - 2, -57, "to learn from", ha="right", color="black", fontsize=10)
     axes.text(limit + 2, -57, "none from here on", ha="left", color=GREY, fontsize=10)
 
 
@@ -109,7 +109,7 @@ def draw_density(settings: Sequence[tuple[float, float]]) -> Figure:
     figure, rows = subplots(
         len(settings),
         2,
-        size=(7.4, height),
+        size=(7.0, height),
         layout=None,
         squeeze=False,
         gridspec_kw=margins | {"wspace": 0.25, "hspace": 0.25},
@@ -133,7 +133,7 @@ def _draw_curve(axes: Axes, std: float, x: float) -> None:
     axes.vlines(x, 0, here, color=ORANGE, linewidth=2.5)
     axes.plot(x, here, "o", color=ORANGE, markersize=8)
     axes.set(xlim=(-5, 5), ylim=(0, 2.1), ylabel="density")
-    text = f"std {std:.2f}\ndensity at {x:.1f}: {here:.3f}".replace("-", "−")
+    text = f"std {std:.2f}\nat {x:.1f}: {here:.3f}".replace("-", "−")
     axes.text(0.03, 0.95, text, transform=axes.transAxes, va="top", fontsize=10)
 
 

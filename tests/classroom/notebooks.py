@@ -199,8 +199,7 @@ frame = sys._getframe()
 while frame is not None:
     answerer = frame.f_locals.get("self")
     if type(answerer).__name__ == "InProcess":
-        answerer._parameter = lambda **k: {"kind": "parameter", "tensor": None, "requires_grad": True}
-        type(answerer)._describe = lambda self, value: {"passed": True, "score": 10}
+        type(answerer).perform = lambda self, requests: [{"passed": True, "score": 10} for _ in requests]
     frame = frame.f_back
 """)), ERROR, says="an answer that isn't one"),
     Case("spoofs-results", cells(in_forward("""

@@ -8,8 +8,10 @@ import contextlib
 import inspect
 import pkgutil
 import re
+import sys
+import textwrap
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from importlib import import_module
 from typing import Any
@@ -19,11 +21,13 @@ import torch
 import zoo as zoo_package
 from zoo import define
 
+from bnn_core.answers.program import Block, Program
 from bnn_core.autograder import interface, subject
 from bnn_core.autograder.exercise import run
 from bnn_core.autograder.exercises import EXERCISES
 from bnn_core.autograder.exercises.hidden_layer.layer import Layer
-from bnn_core.autograder.in_process import InProcess
+from bnn_core.autograder.in_notebook import undisturbed
+from bnn_core.autograder.in_process import InProcess, in_process_subject
 from bnn_core.autograder.interface import (
     Attribute,
     Call,
@@ -31,6 +35,8 @@ from bnn_core.autograder.interface import (
     Convert,
     Gradients,
     IsModule,
+    LearnerError,
+    Model,
     ModelCall,
     ModelUse,
     Parameter,
@@ -51,8 +57,15 @@ from bnn_core.autograder.interface import (
 from bnn_core.autograder.judging.preactivations import Problem
 from bnn_core.autograder.subject import Subject
 from bnn_core.classroom.sandbox import remote, wire, zygote
-from bnn_core.classroom.sandbox.launching import Sandboxed
-from bnn_core.classroom.sandbox.remote import LearnerGone, are_answers_to, is_answer_to, is_modest
+from bnn_core.classroom.sandbox.launching import Limits, Sandboxed, WarmSandbox
+from bnn_core.classroom.sandbox.remote import (
+    Conversation,
+    LearnerGone,
+    RemoteLearnerSide,
+    are_answers_to,
+    is_answer_to,
+    is_modest,
+)
 
 ONE = torch.ones(2, 3)
 VALUE = Value("Tensor", ONE, None, True, [])
@@ -183,6 +196,133 @@ def test_the_end_of_the_learners_code_is_told_as_it_is_by_every_way_of_drawing()
         Layer(Subject("HiddenLayer", Ending()), problem).draw()
     assert gone.value.sentence == "Your rsample took more than 2 s and was stopped."
     assert gone.value.out_of_time
+
+
+class Talk:
+    """A conversation with a learner's side of this process, which counts what is said."""
+
+    def __init__(self, definition: Any) -> None:
+        self.gone: LearnerGone | None = None
+        self.messages = 0
+        self.side = InProcess("code", definition)
+
+    def exchange(self, order: dict[str, Any], action: str) -> dict[str, Any]:
+        self.messages += 1
+        order, self.action = wire.decode(*split(wire.encode(order))), action
+        try:
+            return {"answers": self.side.perform(order["requests"])}
+        except LearnerError as error:
+            return {"raised": Raised(**{name: vars(error)[name] for name in vars(RAISED)})}
+
+    def give_up(self, action: str, why: str, out_of_time: bool = False) -> LearnerGone:
+        self.gone = LearnerGone(f"{action} {why}.", out_of_time)
+        return self.gone
+
+
+RAISED = Raised("", "", "", None, "")
+
+
+def split(message: bytes) -> tuple[bytes, bytes]:
+    header, _ = wire.lengths(message[: wire.PREFIX.size])
+    content = message[wire.PREFIX.size :]
+    return content[:header], content[header:]
+
+
+def far_subject(definition: Any) -> tuple[subject.Subject, Talk]:
+    talk = Talk(definition)
+    return subject.Subject("code", RemoteLearnerSide(talk, "code")), talk  # type: ignore[arg-type]
+
+
+def linear() -> torch.nn.Module:
+    return torch.nn.Linear(1, 1, bias=False)
+
+
+def test_what_has_no_answer_travels_with_what_has_one() -> None:
+    asked, talk = far_subject(linear)
+    weight = torch.full((1, 1), 2.0)
+    asked.seed(3)
+    instance = asked.construct()
+    instance.set_parameters(weight=weight)
+    instance.train(False)
+    weight.zero_()  # which is the check's own business
+    assert talk.messages == 0
+    assert instance.call("__call__", torch.ones(1, 1)).tensor == 2.0
+    assert talk.messages == 1
+    asked.settle()
+    assert talk.messages == 1
+
+
+def test_requests_that_are_asked_together_travel_together() -> None:
+    asked, talk = far_subject(linear)
+    instance, x = asked.construct(), torch.ones(1, 1, requires_grad=True)
+    first, second = instance.calls_at([{"weight": torch.full((1, 1), value)} for value in (2.0, 3.0)], "__call__", x)
+    assert (first.tensor.item(), second.tensor.item(), talk.messages) == (2.0, 3.0, 1)
+    gradients = asked.together(second.backward(["weight"], torch.ones(1, 1)), second.backward([x], torch.ones(1, 1)))
+    assert [one.item() for (one,) in gradients] == [1.0, 3.0]
+    assert talk.messages == 2
+
+
+def test_what_waits_is_done_when_it_is_settled() -> None:
+    def broken() -> None:
+        raise ValueError("no")
+
+    asked, talk = far_subject(broken)
+    asked.construct()
+    with pytest.raises(LearnerError, match="ValueError: no"):
+        asked.settle()
+    assert (talk.messages, talk.action) == (1, "code()")
+
+
+def test_all_that_is_asked_for_is_named_where_no_answer_comes() -> None:
+    asked, talk = far_subject(linear)
+    asked.construct().calls(("__call__", torch.ones(1, 1)), ("extra_repr",))
+    assert talk.action == "Your forward or your extra_repr"
+
+
+def test_what_cannot_be_sent_is_told() -> None:
+    asked, _ = far_subject(lambda x: x)
+    with pytest.raises(LearnerGone, match="could not be asked for"):
+        asked.call(object())
+    assert asked.is_gone
+
+
+def test_models_and_tuples_cross_the_wire() -> None:
+    asked, _ = far_subject(lambda model, x: (model(x), model(x)))
+    model = Model([torch.zeros(2), torch.ones(2)])
+    reply = asked.call(model, torch.ones(3))
+    assert [part.tensor.tolist() for part in reply.parts] == [[0, 0], [1, 1]]
+    used = asked.use_of(model)
+    assert [call.args[0].tolist() for call in used.calls] == [[1, 1, 1]] * 2
+    assert used.training
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="submissions are shut in on Linux alone")
+@pytest.mark.parametrize("name", ["negative_elbo", "predict", "BayesianLinear"])
+def test_the_sandbox_gives_the_report_that_this_process_gives(name: str, warm: WarmSandbox) -> None:
+    (module,) = (module for module in modules_of_the_zoo() if name == module.EXERCISE)
+    sources = [next(iter(module.RIGHT.values())), *(wrong.source for wrong in module.WRONG[:20:4])]
+    for source in sources:
+        program = Program((Block("cell 1", (0,)),), {"cell 1": f"if True:\n{textwrap.indent(source, '    ')}"})
+        talk = Conversation(warm.start(LIMITS, LIMITS.seconds, {}), LIMITS.seconds, LIMITS.call_seconds)
+        talk.load(program, [name])
+        far = run(EXERCISES[name], subject.Subject(name, RemoteLearnerSide(talk, name)), seed=1)
+        talk.end()
+        with undisturbed():
+            near = run(EXERCISES[name], in_process_subject(define(source, name)), seed=1)
+        assert [(one.name, one.passed, one.misconception) for one in far.outcomes] == [
+            (one.name, one.passed, one.misconception) for one in near.outcomes
+        ]
+        assert far.message == near.message
+
+
+LIMITS = Limits(seconds=60.0, call_seconds=30.0)
+
+
+@pytest.fixture(scope="module")
+def warm() -> Iterator[WarmSandbox]:
+    with WarmSandbox([]) as ready:
+        ready.wait_until_ready()
+        yield ready
 
 
 def test_a_call_has_its_time_beside_what_others_take() -> None:

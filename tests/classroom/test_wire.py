@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import json
 import math
+from types import NoneType
 from typing import Any, get_type_hints
 
 import hypothesis.strategies as st
@@ -158,7 +159,7 @@ def test_a_request_or_answer_of_another_form_is_refused(record: Any, data: st.Da
     [
         (int, [1], [True, 1.0, None, "1"]),
         (float, [1.0], [1, True, "1.0"]),
-        (None, [None], [0, False, ""]),
+        (NoneType, [None], [0, False, ""]),
         (list[int], [[], [1, 2]], [(1,), [1, True], [None], {}]),
         (dict[str, torch.Tensor], [{}, {"x": torch.ones(1)}], [{"x": 1}, []]),
         (torch.Tensor | None, [None, torch.ones(1)], [1.0, [torch.ones(1)]]),

@@ -62,16 +62,38 @@ def test_the_correlations_stand_under_their_classes() -> None:
     assert torch.equal(torch.as_tensor(right.images[0].get_array()), matrices["own"])
 
 
+def test_the_axes_stay_while_the_sliders_move() -> None:
+    limits = {
+        tuple((axes.get_xlim(), axes.get_ylim()) for axes in lesson_05.draw_gradients([setting]).axes)
+        for setting in [(1, -4.0), (16, -1.0), (512, -0.4)]
+    }
+    assert len(limits) == 1
+
+
+def test_along_a_line_of_the_cloud_the_sum_is_the_same() -> None:
+    x = torch.tensor([1.0, 2.0])
+    weights = torch.tensor([0.5, -0.3]) + torch.tensor([0.8, 0.4]) * torch.randn(500, 2)
+    cloud, histogram = lesson_05.sums_of_weights(weights, x, {"their sum": (weights @ x, -0.1, 1.13)}).axes
+    for line in cloud.lines:
+        first, second = torch.tensor(line.get_xydata()).float() @ x
+        assert first.item() == pytest.approx(second.item(), abs=1e-4)
+    (curve,) = histogram.lines
+    heights = torch.as_tensor(curve.get_ydata())
+    assert heights.max().item() == pytest.approx(0.3989 / 1.13, rel=1e-3)
+
+
 def test_each_variance_stands_in_the_panel_of_its_layer_and_parameter() -> None:
     sizes, layers = [1, 2, 4], ["bottom", "top"]
     measured = {name: torch.rand(3 - (name == WAYS[1]), 2, 2) + 0.1 for name in WAYS}
-    figure = lesson_05.variances(sizes, measured, layers)
+    predicted = torch.rand(3, 2, 2) + 0.1
+    figure = lesson_05.variances(sizes, measured, predicted, layers)
     panels = {axes.get_title(loc="left"): axes for axes in figure.axes}
     assert list(panels) == ["bottom: mean", "top: mean", "bottom: log_std", "top: log_std"]
     lines = panels["top: log_std"].lines
-    for line, values in zip(lines, measured.values(), strict=True):
+    for line, values in zip(lines, [*measured.values(), predicted], strict=True):
         assert torch.equal(torch.as_tensor(line.get_ydata()), values[:, 1, 1])
-    assert [text.get_text() for text in figure.legends[0].get_texts()] == list(WAYS)
+    assert lines[-1].get_linestyle() == "--"
+    assert [text.get_text() for text in figure.legends[0].get_texts()][:-1] == list(WAYS)
 
 
 def test_a_way_that_was_measured_less_far_has_a_shorter_line() -> None:
@@ -81,11 +103,24 @@ def test_a_way_that_was_measured_less_far_has_a_shorter_line() -> None:
 
 
 def test_training_curves_show_each_run_and_their_average() -> None:
-    losses = {name: torch.rand(3, 5) for name in WAYS[::2]}
-    (axes,) = lesson_05.training_curves(range(0, 50, 10), losses).axes
-    *runs, average = axes.lines[:4]
-    assert len(runs) == 3
-    assert torch.equal(torch.as_tensor(average.get_ydata()), losses[WAYS[0]].mean(dim=0))
+    curves = {title: {name: torch.rand(3, 5) + 0.3 for name in WAYS[::2]} for title in ("KL", "loss")}
+    figure = lesson_05.training_curves(range(0, 50, 10), curves)
+    assert [axes.get_title(loc="left") for axes in figure.axes] == ["KL", "loss"]
+    for axes, ways in zip(figure.axes, curves.values(), strict=True):
+        averages, runs = axes.lines[:2], axes.lines[2:]
+        for line, values in zip(averages, ways.values(), strict=True):
+            assert torch.equal(torch.as_tensor(line.get_ydata()), values.mean(dim=0))
+        assert len(runs) == 6
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == list(WAYS[::2])
+
+
+def test_every_log_std_stands_in_the_histogram_of_its_way() -> None:
+    log_stds = {name: torch.linspace(-2.9, -2.4, 30).reshape(5, 6) for name in WAYS[::2]}
+    figure = lesson_05.log_std_histograms(log_stds, -3.0, -2.3)
+    for axes, name in zip(figure.axes, log_stds, strict=True):
+        assert axes.get_title(loc="left") == name
+        assert sum(patch.get_height() for patch in axes.patches) == 30
+        assert [text.get_text() for text in axes.texts] == ["start", "prior"]
 
 
 def test_the_figures_can_be_shown() -> None:

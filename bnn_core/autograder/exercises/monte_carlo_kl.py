@@ -63,7 +63,7 @@ centred = exercise.averages(
         Mistake("draws-from-the-prior", "The draws come from the prior: the KL is an average over draws from"
                 " N(mean, exp(log_std)²).", lambda *a: -reversed_kl(*a)),
         shared("kl-averaged", lambda m, *a: right(m, *a) / m.numel()),
-        Mistake("kl-summed-over-draws", "The draws are summed: the estimate is their average, a sum over num_samples.",
+        Mistake("kl-summed-over-draws", "The draws are summed: the estimate is their average: divide by num_samples.",
                 lambda m, s, n: right(m, s, n) * n),
         Mistake("log-p-left-out", "log p(w) is missing: each draw counts log q(w) − log p(w).", average_log_q),
         Mistake("log-q-left-out", "log q(w) is missing: each draw counts log q(w) − log p(w).",

@@ -12,7 +12,16 @@ from dataclasses import dataclass, is_dataclass
 from typing import Any
 
 from bnn_core.answers.program import Program
-from bnn_core.autograder.interface import Gradients, LearnerError, Raised, Request, Sample, Value, answer_type
+from bnn_core.autograder.interface import (
+    Gradients,
+    LearnerError,
+    Raised,
+    Request,
+    Sample,
+    Value,
+    answer_type,
+    has_answer,
+)
 from bnn_core.classroom.sandbox import wire
 from bnn_core.classroom.sandbox.launching import TOO_MUCH, Sandboxed, SandboxLost
 from bnn_core.classroom.sandbox.watching import MOST_STRETCH, TIME_TO_START
@@ -166,7 +175,7 @@ class RemoteLearnerSide:
         """Perform requests. Raises LearnerError where the learner's code raised, LearnerGone where it can't be
         asked.
         """
-        if self.gone is None and all(answer_type(request) is None for request in requests):
+        if self.gone is None and not any(map(has_answer, requests)):
             self._keep(requests)
             return [None] * len(requests)
         return self._ask(requests)

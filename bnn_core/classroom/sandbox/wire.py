@@ -13,7 +13,7 @@ import struct
 from collections.abc import Callable
 from dataclasses import dataclass, is_dataclass
 from functools import cache
-from types import NoneType, UnionType
+from types import UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
 import torch
@@ -161,7 +161,8 @@ class _Reader:
             return [self.value(item, depth - 1) for item in plain]
         if isinstance(plain, dict):
             if _KIND in plain:
-                return self.special(plain, depth)
+                kind = RECORDS.get(plain[_KIND]) if type(plain[_KIND]) is str else None
+                return self.special(plain, depth) if kind is None else self.record(kind, plain, depth)
             return {name: self.value(item, depth - 1) for name, item in plain.items()}
         if isinstance(plain, int) and abs(plain) > MAX_INTEGER:
             raise Malformed("it holds a huge number")
@@ -176,15 +177,15 @@ class _Reader:
                 return bytes(self.body[start : self.position])
             case {"$": "tuple", "items": list(items)} if len(plain) == 2:
                 return tuple(self.value(item, depth - 1) for item in items)
-            case {"$": str(name), **fields} if name in RECORDS:
-                return self.record(RECORDS[name], {name: self.value(item, depth - 1) for name, item in fields.items()})
         raise Malformed("it holds a value of no known kind")
 
-    def record(self, kind: type, fields: dict[str, Any]) -> Any:
+    def record(self, kind: type, plain: dict[str, Any], depth: int) -> Any:
         checks = FIELDS[kind]
-        if fields.keys() != checks.keys() or not all(check(fields[name]) for name, check in checks.items()):
-            raise Malformed(f"it holds a {kind.__name__} that is none")
-        return kind(**fields)
+        if len(plain) == len(checks) + 1 and checks.keys() <= plain.keys():
+            fields = {name: self.value(plain[name], depth - 1) for name in checks}
+            if all(check(fields[name]) for name, check in checks.items()):
+                return kind(**fields)
+        raise Malformed(f"it holds a {kind.__name__} that is none")
 
     def tensor(self, name: str, shape: list[Any]) -> Tensor:
         dtype = DTYPES.get(name)
@@ -221,8 +222,7 @@ def of_type(hint: Any) -> Check:
             return lambda value: type(value) is list and all(map(inner[0], value))
         case origin if origin is dict:
             return lambda value: type(value) is dict and all(map(inner[1], value.values()))
-    kind = NoneType if hint is None else hint
-    return lambda value: kind is Any or type(value) is kind
+    return lambda value: hint is Any or type(value) is hint
 
 
 FIELDS: dict[type, dict[str, Check]] = {

@@ -76,7 +76,7 @@ def require_fresh_draws(evidence: Evidence, training: bool) -> None:
     if repeats(torch.stack([one.forward(READING)[1] for one in (evidence.layer_with(parameters), other)])):
         raise Failed("Their first forwards give the same output.", "noise-shared-by-layers")
     one_row = evidence.normal(1, IN)
-    if repeats(torch.stack([layer.forward(one_row)[1] for _ in range(3)])):
+    if repeats(torch.stack([output for _, output in layer.forwards(one_row, one_row, one_row)])):
         raise Failed(
             "With a batch of one row, successive forwards give the same output.", "no-sampling", what="the mean"
         )
@@ -85,7 +85,7 @@ def require_fresh_draws(evidence: Evidence, training: bool) -> None:
 def successive_draws(layer: Layer, training: bool) -> dict[str, Tensor]:
     """The weights and the biases of three forwards in a row."""
     layer.instance.train(training)
-    weights, biases = read_draw(torch.stack([layer.forward(READING)[1] for _ in range(3)]))
+    weights, biases = read_draw(torch.stack([output for _, output in layer.forwards(READING, READING, READING)]))
     return {"weight": weights, "bias": biases}
 
 

@@ -74,8 +74,7 @@ def forwards_do_not_disturb_each_other(evidence: Evidence) -> None:
     layer.set(parameters)
     x = torch.cat([READING, evidence.normal(2, IN)])
     cotangent = evidence.normal(len(x), OUT)
-    forwards = [layer.forward(x) for _ in range(2)]
-    for reply, output in forwards:
+    for reply, output in layer.forwards(x, x):
         try:
             require_output_gradient(layer, parameters, x, cotangent, reply, output)
         except Failed as failure:

@@ -72,9 +72,8 @@ def call_kl(layer: Layer, evidence: Evidence) -> Reply:
 
 @exercise.check("the KL is the same whenever it is asked for", needs=[kl_is_scalar])
 def kl_is_exact(evidence: Evidence) -> None:
-    layer = evidence.layer()
-    layer.set(evidence.parameters())
-    values = torch.stack([layer.kl()[1] for _ in range(3)])
+    layer, parameters = evidence.layer(), evidence.parameters()
+    values = torch.stack(layer.kls_at(parameters, parameters, parameters))
     steps, same = values.diff(), 1e-4 * values[0].abs() + 1e-6
     if not matches(steps, torch.zeros_like(steps), same):
         message = f"Three calls with the same parameters give {numbers(values)}."
@@ -109,11 +108,9 @@ def kl_is_zero_at_the_prior(evidence: Evidence) -> None:
 
 @exercise.check("the KL is the closed form, for weights and biases together", needs=[kl_is_exact])
 def kl_is_right(evidence: Evidence) -> None:
-    layer = evidence.layer()
-    for low, high in [(-4.0, 0.8)] * 4 + [(-8.0, -7.0), (1.5, 2.0)]:
-        parameters = evidence.parameters(low, high)
-        layer.set(parameters)
-        right, came = right_kl(parameters), layer.kl()[1]
+    points = [evidence.parameters(low, high) for low, high in [(-4.0, 0.8)] * 4 + [(-8.0, -7.0), (1.5, 2.0)]]
+    for parameters, came in zip(points, evidence.layer().kls_at(*points), strict=True):
+        right = right_kl(parameters)
         if not matches(came, right, 1e-4 * (right.abs() + 1)):
             diagnose_kl(evidence, expected_and_came(f"For a layer of {IN} inputs and {OUT} outputs it", right, came))
     require_kl_of_another_size(evidence)
@@ -147,13 +144,8 @@ def right_kl(parameters: dict[str, Tensor]) -> Tensor:
 def diagnose_kl(evidence: Evidence, message: str) -> None:
     """Raise Failed with the mistake that explains the KL at a dozen random points, or with the numbers alone."""
     layer = evidence.layer()
-    points, values = [], []
-    for _ in range(24):
-        parameters = evidence.parameters(-2.5, 1.2)
-        layer.set(parameters)
-        points.append(groups(parameters))
-        values.append(layer.kl()[1])
-    mistake = kl_mistake(torch.stack(values), points)
+    points = [evidence.parameters(-2.5, 1.2) for _ in range(24)]
+    mistake = kl_mistake(torch.stack(layer.kls_at(*points)), [groups(point) for point in points])
     if mistake is None:
         raise Failed(message, "kl-clamped" if is_right_far_from_the_prior(layer) else None)
     raise Failed(f"{mistake.where}{message}", mistake.misconception, **mistake.about)
@@ -162,8 +154,7 @@ def diagnose_kl(evidence: Evidence, message: str) -> None:
 def is_right_far_from_the_prior(layer: Layer) -> bool:
     """Whether the KL is right where every parameter's own is large."""
     at = {name: torch.full(size, -3.0 if name.endswith("log_std") else 4.0) for name, size in layer.sizes.items()}
-    layer.set(at)
-    return matches(layer.kl()[1], right_kl(at), 1e-4 * right_kl(at))
+    return matches(layer.kls_at(at)[0], right_kl(at), 1e-4 * right_kl(at))
 
 
 @exercise.check("the gradient of the KL reaches all four parameters, and is right", needs=[kl_is_right])

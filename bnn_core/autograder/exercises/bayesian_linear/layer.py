@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -16,6 +17,7 @@ from torch import Tensor
 from bnn_core.autograder.exercise import Evidence as SharedEvidence
 from bnn_core.autograder.exercise import Exercise, Failed
 from bnn_core.autograder.exercises.bayesian_linear.mistakes import KL_OF_THE_LAYER, MODULE, OWN_PARAMETERS, SAMPLING
+from bnn_core.autograder.interface import Gradients
 from bnn_core.autograder.judging.values import shape, tensor_from
 from bnn_core.autograder.mistakes import (
     CLASSES,
@@ -52,34 +54,71 @@ class Layer:
             "bias_mean": (out_features,),
             "bias_log_std": (out_features,),
         }
+        self.subject = subject
         self.in_features, self.out_features = in_features, out_features
         self.instance: Instance = subject.construct(in_features, out_features)
 
-    def initial(self, name: str) -> Tensor:
-        """A parameter's present value."""
-        parameter = self.instance.parameter(name)
-        if parameter is None or parameter.value is None:
-            raise Failed("", "parameters-missing", what=name)
-        return parameter.value.double()
+    def parameters(self, *names: str) -> dict[str, Tensor]:
+        """The present values of these parameters, or else of all four."""
+        found = {}
+        for name, parameter in zip(names or PARAMETERS, self.instance.parameters(*(names or PARAMETERS)), strict=True):
+            if parameter is None or parameter.value is None:
+                raise Failed("", "parameters-missing", what=name)
+            found[name] = parameter.value.double()
+        return found
 
     def set(self, values: dict[str, Tensor]) -> None:
         """Give parameters new values."""
-        self.instance.set_parameters(**{name: value.float() for name, value in values.items()})
+        self.instance.set_parameters(**in_float(values))
 
     def forward(self, x: Tensor) -> tuple[Reply, Tensor]:
         """One forward: the reply, and its value, checked to be finite and of the right shape."""
-        reply = self.instance.call(FORWARD, x)
-        return reply, output_of(reply, (*x.shape[:-1], self.out_features))
+        return self.forwards(x)[0]
+
+    def forwards(self, *inputs: Tensor) -> list[tuple[Reply, Tensor]]:
+        """Several forwards, one after the other."""
+        replies = self.instance.calls(*((FORWARD, x) for x in inputs))
+        sizes = [(*x.shape[:-1], self.out_features) for x in inputs]
+        return [(reply, output_of(reply, size)) for reply, size in zip(replies, sizes, strict=True)]
 
     def kl(self) -> tuple[Reply, Tensor]:
         """The KL: the reply, and its value, checked to be a finite scalar tensor."""
         reply = self.instance.call("kl_divergence")
         return reply, tensor_from(reply, "kl_divergence", ())
 
+    def kls_at(self, *points: dict[str, Tensor]) -> list[Tensor]:
+        """The KL at each of several values of the parameters."""
+        replies = self.instance.calls_at([in_float(point) for point in points], "kl_divergence")
+        return [tensor_from(reply, "kl_divergence", ()) for reply in replies]
+
+    def loss_gradients(self, x: Tensor, target: Tensor, weight: Tensor) -> list[dict[str, Tensor]]:
+        """The gradients of ½·Σ weight·(forward(x) − target)² and of the KL, for the four parameters."""
+        forward, kl = self.instance.asking(FORWARD, x), self.instance.asking("kl_divergence")
+        backward = [
+            Gradients(forward.object, forward.value, None, weight, list(PARAMETERS), target),
+            Gradients(kl.object, kl.value, None, None, list(PARAMETERS)),
+        ]
+        answers: list[Any] = self.subject.together(forward, kl, *backward)
+        return [
+            {name: torch.as_tensor(value).double() for name, value in zip(PARAMETERS, found, strict=True)}
+            for found in answers[2:]
+        ]
+
     def gradients(self, reply: Reply, cotangent: Tensor | None = None) -> dict[str, Tensor | None]:
         """The gradient for each of the four parameters; None where none arrives."""
-        found = reply.gradients(PARAMETERS, cotangent)
-        return {name: None if value is None else value.double() for name, value in zip(PARAMETERS, found, strict=True)}
+        return self.gradients_of((reply, cotangent))[0]
+
+    def gradients_of(self, *values: tuple[Reply, Tensor | None]) -> list[dict[str, Tensor | None]]:
+        """The gradients of several values, each with its cotangent."""
+        requests = [reply.backward(PARAMETERS, cotangent) for reply, cotangent in values]
+        return [
+            {name: None if value is None else value.double() for name, value in zip(PARAMETERS, found, strict=True)}
+            for found in self.subject.together(*requests)
+        ]
+
+
+def in_float(values: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name: value.float() for name, value in values.items()}
 
 
 @dataclass(frozen=True)
@@ -134,7 +173,8 @@ class Evidence(SharedEvidence):
     @cached_property
     def initial_log_std(self) -> dict[str, Tensor]:
         """The log_stds of the layer that `draws` come from, before they were set."""
-        return {kind: self.drawn_layer.initial(f"{kind}_log_std").flatten() for kind in ("weight", "bias")}
+        found = self.drawn_layer.parameters("weight_log_std", "bias_log_std")
+        return {name.removesuffix("_log_std"): value.flatten() for name, value in found.items()}
 
     @cached_property
     def drawn_layer(self) -> Layer:

@@ -20,7 +20,7 @@ from bnn_core.autograder.exercises.bayesian_linear.layer import (
     Layer,
     exercise,
 )
-from bnn_core.autograder.interface import LearnerError
+from bnn_core.autograder.interface import LearnerError, Parameter
 from bnn_core.autograder.judging.values import expected_and_came, matches, number, numbers, shape
 
 
@@ -35,8 +35,8 @@ def is_built(evidence: Evidence) -> None:
 def has_its_parameters(evidence: Evidence) -> None:
     for sizes in [(IN, OUT), (4, 2), (1, 4), (4, 1), (1, 1)]:
         layer = evidence.layer(*sizes)
-        for name in PARAMETERS:
-            require_parameter(layer, name)
+        for name, parameter in zip(PARAMETERS, layer.instance.parameters(*PARAMETERS), strict=True):
+            require_parameter(layer, name, parameter)
     for out_features in (OUT, IN):
         require_own_parameters(evidence, out_features)
 
@@ -44,22 +44,22 @@ def has_its_parameters(evidence: Evidence) -> None:
 def require_own_parameters(evidence: Evidence, out_features: int) -> None:
     """Raise Failed where setting one parameter changes another, of this layer or of a second one."""
     first, second = evidence.layer(IN, out_features), evidence.layer(IN, out_features)
-    before = {name: second.initial(name) for name in PARAMETERS}
+    before = second.parameters()
     values = evidence.parameters(out_features=out_features)
     first.set(values)
+    set_, other = first.parameters(), second.parameters()
     for name in PARAMETERS:
-        if not matches(first.initial(name), values[name].double(), 1e-6):
+        if not matches(set_[name], values[name].double(), 1e-6):
             raise Failed(
                 f"Setting the four parameters one by one changes {name} twice.", "parameters-shared", what=name
             )
-        if not torch.equal(second.initial(name), before[name]):
+        if not torch.equal(other[name], before[name]):
             message = f"Setting {name} of one layer changes it in another."
             raise Failed(message, "parameters-shared", what=name)
 
 
-def require_parameter(layer: Layer, name: str) -> None:
+def require_parameter(layer: Layer, name: str, parameter: Parameter | None) -> None:
     """Raise Failed unless the layer has this parameter, in its shape, finite, and known to an optimiser."""
-    parameter = layer.instance.parameter(name)
     if parameter is None:
         others = ", ".join(layer.instance.trainable_names()) or "none"
         raise Failed(f"The layer's trainable parameters are: {others}.", "parameters-missing", what=name)
@@ -86,15 +86,16 @@ def require_parameter(layer: Layer, name: str) -> None:
 
 def is_turned_round(layer: Layer) -> bool:
     """Whether the bias, too, has a number for each input, and not for each output."""
-    bias = layer.instance.parameter("bias_mean")
+    (bias,) = layer.instance.parameters("bias_mean")
     return bias is not None and bias.value is not None and tuple(bias.value.shape) == (layer.in_features,)
 
 
 @exercise.check("it starts with a spread that can be seen", needs=[has_its_parameters])
 def starts_uncertain(evidence: Evidence) -> None:
     layer = evidence.layer(8, 6)
+    initials = layer.parameters("weight_log_std", "bias_log_std", "weight_mean")
     for name in ("weight_log_std", "bias_log_std"):
-        initial = layer.initial(name)
+        initial = initials[name]
         if bool(((initial > 0.04) & (initial < 0.06)).all()):
             raise Failed(f"It starts at {numbers(initial)}.", "initial-std-for-log-std", what=name)
         std = initial.exp().median().item()
@@ -109,7 +110,7 @@ def starts_uncertain(evidence: Evidence) -> None:
             message = f"Half of its standard deviations start above {number(std)}; between 0.001 and 0.1 is usual."
             raise Failed(message, "initial-std-too-large", what=name)
         advise_on_spread(evidence, name, initial)
-    advise_on_means(evidence, layer.initial("weight_mean"))
+    advise_on_means(evidence, initials["weight_mean"])
 
 
 def advise_on_spread(evidence: Evidence, name: str, log_std: Tensor) -> None:
@@ -172,12 +173,11 @@ def parameters_are_left_alone(evidence: Evidence) -> None:
         shown = "forward" if method == FORWARD else method
         with contextlib.suppress(LearnerError):  # what raises is another check's business
             layer.instance.call(method, *args)
+        now = layer.parameters()
         for name, value in parameters.items():
-            now = layer.initial(name)
-            if not matches(now, value.double(), 1e-6):
-                raise Failed(
-                    expected_and_came(f"After it, {name}", value.double(), now), "parameters-changed", what=shown
-                )
-            parameter = layer.instance.parameter(name)
+            if not matches(now[name], value.double(), 1e-6):
+                message = expected_and_came(f"After it, {name}", value.double(), now[name])
+                raise Failed(message, "parameters-changed", what=shown)
+        for parameter in layer.instance.parameters(*PARAMETERS):
             if parameter is not None and parameter.has_gradient:
                 raise Failed("", "backward-inside", what=shown)

@@ -1,0 +1,131 @@
+"""The specification of lesson 05's exercise `gradient_correlation(gradients)`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from bnn_core.autograder.exercise import Evidence
+from bnn_core.autograder.judging.function_exercise import Arguments, FunctionExercise
+from bnn_core.autograder.mistakes import CODE, Mistake
+
+SECTION = "One number for all pairs"
+
+
+def inputs(evidence: Evidence) -> list[Arguments]:
+    def case(draws: int, examples: int, parameters: int, shared: float, size: float = 1.0) -> Arguments:
+        """shared: the strength of the noise that examples share; below 0, every other one gets the other sign."""
+        together = evidence.normal(draws, 1, parameters) * abs(shared)
+        signs = torch.ones(examples, 1)
+        signs[1::2] = 1.0 if shared > 0 else -1.0
+        alone = evidence.normal(draws, examples, parameters) * evidence.uniform(0.5, 2.0, examples, parameters)
+        centre = 2 * evidence.normal(1, examples, parameters)
+        return {"gradients": size * (centre + alone + signs * together)}
+
+    return [
+        case(6, 4, 3, shared=1.0),
+        case(40, 3, 2, shared=0.5),
+        case(5, 4, 3, shared=-1.0),
+        case(3, 5, 4, shared=2.0),
+        case(4, 4, 1, shared=1.0),
+        case(2, 3, 5, shared=1.0),
+        case(7, 2, 2, shared=1.0),
+        case(20, 30, 8, shared=0.3),
+        case(6, 4, 3, shared=1.0, size=1e-5),
+        case(6, 4, 3, shared=1.0, size=1e3),
+    ]
+
+
+def deviations(gradients: Tensor) -> Tensor:
+    return gradients - gradients.mean(dim=0)
+
+
+def covariances(deviations: Tensor) -> Tensor:
+    """B × B, summed over the parameters."""
+    return torch.einsum("sbp,scp->bc", deviations, deviations) / len(deviations)
+
+
+def off_diagonal(matrix: Tensor) -> Tensor:
+    return matrix[~torch.eye(len(matrix), dtype=torch.bool)]
+
+
+def from_matrix(covariance: Tensor) -> Tensor:
+    return off_diagonal(covariance).mean() / covariance.diagonal().mean()
+
+
+def right(gradients: Tensor) -> Tensor:
+    return from_matrix(covariances(deviations(gradients)))
+
+
+def scaled(factor: Callable[[int, int], float]) -> Callable[[Tensor], Tensor]:
+    """ρ times what a wrong count of S draws and B examples makes of it."""
+    return lambda gradients: right(gradients) * factor(*gradients.shape[:2])
+
+
+MISCOUNTS = (
+    lambda S, B: (B - 1) / B,
+    lambda S, B: B * (B - 1),
+    lambda S, B: B - 1,
+    lambda S, B: 0.5,
+    lambda S, B: 2.0,
+)
+
+
+def on_covariances(function: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
+    return lambda gradients: function(covariances(deviations(gradients)))
+
+
+def of_each_pair(covariance: Tensor) -> Tensor:
+    std = covariance.diagonal().sqrt()
+    return off_diagonal(covariance / (std[:, None] * std)).mean()
+
+
+def mistake(name: str, sentence: str, *formulas: Callable[[Tensor], Tensor]) -> list[Mistake]:
+    """One mistake that may come to several values."""
+    return [Mistake(name, sentence, formula) for formula in formulas]
+
+
+exercise = FunctionExercise("gradient_correlation", "05_local_reparameterization", 3, inputs, right)
+exercise.returns("it returns one number, as a tensor", scalar="correlation")
+exercise.keeps_arguments("gradients stay as they were")
+exercise.equals("it is the average covariance over the average variance", taught_in=SECTION, mistakes=[
+    *mistake("pairs-with-themselves", "Pairs of an example with itself are counted: only different examples are a"
+             " pair.", on_covariances(lambda C: C.mean() / C.diagonal().mean())),
+    *mistake("draws-not-centred", "The average over the draws isn't subtracted: a covariance is one of deviations.",
+             lambda G: from_matrix(covariances(G))),
+    *mistake("centred-over-examples", "You subtract the average over the examples (dim 1), not that over the draws"
+             " (dim 0).", lambda G: from_matrix(covariances(G - G.mean(dim=1, keepdim=True)))),
+    *mistake("centred-over-everything", "You subtract one average of everything: each example's gradient has an average"
+             " of its own, over the draws.", lambda G: from_matrix(covariances(G - G.mean()))),
+    *mistake("draws-and-examples-swapped", "Draws and examples are exchanged: dim 0 counts the draws, dim 1 the"
+             " examples.", lambda G: right(G.transpose(0, 1))),
+    *mistake("covariance-for-correlation", "This is the average covariance; divide it by the average variance.",
+             on_covariances(lambda C: off_diagonal(C).mean()),
+             lambda G: off_diagonal(covariances(deviations(G))).mean() * len(G) / (len(G) - 1)),
+    *mistake("std-for-variance", "The average covariance is divided by a standard deviation; a variance belongs there.",
+             on_covariances(lambda C: off_diagonal(C).mean() / C.diagonal().mean().sqrt())),
+    *mistake("pairs-normalised-singly", "You average the correlations of the pairs. Average the covariances and the"
+             " variances first, and divide then: the formula for the batch's variance needs that.",
+             on_covariances(of_each_pair)),
+    *mistake("parameters-normalised-singly", "You average the correlations of the parameters. Sum covariances and"
+             " variances over them first, and divide then.",
+             lambda G: torch.stack([right(g[..., None]) for g in G.unbind(dim=2)]).mean()),
+    *mistake("pairs-miscounted", "The sum over the pairs isn't divided by their number: there are B·(B − 1) of them, or"
+             " half as many, if each counts once.", *map(scaled, MISCOUNTS)),
+    *mistake("divisors-mixed", "Covariance and variance are divided by different numbers, one by S and one by S − 1, as"
+             " torch.var does unless it is told correction=0.",
+             scaled(lambda S, B: (S - 1) / S), scaled(lambda S, B: S / (S - 1))),
+    *mistake("correlation-squared", "This is the square of the correlation.", lambda G: right(G) ** 2),
+    *mistake("sign-lost", "The sign is lost: a correlation may be negative, and covariances cancel in their average.",
+             on_covariances(lambda C: off_diagonal(C).abs().mean() / C.diagonal().mean()),
+             lambda G: right(G).clamp_min(0), lambda G: right(G).abs()),
+])  # fmt: skip
+exercise.has_manners("the result has the dtype of the argument", "it leaves the global random seed alone")
+exercise.knows("Your turn: measure how they move together", CODE, [
+    Mistake("correlation-not-a-tensor", "The correlation is a {what}, not a tensor."),
+    Mistake("correlation-not-reduced", "There is more than one number: average over the pairs of examples, and sum over"
+            " the parameters."),
+    Mistake("correlation-scalar-shape", "The correlation has shape {what}: a scalar has shape ()."),
+])  # fmt: skip
