@@ -39,7 +39,8 @@ def result_of(submission: Submission) -> Graded:
     handed_in = submission.path is not None
     text = submission.path.read_text(encoding="utf-8") if submission.path else ""
     score = float(text.split("worth ")[1][0]) if "worth " in text else 0.0
-    for exercise in (one for one in EXERCISES.values() if one.lesson == submission.lesson):
+    # The first exercise of a lesson stands for all.
+    for exercise in [one for one in EXERCISES.values() if one.lesson == submission.lesson][:1]:
         checks = [{"name": "it is right", "passed": score == 9, "message": "", "misconception": None}]
         status = "passed" if score == 9 else "failed" if handed_in else "not_attempted"
         row = {"student": submission.student, "lesson": submission.lesson, "exercise": exercise.name}
