@@ -105,7 +105,7 @@ def grade(**arguments: Any) -> None:
 
 
 def _grade(request: Request) -> None:
-    from bnn_core.classroom.sandbox.launching import NoSandbox, SandboxLost, WarmSandbox
+    from bnn_core.classroom.sandbox.launching import NoSandbox, WarmSandbox
 
     hidden = (
         *(PACKAGE.parent / name for name in ("solutions", "lessons", "tests")),
@@ -128,8 +128,6 @@ def _grade(request: Request) -> None:
                 raise CannotGrade(
                     f"a right answer of the course's own is not graded right here, so nothing was graded: {error}"
                 ) from None
-            except SandboxLost as error:
-                raise click.ClickException(f"{error}; start it again to go on from here") from None
             _write(request.output, journal)
 
 
