@@ -26,6 +26,15 @@ FORGETFUL = "This folder can't be written to: your guess is forgotten when the k
 BORDER = "4px solid #0072B2"
 PADDING = "0.2em 1em"
 
+# On a narrow screen an option takes several lines, for which ipywidgets leaves no room.
+STYLE = """<style>
+.bnn-guess .widget-html-content {line-height: 1.4;}
+.bnn-guess .widget-radio-box {margin-bottom: 0 !important;}
+.bnn-guess .widget-radio-box label {display: flex; flex-direction: row-reverse; justify-content: flex-end;
+  align-items: flex-start; height: auto; line-height: 1.4; white-space: normal; padding: .15em 0;}
+.bnn-guess .widget-radio-box input {float: none; flex: none; height: 1.4em; line-height: 1.4;}
+</style>"""
+
 
 def guess(name: str, question: str, options: Sequence[str]) -> None:
     """Ask for a guess with one click, by radio buttons; where widgets don't run, show question and options.
@@ -143,7 +152,9 @@ def _echo_widget(name: str, text: str) -> Any:
 def _framed(*widgets: Any) -> Any:
     import ipywidgets
 
-    return ipywidgets.VBox(widgets, layout=ipywidgets.Layout(border_left=BORDER, padding=PADDING))
+    style = ipywidgets.HTML(STYLE, layout=ipywidgets.Layout(display="none"))
+    frame = ipywidgets.VBox([*widgets, style], layout=ipywidgets.Layout(border_left=BORDER, padding=PADDING))
+    return frame.add_class("bnn-guess")
 
 
 def _display(text: str, html: str, widget: Any) -> None:

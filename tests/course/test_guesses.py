@@ -75,7 +75,7 @@ def test_the_last_click_counts_and_other_guesses_stay(shown: list[Any], folder: 
 def test_what_is_shown_follows_a_change_of_mind(shown: list[Any]) -> None:
     buttons = ask(shown)
     assert echo(shown) == "No guess was made."
-    (line,) = shown[-1]._widget.children
+    line = shown[-1]._widget.children[0]
     buttons.value = "about half"
     assert line.value == "You guessed: about half"
 
