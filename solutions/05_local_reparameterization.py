@@ -570,14 +570,14 @@ for name in (ONE, LOCAL):
     rho = torch.stack([gradient_correlation(gradient) for gradient in each])
     correlations[name] = rho.reshape(-1, 2)  # layers × (mean, log_std)
 
-print(f"{'ρ':28}" + "".join(f"{layer:>10}" for layer in LAYERS))
+print(f"{'ρ':34}" + "".join(f"{layer:>10}" for layer in LAYERS))
 for name, rho in correlations.items():
     for column, parameter in enumerate(("mean", "log_std")):
         row = "".join(f"{value:10.3f}" for value in rho[:, column])
-        print(f"{name if column == 0 else '':20}{parameter:>8}{row}")
+        print(f"{name if column == 0 else '':26}{parameter:8}{row}")
 
 # %% [markdown]
-# Two to five hundredths, then, with one draw for the batch. It looks harmless.
+# Between one and five hundredths, then, with one draw for the batch. It looks harmless.
 
 # %% tags=["figure"]
 guess(
