@@ -570,14 +570,14 @@ for name in (ONE, LOCAL):
     rho = torch.stack([gradient_correlation(gradient) for gradient in each])
     correlations[name] = rho.reshape(-1, 2)  # layers × (mean, log_std)
 
-print(f"{'ρ':28}" + "".join(f"{layer:>10}" for layer in LAYERS))
+print(f"{'ρ':34}" + "".join(f"{layer:>10}" for layer in LAYERS))
 for name, rho in correlations.items():
     for column, parameter in enumerate(("mean", "log_std")):
         row = "".join(f"{value:10.3f}" for value in rho[:, column])
-        print(f"{name if column == 0 else '':20}{parameter:>8}{row}")
+        print(f"{name if column == 0 else '':26}{parameter:8}{row}")
 
 # %% [markdown]
-# Two to five hundredths, then, with one draw for the batch. It looks harmless.
+# Between one and five hundredths, then, with one draw for the batch. It looks harmless.
 
 # %% tags=["figure"]
 guess(
@@ -669,7 +669,7 @@ guessed("local-rho")
 #
 # - **One draw for the batch:** the variance falls at first, then bends, and falls ever more slowly, towards $\rho\,v$.
 #   Your $\rho$ said where. Four times as many examples, 512 in place of 128, lower it hardly at all: by a factor of 1.1
-#   to 1.3, says the formula. **The other two** fall in straight lines, as $1/B$: their rows are independent.
+#   to 1.4, says the formula. **The other two** fall in straight lines, as $1/B$: their rows are independent.
 # - **Between rows: it grows with the batch.** A draw for each row and one for the batch start together. At batch size 1
 #   they are the same thing, as in the slider. They part where $(B - 1)\,\rho$ gets near 1, and from there on a larger
 #   batch pays only with independent noise.

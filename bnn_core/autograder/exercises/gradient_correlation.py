@@ -11,8 +11,6 @@ from bnn_core.autograder.exercise import Evidence
 from bnn_core.autograder.judging.function_exercise import Arguments, FunctionExercise
 from bnn_core.autograder.mistakes import CODE, Mistake
 
-SECTION = "One number for all pairs"
-
 
 def inputs(evidence: Evidence) -> list[Arguments]:
     def case(draws: int, examples: int, parameters: int, shared: float, size: float = 1.0) -> Arguments:
@@ -38,13 +36,13 @@ def inputs(evidence: Evidence) -> list[Arguments]:
     ]
 
 
-def deviations(gradients: Tensor) -> Tensor:
-    return gradients - gradients.mean(dim=0)
+def covariances(gradients: Tensor) -> Tensor:
+    """B × B, over the draws, summed over the parameters."""
+    return products(gradients - gradients.mean(dim=0))
 
 
-def covariances(deviations: Tensor) -> Tensor:
-    """B × B, summed over the parameters."""
-    return torch.einsum("sbp,scp->bc", deviations, deviations) / len(deviations)
+def products(values: Tensor) -> Tensor:
+    return torch.einsum("sbp,scp->bc", values, values) / len(values)
 
 
 def off_diagonal(matrix: Tensor) -> Tensor:
@@ -56,7 +54,7 @@ def from_matrix(covariance: Tensor) -> Tensor:
 
 
 def right(gradients: Tensor) -> Tensor:
-    return from_matrix(covariances(deviations(gradients)))
+    return from_matrix(covariances(gradients))
 
 
 def scaled(factor: Callable[[int, int], float]) -> Callable[[Tensor], Tensor]:
@@ -64,17 +62,8 @@ def scaled(factor: Callable[[int, int], float]) -> Callable[[Tensor], Tensor]:
     return lambda gradients: right(gradients) * factor(*gradients.shape[:2])
 
 
-MISCOUNTS = (
-    lambda S, B: (B - 1) / B,
-    lambda S, B: B * (B - 1),
-    lambda S, B: B - 1,
-    lambda S, B: 0.5,
-    lambda S, B: 2.0,
-)
-
-
 def on_covariances(function: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
-    return lambda gradients: function(covariances(deviations(gradients)))
+    return lambda gradients: function(covariances(gradients))
 
 
 def of_each_pair(covariance: Tensor) -> Tensor:
@@ -90,20 +79,21 @@ def mistake(name: str, sentence: str, *formulas: Callable[[Tensor], Tensor]) -> 
 exercise = FunctionExercise("gradient_correlation", "05_local_reparameterization", 3, inputs, right)
 exercise.returns("it returns one number, as a tensor", scalar="correlation")
 exercise.keeps_arguments("gradients stay as they were")
-exercise.equals("it is the average covariance over the average variance", taught_in=SECTION, mistakes=[
+exercise.equals(
+    "it is the average covariance over the average variance", taught_in="One number for all pairs", mistakes=[
     *mistake("pairs-with-themselves", "Pairs of an example with itself are counted: only different examples are a"
              " pair.", on_covariances(lambda C: C.mean() / C.diagonal().mean())),
     *mistake("draws-not-centred", "The average over the draws isn't subtracted: a covariance is one of deviations.",
-             lambda G: from_matrix(covariances(G))),
+             lambda G: from_matrix(products(G))),
     *mistake("centred-over-examples", "You subtract the average over the examples (dim 1), not that over the draws"
-             " (dim 0).", lambda G: from_matrix(covariances(G - G.mean(dim=1, keepdim=True)))),
+             " (dim 0).", lambda G: from_matrix(products(G - G.mean(dim=1, keepdim=True)))),
     *mistake("centred-over-everything", "You subtract one average of everything: each example's gradient has an average"
-             " of its own, over the draws.", lambda G: from_matrix(covariances(G - G.mean()))),
+             " of its own, over the draws.", lambda G: from_matrix(products(G - G.mean()))),
     *mistake("draws-and-examples-swapped", "Draws and examples are exchanged: dim 0 counts the draws, dim 1 the"
              " examples.", lambda G: right(G.transpose(0, 1))),
     *mistake("covariance-for-correlation", "This is the average covariance; divide it by the average variance.",
              on_covariances(lambda C: off_diagonal(C).mean()),
-             lambda G: off_diagonal(covariances(deviations(G))).mean() * len(G) / (len(G) - 1)),
+             lambda G: off_diagonal(covariances(G)).mean() * len(G) / (len(G) - 1)),
     *mistake("std-for-variance", "The average covariance is divided by a standard deviation; a variance belongs there.",
              on_covariances(lambda C: off_diagonal(C).mean() / C.diagonal().mean().sqrt())),
     *mistake("pairs-normalised-singly", "You average the correlations of the pairs. Average the covariances and the"
@@ -113,7 +103,8 @@ exercise.equals("it is the average covariance over the average variance", taught
              " variances over them first, and divide then.",
              lambda G: torch.stack([right(g[..., None]) for g in G.unbind(dim=2)]).mean()),
     *mistake("pairs-miscounted", "The sum over the pairs isn't divided by their number: there are B·(B − 1) of them, or"
-             " half as many, if each counts once.", *map(scaled, MISCOUNTS)),
+             " half as many, if each counts once.", scaled(lambda S, B: (B - 1) / B), scaled(lambda S, B: B * (B - 1)),
+             scaled(lambda S, B: B - 1), scaled(lambda S, B: 0.5), scaled(lambda S, B: 2.0)),
     *mistake("divisors-mixed", "Covariance and variance are divided by different numbers, one by S and one by S − 1, as"
              " torch.var does unless it is told correction=0.",
              scaled(lambda S, B: (S - 1) / S), scaled(lambda S, B: S / (S - 1))),
