@@ -4,7 +4,7 @@
 # An ordinary linear layer stores one number for each weight, and acts as if that number were certain. What does
 # a layer look like that stores *how sure it is* of each weight, and lets this show in its output?
 #
-# **Time:** about 75 minutes. **Difficulty:** ●●●○○. You write one class with three methods, about fifteen lines
+# **Time:** about 90 minutes. **Difficulty:** ●●●○○. You write one class with three methods, about fifteen lines
 # in all; later you change two small experiments.
 #
 # **You need:** PyTorch's `nn.Module` and `nn.Parameter`, and how a training loop works. Two ideas come from
@@ -199,7 +199,9 @@ show(
 # Why these two terms, and why simply their sum? Five lines lead there. Write $w$ for all weights together, and
 # $\mathcal D$ for the data.
 #
-# **1. Bayes' rule** says what to believe about the weights once the data are known, the *posterior*:
+# **1. Bayes' rule** says what to believe about the weights once the data are known, the *posterior*. Here
+# $p(w)$ is the prior; $p(\mathcal D \mid w)$, the *likelihood*, says how probable these data would be if the weights
+# were $w$, and is high where the network fits; and $p(\mathcal D)$ is one number that makes the whole a distribution:
 #
 # $$\log p(w \mid \mathcal D) = \underbrace{\log p(\mathcal D \mid w)}_{\text{log-likelihood}}
 # + \underbrace{\log p(w)}_{\text{log-prior}} - \underbrace{\log p(\mathcal D)}_{\text{the same for all } w}$$
@@ -207,7 +209,7 @@ show(
 # **2. We can't have it.** For a network nobody can compute $p(\mathcal D)$, an integral over all weights. So we
 # look for the distribution $q(w)$ *closest* to the posterior among those that a layer can store: independent
 # Gaussians, one for each weight. (This is *variational inference*, and such a $q$ is called *mean-field*.) Close
-# means a small KL divergence:
+# means a small KL divergence, where $\mathbb E_{w \sim q}$ is the average over many draws $w$ from $q$:
 #
 # $$\mathrm{KL}\big(q \,\|\, p(\cdot \mid \mathcal D)\big)
 # = \mathbb E_{w \sim q}\big[\log q(w) - \log p(w \mid \mathcal D)\big]$$
@@ -220,8 +222,8 @@ show(
 # + \log p(\mathcal D)$$
 #
 # **4. Drop what doesn't depend on $q$**, the last term. What is left to minimise is **task loss + KL to the
-# prior**. Minus this sum is called the *evidence lower bound*, or **ELBO**: the left side is never below 0, so minus
-# the sum is never above $\log p(\mathcal D)$, the "evidence".
+# prior**. Minus this sum is called the *evidence lower bound*, or **ELBO**: the left side, a KL, is never below 0, so
+# minus the sum is never above $\log p(\mathcal D)$, the "evidence".
 #
 # **5. How to count.** The examples are independent, so the probability of all of them is a product, and its
 # logarithm a **sum over all examples**. There is only *one* set of weights, with one prior, however many
@@ -633,10 +635,10 @@ assert strong < 16 < 20 < strong_without
 assert inside_without < 0.25 < 0.95 < inside
 
 # %% [markdown]
-# On weak cars, like those of the training, all are about equally good. Nobody who tests there would notice a
-# difference. On strong cars the network without the KL is far off, and its band, which claims to hold 95 % of the
-# cars, holds few of them. It doesn't know that it has left its data. The network with the KL comes far
-# closer, and its band holds nearly all.
+# On weak cars, like those of the training, all are about equally good. Nobody who looks at the error there would notice
+# a difference. On strong cars the network without the KL is far off, and its band, which claims to hold 95 % of the
+# cars, holds few of them. It doesn't know that it has left its data. The network with the KL comes far closer, and its
+# band holds nearly all.
 #
 # Be fair to both. How close the average with the KL comes depends on the start: in ten starts that we tried, its error
 # on strong cars was 3 to 14 miles per gallon (without the KL it was 28 to 43). And the band is wider than it need be:
@@ -646,9 +648,9 @@ assert inside_without < 0.25 < 0.95 < inside
 # %% [markdown]
 # ## Look inside: how many units are alive?
 #
-# Where does this spread come from? The prediction is a sum: each of the 20 hidden units adds its output times its
-# outgoing weight. So we can draw what each unit adds. A unit that does some of the work adds much the same in every
-# draw, and something that depends on horsepower. How many such units will you see?
+# Where does this spread come from? The prediction is a sum: to the output's bias each of the 20 hidden units adds its
+# output times its outgoing weight. So we can draw what each unit adds. A unit that does some of the work adds much the
+# same in every draw, and something that depends on horsepower. How many such units will you see?
 
 # %% tags=["figure"]
 guess(
@@ -676,7 +678,7 @@ contributions = draw_contributions(with_kl, grid)
 show(
     figures.hidden_units(grid, contributions, LIMIT),
     alt="Twenty small panels, one for each hidden unit, with 15 draws of what it adds to the prediction, against"
-    " horsepower. In two panels the draws run together along a slope among the training cars. In all others they"
+    " horsepower. In one panel or a few the draws run together along a slope. In all others they"
     " lie near 0 there, and most fan out to both sides beyond 110 horsepower.",
     caption="Each panel: 15 draws of what one hidden unit adds to the prediction. Grey: the horsepowers of the training"
     " cars.",
@@ -737,13 +739,14 @@ assert spreads(few)[2] < 0.4 * honest[2]
 
 # %% [markdown]
 # The error on weak cars stays as it was: the silent units do no work there. But most of the spread at 200 hp is
-# gone. It came from *them*.
+# gone. It came from *them*. (So did a part of the spread among the cars, and without it fewer strong cars lie in the
+# band.)
 #
 # **How can a silent unit make so much noise?** The data pull at a unit only where there are cars. There its draws
 # must stay near 0, or the fit would suffer. Beyond the cars nothing holds it, and a ReLU that is off at 100
 # horsepower may be on at 200: there the unit adds what its weights, which have gone almost back to the prior, make of
 # it. The live units' own doubt may grow with the distance too, but far less. (From five starts we found one to three
-# live units, and spreads of 1 to 7 mpg at 200 hp from these alone.)
+# live units, and spreads of at most 7 mpg at 200 hp from these alone.)
 #
 # **Why does training silence them?** Every weight that leaves the prior costs KL. One or two units fit this gentle
 # curve; another would gain less in the task loss than it costs. So its weights go back towards the prior, as far as the
@@ -759,13 +762,14 @@ assert spreads(few)[2] < 0.4 * honest[2]
 #   number of silent units, which you chose before you saw a car. Nor is it all the doubt that there should be:
 #   independent Gaussian weights can't, for one, be unsure in a gap *between* two groups of data [5].
 #
-# That last sentence is a claim. Test it.
+# That the size depends on the number of units is a claim. Test it.
 
 # %% [markdown]
 # ### Your experiment: another number of units
 #
-# Change `NUM_UNITS` to 5, then to 40 (and to whatever you like). Before you run it, guess how the three numbers
-# will change: live units, spread at 200 hp, total loss. With 20 units they are 1 or 2, about 30 mpg, and about 69.
+# Run it with 5 units, then change `NUM_UNITS` to 40 (and to whatever you like). Before you run it, guess how three
+# numbers will change: live units, spread at 200 hp, total loss. With 20 units they are 1 or 2, about 30 mpg, and
+# about 69.
 
 # %% tags=["figure"]
 guess(
@@ -849,9 +853,9 @@ for name, history in [("task loss + KL", history_with_kl), ("task loss only", hi
 for name, network in [("task loss + KL", with_kl), ("task loss only", without_kl)]:
     print(f"KL divergence at the end, {name}: {network.kl_divergence().item():.0f}")
 
-narrow = log_stds(with_kl) < -1.3  # std below 0.27
+narrow = log_stds(with_kl) < -1.3
 of_live_units = torch.cat([alive(with_kl).repeat(3), torch.tensor([True])])
-print(f"With the KL, {narrow.sum()} weights and biases end with a std below 0.27;", end=" ")
+print(f"With the KL, {narrow.sum()} weights and biases end with log_std below -1.3;", end=" ")
 print(f"{(narrow & of_live_units).sum()} of these belong to live units or are the output's bias.")
 
 # %% tags=["claim"]
@@ -862,12 +866,14 @@ assert falling[-1] < falling[half] - 0.1 < falling[0] - 0.2
 assert (narrow & of_live_units).sum() >= 0.5 * narrow.sum()
 
 # %% [markdown]
-# With the KL, the log_stds climb away from their start, then stop: between half-way and the end their average
-# moves little. Without the KL, their average goes down, and it is still going down at the end. More
-# steps would carry them further down: the data are fitted best without any noise, and nothing else is asked.
+# With the KL, the log_stds climb away from their start, and then slow down: 0, the prior's, is where the KL alone would
+# take them, and whatever the data hold on to stays below that. Without the KL, their average goes down, and nothing
+# stops it: more steps would carry it further, since the data are fitted best without any noise, and nothing else is
+# asked. (A few lines stay near −3 there: those weights hardly get a gradient. All count as live, since nothing
+# sends a unit back to the prior.)
 #
 # With the KL, two groups appear. The silent units' weights have gone most of the way back to the prior, whose log_std
-# is 0. The weights of the live units the data hold, and the narrowest are theirs. (Of the four to eight below 0.27,
+# is 0. The weights of the live units the data hold, and the narrowest are theirs. (Of the four to eight below −1.3,
 # half or more belonged to live units in each of five starts.)
 #
 # (Don't turn this round for every network: a narrow weight isn't always one that the data need. With tanh in place
@@ -883,9 +889,10 @@ assert (narrow & of_live_units).sum() >= 0.5 * narrow.sum()
 #
 # where $c$ says how strongly the data hold on to this weight: it is the *curvature* of the task loss, its second
 # derivative by this weight, large where a small change of the weight does much harm. (The second formula holds where
-# the task loss is a parabola in the weight; for a linear layer it is exact.) A gradient step moves $\rho$
-# *against* these. The task loss pulls $\rho$ down for every $\sigma$ when $c > 0$. The KL pulls it up with a
-# force that approaches 1 as $\sigma \to 0$, while the task loss's pull dies out. They balance at
+# the task loss is a parabola in the weight, as for a linear layer: averaged over $w = \mu + \sigma\epsilon$, a
+# parabola of curvature $c$ gains $\tfrac12 c\,\sigma^2$, whose derivative by $\rho$ is $c\,\sigma^2$.) A gradient step
+# moves $\rho$ *against* these. The task loss pulls $\rho$ down for every $\sigma$ when $c > 0$. The KL pulls it up with
+# a force that approaches 1 as $\sigma \to 0$, while the task loss's pull dies out. They balance at
 #
 # $$\sigma^2 = \frac{1}{1 + c}.$$
 #
@@ -939,7 +946,7 @@ assert abs(std / (1 / (1 + c)) ** 0.5 - 1) < 0.12
 #
 # </details>
 #
-# **One caution.** In this little network every weight gets some gradient, so the average tells the story. In a
+# **One caution.** In this little network most weights get some gradient, so the average tells the story. In a
 # large network many weights hardly get any: without the KL they simply stay where they began, and the median
 # over all weights shows nothing. Look at the lowest values then, and at the drawn functions.
 
@@ -1017,11 +1024,11 @@ assert measured["log_std starts at 0"][1] > right[1] + 0.5
 #
 # **Averaging the KL** is the mistake that hides: on weak cars the error is as good as any. Only the spread gives it
 # away, and the strong cars do: the network is sure, and wrong. **Averaging the task loss** does the opposite: the KL
-# wins, the functions are on their way back to the prior's, wide and useless, and the error grows. Neither raises an
-# exception.
+# wins and pulls the functions most of the way back to the prior's, wide and useless, and the error grows. Neither
+# raises an exception.
 #
 # The start at −8 comes to the same spread, and to the same error on weak cars. (On strong cars the error differs from
-# start to start, as you know.) The start at 0 isn't there yet: its functions are still clearly wider, and its error
+# start to start, as you know.) The start at 0 isn't there yet: its functions are still wider, and its error
 # on weak cars is larger. Adam helps both, since its steps are about equally long however small a gradient is. Don't
 # count on it with another optimiser, or with fewer steps.
 #

@@ -58,7 +58,7 @@ def check_again(page: Any, check: Any) -> None:
 def test_a_learner_is_told_what_is_wrong_until_it_is_right(address: str, page: Any, tmp_path: Path) -> None:
     from playwright.sync_api import expect
 
-    expect.set_options(timeout=60_000)  # milliseconds; only a failure waits that long
+    expect.set_options(timeout=180_000)  # milliseconds; only a failure waits that long
     right = SimpleNamespace(code=zoo.BASE, report=report_on(define(zoo.BASE, "BayesianLinear")))
     wrong = SimpleNamespace(code=WRONG.source, report=report_on(define(WRONG.source, "BayesianLinear")))
     diagnosis = next(outcome.message for outcome in wrong.report.outcomes if outcome.misconception).splitlines()[0]
