@@ -168,8 +168,8 @@ def two_posteriors(names: Sequence[str], mean: Tensor, covariance: Tensor, std: 
     centre = (float(mean[0]), float(mean[1]))
     for shape, colour, dashes in ((full, VERMILLION, "-"), (own, BLACK, "--")):
         axes.add_patch(Ellipse(centre, **shape, fill=False, edgecolor=colour, linewidth=2.2, linestyle=dashes))
-    reach = 2.7 * covariance.diagonal().sqrt()
-    axes.set(xlim=(centre[0] - reach[0], centre[0] + reach[0]), ylim=(centre[1] - reach[1], centre[1] + reach[1]))
+    wide, high = (2.7 * covariance.diagonal().sqrt()).tolist()
+    axes.set(xlim=(centre[0] - wide, centre[0] + wide), ylim=(centre[1] - high, centre[1] + high))
     axes.set(xlabel=f"weight of {names[0]}", ylabel=f"weight of {names[1]}")
     handles = [
         Line2D([], [], color=VERMILLION, linewidth=2.2),
