@@ -4,7 +4,7 @@
 # How is a network of uncertain weights trained on batches of data? And what keeps it honest: why doesn't it talk
 # itself into being certain?
 #
-# **Time:** about 60 minutes. **Difficulty:** ●●●○○. You write two short functions, about eight lines in all.
+# **Time:** about 90 minutes. **Difficulty:** ●●●○○. You write two short functions, about eight lines in all.
 #
 # **You need:** a PyTorch training loop. From earlier lessons: the logarithm of a Gaussian density (lesson 00), the KL
 # divergence (lesson 02), and the layer `BayesianLinear` (lesson 03). We import all three, so you don't have to have
@@ -36,11 +36,11 @@ torch.set_num_threads(1)  # the tensors are small
 # crashes, and the network learns something. But what?
 #
 # Take the smallest case. The data are points near a line, and the model is $y = w x$ with one weight. The weight has a
-# Gaussian prior, $\mathcal N(0, 1)$, and the noise is known. Here the *posterior*, what one should believe about $w$
-# once one has seen the points, can be computed exactly. It is the orange hill. The blue curve is the distribution that
-# training looks for when it counts the KL so many times. (Both are *densities*: where the curve is high, values of $w$
-# are likely. They are scaled to one height.) The first slider sets the number of points, the second the count of the
-# KL, as a power of ten.
+# Gaussian *prior*, $\mathcal N(0, 1)$: what is believed about $w$ before any point is seen. And the noise is known.
+# Here the *posterior*, what one should believe about $w$ once one has seen the points, can be computed exactly. It is
+# the orange hill. The blue curve is the distribution that training looks for when it counts the KL so many times. (Both
+# are *densities*: where the curve is high, values of $w$ are likely. They are scaled to one height.) The first slider
+# sets the number of points, the second the count of the KL, as a power of ten.
 #
 # - Where do blue and orange agree? Does that depend on the number of points?
 # - What do the 30 drawn lines do when the KL counts for a hundredth? And when it counts a hundred times?
@@ -64,8 +64,8 @@ show(
 # %% [markdown]
 # Blue and orange agree at a count of 1, whatever the number of points, and nowhere else. With a hundredth of the KL the
 # 30 lines look like one: the model is surer than the points allow. With a hundred KLs the lines fan out as if there
-# were hardly any points, and their average slope is too small. **The count is no volume knob. One value gives the
-# posterior, and every other value is an error**, which no exception will report.
+# were hardly any points, and their average slope is too small. **The count is not a matter of
+# taste. One value gives the right answer, and every other value is an error**, which no exception will report.
 
 # %% [markdown]
 # ## The idea: a batch that speaks for everyone
@@ -251,7 +251,9 @@ assert estimates.std() > 0.1
 # Write $a_n$ for the inputs of example $n$, with a 1 at the end for the bias, and let $\mu_i$ and
 # $\sigma_i = \exp(\rho_i)$ be mean and standard deviation of weight $i$. Independent weights with these have
 # $\mathbb E[(t_n - y_n)^2] = (t_n - a_n \cdot \mu)^2 + \sum_i a_{ni}^2 \sigma_i^2$: the error of the mean, plus what
-# the spread of each weight adds. So the whole loss is, up to a constant, with a prior of standard deviation $s$,
+# the spread of each weight adds. The
+# KL of lesson 02, between $\mathcal N(\mu_i, \sigma_i^2)$ and a prior $\mathcal N(0, s^2)$, is summed over the weights
+# (here $s = 1$). So the whole loss is, up to a constant,
 #
 # $$
 # \mathcal L = \sum_n \frac{(t_n - a_n \cdot \mu)^2 + \sum_i a_{ni}^2 \sigma_i^2}{2 \tau^2}
@@ -271,6 +273,9 @@ assert estimates.std() > 0.1
 # its $a_{ni}^2 / \tau^2$. The derivative with respect to $\mu$ gives linear equations,
 # $\big(A^\top A / \tau^2 + I / s^2\big)\, \mu^{*} = A^\top t / \tau^2$, where $A$ has the rows $a_n$ and $I$ is the
 # identity matrix.
+#
+# These are the best *independent* Gaussians, and so the best that the layer can store. They aren't the posterior
+# itself, in which weights may hang together; the difference comes below.
 #
 # **The data** are the 392 cars of lesson 03. Fuel economy is predicted from an engine's power and a car's weight, both
 # measured from their average. To these we add an input that is 0 for every car: whether it is *electric*. In the 1970s
@@ -292,14 +297,14 @@ residual = y_cars - used @ torch.linalg.lstsq(used, y_cars).solution
 noise_std = (residual.square().sum() / (N - 3)).sqrt().item()
 
 
-def exact_posterior(kl_count=1.0):
-    """Mean and log_std of each weight, and the posterior's whole precision matrix."""
+def best_independent(kl_count=1.0):
+    """Mean and log_std of each weight, and the posterior's precision matrix, the inverse of its covariance."""
     precision = design.T @ design / (kl_count * noise_std**2) + torch.eye(4)
     mean = torch.linalg.solve(precision, design.T @ y_cars / (kl_count * noise_std**2))
     return mean[:, 0], -0.5 * precision.diagonal().log(), precision
 
 
-exact_mean, exact_log_std, precision = exact_posterior()
+exact_mean, exact_log_std, precision = best_independent()
 print(f"noise_std, measured from the cars: {noise_std:.2f}\n")
 print(f"{'exact answer':18}{'mean':>8}{'log_std':>10}{'std':>8}")
 for name, mean, log_std in zip(INPUTS, exact_mean, exact_log_std, strict=True):
@@ -502,7 +507,7 @@ guessed("scaling-forgotten")
 
 # %% tags=["figure"]
 counts = torch.logspace(-1.5, 3.2, 60)
-curves = torch.stack([exact_posterior(float(count))[1].exp() for count in counts])
+curves = torch.stack([best_independent(float(count))[1].exp() for count in counts])
 show(
     figures.counted(
         counts,
@@ -534,12 +539,12 @@ assert ends["no KL"][1, 2] == -3.0
 # - **$N/B$ forgotten**: the KL counts 8 times. Where the data outweigh the prior, a standard deviation grows with the
 #   square root of the count: $\sqrt 8 \approx 2.8$ times too large. So the network is too *unsure*.
 # - **A mean in place of the sum** (`F.mse_loss` and `F.gaussian_nll_loss` average unless told otherwise): the KL counts
-#   392 times. All weights are on their way back to the prior. The cars might as well not be there.
-# - **The KL averaged over the weights**: the spread comes out at about half, or somewhat more, as it is still on its
-#   way down. With 4 weights it is a small mistake, in a network of 100,000 weights it is as good as no KL.
+#   392 times. All weights have gone most of the way back to the prior.
+# - **The KL averaged over the weights**: the formula says half the spread. After these steps the spread is still above
+#   that, on its way down. With 4 weights it is a small mistake, in a network of 100,000 weights it is as good as no KL.
 # - **$N/B$ on the sum and $B/N$ on the KL as well**: too sure. One of the two belongs there, not both.
-# - **No KL**: no formula, since there is no minimum. The standard deviations are still falling when training
-#   stops. Except one: no car is electric, so nothing at all has moved that weight's, and it is where it started.
+# - **No KL**: no formula, since there is no minimum. The standard deviations have fallen far below the exact ones, and
+#   would go on. Except one: no car is electric, so nothing at all has moved that weight's, and it is where it started.
 #
 # The electric input's weight has the right spread, 1, in all rows but the last: where the data say nothing, the count
 # of the KL doesn't matter, only that it is there.
@@ -760,8 +765,8 @@ show(
 
 # %% [markdown]
 # With the KL, the functions agree where there are points and part where there are none: the band opens on both sides,
-# to many times its width. Without the KL it opens as well, since the drawn slopes of the last pieces differ a little,
-# but from less to far less.
+# to many times its width. Without the KL it opens as well, since the drawn slopes of the last pieces differ a little;
+# but it starts narrower and stays much narrower.
 #
 # Is the wide band wide *enough*? We know the true curve, so let us ask it: targets from the same formula, on each side
 # of the data. And let us ask the network at its mean weights, too. Its standard deviations are set to 0, so all that it
@@ -819,8 +824,8 @@ assert (mean - certain)[1:4].abs().max() < 0.1
 # %% [markdown]
 # Three answers.
 #
-# - **Amid the data** all three do well.
-# - **Beyond the data, the KL earns its keep**: far more of the new targets lie in its band, and it finds them more
+# - **Amid the data** all three do well; the one without the KL is, if anything, ahead.
+# - **Beyond the data the KL pays**: far more of the new targets lie in its band, and it finds them more
 #   likely. Yet they aren't always the 95 % that ±2 standard deviations promise. The true curve bends, and functions
 #   made of straight pieces go straight on. *A band that opens says "I don't know". It doesn't say that the truth is
 #   inside.*
@@ -863,7 +868,7 @@ assert spread_live[-1] > 5 * spread_live[2]
 assert spread_live[0] < spread_with[0]
 
 # %% [markdown]
-# The KL has switched most units off: it is cheaper to leave a unit to the prior than to use it. This is *over-pruning*,
+# With the KL most units do little: it is cheaper to leave a unit to the prior than to use it. This is *over-pruning*,
 # and it is a known habit of independent Gaussians [3]. The live units' functions part beyond the data as well, so the
 # opening band isn't an artefact. But how wide it gets depends on the silent ones, too, and so on how many units we
 # chose. Read the band's width as a direction, not as a measurement.
@@ -955,17 +960,18 @@ assert (history_with[last].min() - history_without[last].min()).abs() < 0.8
 # **On the curve** look at the numbers with care, as they are easily misread.
 #
 # - The *mean* says it: up with the KL, slowly down without.
-# - The *median* without the KL is still near −3. Most weights of this network get hardly any gradient from 100 points,
-#   and without the KL such a weight stays where it started. If you only looked at the median, you would say "nothing
-#   runs away".
+# - The *median* without the KL has gone down by half a unit. Many weights of this network get little gradient from 100
+#   points, and without the KL such a weight stays near where it started. If you only looked at the median, or at the
+#   mean, you would hardly say that something runs away.
 # - The *lowest* says least. It is about equally low with the KL and without: there are weights that the data really do
 #   hold firmly.
 # - The *histogram* shows the difference: with the KL most weights have gone up, towards the prior at 0. These are the
 #   ones that make the band open.
 #
-# So the honest sentence is: *without the KL no force points up.* What the data touch goes down for ever, what they
-# don't touch keeps the value that it happened to start with. With the KL each weight has a level of its own, and the
-# start is forgotten.
+# So the honest sentence is: *without the KL nothing pulls a weight towards the prior.* On the cars no force points up
+# at all: what the data touch goes down for ever, what they don't touch keeps the value that it happened to start with.
+# In a network a few log_stds may even rise for a while, as its loss is no parabola. With the KL each weight is drawn to
+# a level of its own, wherever it started.
 
 # %% [markdown]
 # ## Learning the noise as well
@@ -1051,9 +1057,9 @@ assert results["100 points, with the KL"][2] > 0.97
 #   it. It is cheaper to call everything noise and go back to the prior. Then the prior's own functions, which are
 #   wild, count as errors, so the noise grows further. No unit is left.
 # - **Ten points, without the KL**: nothing is noise. The network comes ever closer to the points, and $\tau$ follows
-#   the error down. The smaller $\tau$, the larger the density: there is no bottom. (With 1,500 steps, from five other
-#   starts and with other points, $\tau$ ended between 0.010 and 0.035.) The functions all but coincide. On new targets
-#   it is sure, and often wrong.
+#   the error down. The smaller $\tau$, the larger the density: nothing but the small steps at the end of training stops
+#   it. (With 1,500 steps, from five other starts and with other points, $\tau$ ended between 0.010 and 0.035.) The
+#   functions all but coincide. On new targets it is sure, and often wrong.
 # - **100 points, with the KL**: in between. The noise is too large, as it pays to give up units and call the rest
 #   noise. Its band is too wide: it holds all new targets, where 95 % would do.
 # - **100 points, without the KL**: the noise is right. It is measured from errors at 100 points, and the network has
