@@ -192,13 +192,13 @@ show(
 guessed("far-from-data")
 
 # %% [markdown]
-# The ordinary network says one definite number, and it is far off: a strong car would go farther on a gallon than any
-# car that ever was in the data. Just before 110 hp its curve has turned upwards, to be nearer to a few cars, and beyond
+# The ordinary network says one definite number, and it is far off: a car of 200 hp would go farther on a gallon
+# than any car in the data. Just before 110 hp its curve has turned upwards, to be nearer to a few cars, and beyond
 # that nothing held it. Asked again, it says the same again. It states this guess in the same voice as what it knows.
 #
-# The Bayesian network says something else each time. Where there are cars, its answers lie close together. Where there
-# are none, they spread like a fan. Its average isn't right either: it may even lie below zero, which no car can do. But
-# it *says* how much its answer is worth: anything may be true out there. All strong cars lie inside its band.
+# The Bayesian network says something else each time. Where there are cars, its answers lie fairly close together. Where
+# there are none, they spread like a fan. Its average isn't right either: it may even lie below zero, which no car can
+# do. But it *says* how much its answer is worth: anything may be true out there. All strong cars lie inside its band.
 #
 # That is what the course is about: layers that know how sure they are.
 
@@ -253,7 +253,7 @@ guess(
 # the logarithm of the density at this same $x$, for every std that the curve might have; the dot is the std that you
 # have chosen.
 #
-# - Put $x$ at 0. From which std on is the log density above 0?
+# - Put $x$ at 0. Below which std is the log density above 0?
 # - Put $x$ at 1. At which std does the orange curve have its top? And at $x = 2$?
 
 # %% tags=["figure"]
@@ -308,10 +308,10 @@ guessed("positive-log-density")
 #
 # The logarithm is the natural one; its unit is called **nat**. One nat more means: $e \approx 2.7$ times as dense.
 #
-# Why the logarithm? Densities of many cars are multiplied, and the product of a hundred small numbers is 0 to a
-# computer. Their logarithms are added. For the same reason, compute the three terms and add them; don't compute the
-# density and take its logarithm. In float32, 15 standard deviations from the mean, the density is 0, and the logarithm
-# of 0 is −∞. The sum of the three terms is about −113, as it should be.
+# Why the logarithm? Where cars are independent, the density of all of them together is a product, and the product of a
+# hundred small numbers is 0 to a computer. Their logarithms are added. For the same reason, compute the three terms and
+# add them; don't compute the density and take its logarithm. In float32, 15 standard deviations from the mean, the
+# density is 0, and the logarithm of 0 is −∞. The sum of the three terms is about −113, as it should be.
 
 # %% [markdown]
 # ## Your turn
@@ -392,7 +392,7 @@ check(gaussian_log_prob)
 #
 # - take out the term with $\log \sigma$,
 # - write `std**2` where `std` belongs,
-# - take out the `-0.5` before the square.
+# - take out the ½ before the square, and keep the minus.
 #
 # Read the first message. Did it find what you had changed? Then put your function right again, run its cell and the
 # check once more: later cells use it.
@@ -495,8 +495,8 @@ guessed("who-is-surprised")
 
 # %% [markdown]
 # Among the weak cars the two differ by less than 1 nat. The strong cars are the test: there the Bayesian network is
-# better by more than 10 nats, as an average over the cars. The ordinary one says "more than 40, give or take 4" of cars
-# that manage 13. That is more than six of its standard deviations. The score doesn't forgive it, and neither would
+# better by some 40 nats, as an average over the cars. The ordinary one says "about 48, give or take 4", on average, of
+# cars that manage 16: eight of its standard deviations. The score doesn't forgive it, and neither would
 # anyone who had relied on it.
 
 

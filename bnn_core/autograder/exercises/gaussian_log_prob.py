@@ -54,13 +54,16 @@ WRONG_DENSITIES = [
     Mistake("density-negated", "The sign is turned round: this is −log N(x; mean, std²).", lambda *a: -right(*a)),
     Mistake("density-variance-for-std", "You read {std} as a variance: it is the standard deviation, whose square is"
             " the variance.", lambda x, m, s: right(x, m, s.sqrt())),
-    Mistake("density-std-squared", "{std} is squared once too often: it is a standard deviation, not the root of one.",
+    Mistake("density-std-squared", "{std} is squared once too often: it is a standard deviation already.",
             lambda x, m, s: right(x, m, s**2)),
     Mistake("density-std-not-squared", "The squared distance is divided by {std}; it must be divided by {std}².",
             lambda x, m, s: -0.5 * (x - m) ** 2 / s - s.log() - HALF_LOG_TWO_PI),
     Mistake("density-distance-not-squared", "The distance ({x} − {mean})/{std} isn't squared.",
             lambda x, m, s: -0.5 * (x - m) / s - s.log() - HALF_LOG_TWO_PI),
     Mistake("density-half-missing", "The ½ before the squared distance is missing.", terms(square=-1.0)),
+    Mistake("density-half-and-sign-missing", "The −½ before the squared distance is missing.", terms(square=1.0)),
+    Mistake("density-distance-over-variance", "The distance is divided by {std}² before it is squared: divide it by"
+            " {std}.", lambda x, m, s: -0.5 * ((x - m) / s**2) ** 2 - s.log() - HALF_LOG_TWO_PI),
     Mistake("density-distance-sign", "The squared distance has the wrong sign: away from the mean the density falls.",
             terms(square=0.5)),
     Mistake("density-log-std-missing", "log({std}) is missing: a wide density is a low one.", terms(log=0.0)),
