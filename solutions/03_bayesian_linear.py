@@ -80,7 +80,7 @@ guess(
 def train_plain_network(seed):
     torch.manual_seed(seed)
     network = nn.Sequential(nn.Linear(1, 20), nn.ReLU(), nn.Linear(20, 1))
-    optimizer = torch.optim.Adam(network.parameters(), lr=0.01)
+    optimizer = torch.optim.Adam(network.parameters(), lr=0.01, fused=True)
     for _ in range(1500):
         optimizer.zero_grad()
         F.mse_loss(network(x_train), y_train).backward()
@@ -512,7 +512,7 @@ def fresh_network(log_std=-3.0, hidden=20):
 
 def train(network, label, kl_weight=1.0):
     """Train on all the cars at once. Returns the log_stds every 20 steps, one row each."""
-    optimizer = torch.optim.Adam(network.parameters(), lr=0.02)
+    optimizer = torch.optim.Adam(network.parameters(), lr=0.02, fused=True)
     history = [log_stds(network)]
     for step in tqdm(range(1, STEPS + 1), desc=label, file=sys.stdout, mininterval=0.5):
         task_loss = ((y_train - network(x_train)) ** 2).sum() / (2 * noise_std**2)
@@ -918,7 +918,7 @@ t = 0.7 * x + NOISE * torch.randn(NUM_POINTS, 1)
 c = (x.square().sum() / NOISE**2).item()
 
 layer = BayesianLinear(1, 1)
-optimizer = torch.optim.Adam(layer.parameters(), lr=0.02)
+optimizer = torch.optim.Adam(layer.parameters(), lr=0.02, fused=True)
 late = []
 for step in tqdm(range(1200), desc="one weight", file=sys.stdout, mininterval=0.5):
     loss = ((t - layer(x)) ** 2).sum() / (2 * NOISE**2) + layer.kl_divergence()

@@ -332,7 +332,7 @@ def total_kl(model):
 
 def train(model, x, y, loss_of, label, record, batch_size, steps, lr, decay=False):
     """Minimise loss_of(prediction, target, kl). Returns what `record` saw, stacked."""
-    optimizer = torch.optim.Adam(model.parameters(), lr=lr)
+    optimizer = torch.optim.Adam(model.parameters(), lr=lr, fused=True)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
     history = [record(model)]
     for step in tqdm(range(1, steps + 1), desc=label, file=sys.stdout, mininterval=0.5):
