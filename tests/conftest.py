@@ -1,5 +1,5 @@
 """What all tests share: the option that turns `pytest tests/autograder` into the checks of a learner's notebook, how
-they are shared out among processes, and a browser.
+many processes run them, and a browser.
 """
 
 import os
@@ -53,13 +53,6 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
     """Only what takes minutes is shared out among processes, each of which takes seconds to begin."""
     everything = config.args_source is pytest.Config.ArgsSource.TESTPATHS and not config.option.notebook
     return None if everything else 0
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A notebook's cells are run in their order, by one kernel."""
-    for item in items:
-        if item.path.suffix == ".ipynb":
-            item.add_marker(pytest.mark.xdist_group(item.path.name))
 
 
 def skip(reason: str) -> None:

@@ -12,8 +12,6 @@ from jupyter_client.kernelspec import KernelSpecManager
 from jupyter_client.manager import KernelManager
 from zoo import sample_preactivation as zoo
 
-pytestmark = pytest.mark.xdist_group("interrupted")
-
 PATIENCE = 30.0
 SET_UP = """
 import os, random, sys, time, warnings

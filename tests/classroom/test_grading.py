@@ -18,10 +18,7 @@ from bnn_core.classroom.grading import Graded, grade
 from bnn_core.classroom.sandbox.launching import Limits, Sandboxed, WarmSandbox
 from bnn_core.classroom.submissions import Submission
 
-pytestmark = [
-    pytest.mark.skipif(sys.platform != "linux", reason="submissions are shut in on Linux alone"),
-    pytest.mark.xdist_group("grading"),  # what is graded once, one process grades
-]
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="submissions are shut in on Linux alone")
 
 FUNCTION = next(iter(RIGHT.values()))
 SAYS_SO = "print('the notebook runs')"

@@ -42,14 +42,7 @@ PAIRS = [
 ]
 if shutil.which("bwrap"):
     PAIRS += [(identity + SUFFIX, case) for identity in IDENTITIES for case in CASES if case.name in WRAPPED]
-
-
-def by(identity: str, *more: Any, id: str | None = None) -> Any:
-    """Parameters of a test that looks at the grading by this identity: one process does that grading."""
-    return pytest.param(identity, *more, id=id or identity, marks=pytest.mark.xdist_group(identity))
-
-
-RUNS = [by(identity, case, id=f"{identity}: {case.name}") for identity, case in PAIRS]
+RUNS = [pytest.param(identity, case, id=f"{identity}: {case.name}") for identity, case in PAIRS]
 
 
 # Stands where the system allows no namespaces but to bubblewrap.
@@ -156,14 +149,14 @@ def test_gets_the_row_that_it_should(grading: Grading, case: Case) -> None:
         assert row["score"] == pytest.approx(row["max_score"] * passed / len(row["checks"]), abs=1e-5)
 
 
-@pytest.mark.parametrize("grading", map(by, dict.fromkeys(identity for identity, _ in PAIRS)), indirect=True)
+@pytest.mark.parametrize("grading", dict.fromkeys(identity for identity, _ in PAIRS), indirect=True)
 def test_leaves_no_process_and_no_trace(grading: Grading) -> None:
     assert grading.left_over == []
     assert grading.changed == set()
     assert grading.errors == ""
 
 
-@pytest.mark.parametrize("grading", map(by, IDENTITIES), indirect=True)
+@pytest.mark.parametrize("grading", IDENTITIES, indirect=True)
 def test_pages_hold_nothing_alive(grading: Grading) -> None:
     page = (grading.report / "markup-in-a-complaint" / f"{LESSON}.html").read_text(encoding="utf-8")
     assert "&lt;script&gt;alert(1)" in page

@@ -67,8 +67,6 @@ from bnn_core.classroom.sandbox.remote import (
     is_modest,
 )
 
-pytestmark = pytest.mark.xdist_group("remote")
-
 ONE = torch.ones(2, 3)
 VALUE = Value("Tensor", ONE, None, True, [])
 PAIR = Value("tuple", None, None, False, [VALUE, replace(VALUE, requires_grad=False)])

@@ -30,8 +30,6 @@ from bnn_core.classroom.sandbox.remote import Conversation, LearnerGone
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="submissions are shut in on Linux alone")
 with_bubblewrap = pytest.mark.skipif(shutil.which("bwrap") is None, reason="bubblewrap is not installed")
-pytestmark = pytest.mark.xdist_group("sandbox")
-
 IN_EVERY_MODE = [
     pytest.param("namespaces", marks=linux),
     pytest.param("bubblewrap", marks=[linux, with_bubblewrap]),
