@@ -34,12 +34,12 @@ _log = logging.getLogger(__name__)
 class Failed(Exception):
     """A check failed.
 
-    message: what was expected and what came, in the learner's terms. mistake: the name of the mistake it looks like,
-    one that the exercise knows; its sentence then stands above the message, its blanks filled by `about`. picture: what
-    the check saw, for those who look before they read.
+    message: what was expected and what came, in the learner's terms. mistake: the mistake it looks like, or the name
+    of one that the exercise knows; its sentence then stands above the message, its blanks filled by `about`. picture:
+    what the check saw, for those who look before they read.
     """
 
-    def __init__(self, message: str, mistake: str | None = None, **about: str) -> None:
+    def __init__(self, message: str, mistake: str | Mistake | None = None, **about: str) -> None:
         self.message = message
         self.mistake = mistake
         self.about = about
@@ -158,16 +158,20 @@ class Exercise:
     def knows(self, section: str, *groups: Sequence[Mistake]) -> None:
         """These mistakes can be told here, and this section of the lesson teaches what they get wrong.
 
-        Of several with one name the first counts; a shared one that no exercise lists has its own sentence.
+        Where only its name is told, the first of that name counts; a shared one that no exercise lists has its own
+        sentence.
         """
         for mistake in (mistake for group in groups for mistake in group):
             self.mistakes.setdefault(mistake.name, mistake)
             self.sections.setdefault(mistake.name, section)
 
-    def sentence(self, mistake: str, about: dict[str, str]) -> str:
+    def known(self, mistake: str | Mistake) -> Mistake:
+        """The mistake, where it is told by its name."""
+        return mistake if isinstance(mistake, Mistake) else self.mistakes.get(mistake) or SHARED[mistake]
+
+    def sentence(self, mistake: Mistake, about: dict[str, str]) -> str:
         """What a learner who made this mistake reads first."""
-        known = self.mistakes.get(mistake) or SHARED[mistake]
-        return known.sentence_for(**{**self.words, **about})
+        return mistake.sentence_for(**{**self.words, **mistake.about, **about})
 
     def in_order(self) -> list[Check]:
         """The checks as they are run: those that are slow, or need one that is, last."""
@@ -247,11 +251,12 @@ class _Run:
             check.function(self._evidence)
             self._evidence.subject.settle()
         except Failed as failure:
-            message = failure.message
-            if failure.mistake is not None:
-                sentence = self.exercise.sentence(failure.mistake, failure.about)
-                message = f"{sentence}\n{message}" if message else sentence
-            return Outcome(check.name, False, message, failure.mistake, picture=failure.picture)
+            if failure.mistake is None:
+                return Outcome(check.name, False, failure.message, picture=failure.picture)
+            mistake = self.exercise.known(failure.mistake)
+            sentence = self.exercise.sentence(mistake, failure.about)
+            message = f"{sentence}\n{failure.message}" if failure.message else sentence
+            return Outcome(check.name, False, message, mistake.name, picture=failure.picture)
         except LearnerError as error:
             return Outcome(check.name, False, *_explain(self.exercise, error), code_raised=True)
         except Exception as error:
@@ -275,7 +280,7 @@ def _explain(exercise: Exercise, error: LearnerError) -> tuple[str, str | None]:
     for mistake in exercise.mistakes.values():
         is_known = any(sign in error.message for sign in mistake.error_signs)
         if is_known or (error.is_of_base_class and mistake.name == "method-of-base-class"):
-            return f"{exercise.sentence(mistake.name, {})}\n{error.sentence}", mistake.name
+            return f"{exercise.sentence(mistake, {})}\n{error.sentence}", mistake.name
     return error.sentence, None
 
 

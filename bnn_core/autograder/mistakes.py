@@ -224,13 +224,13 @@ DRAWING = (
     ),
     Mistake(
         "noise-not-normal",
-        "The noise isn't standard normal{what}: it is what torch.randn draws, as it comes; torch.rand draws"
+        "The noise isn't standard normal{what}: use what torch.randn draws, without changing it; torch.rand draws"
         " uniform noise.",
     ),
     Mistake(
         "log-std-as-scale",
-        "A negative standard deviation is handed over: Normal wants exp(log_std), not log_std.",
-        error_signs=("GreaterThan(lower_bound=0.0)",),
+        "A negative standard deviation is handed over: what is wanted is exp(log_std), not log_std.",
+        error_signs=("GreaterThan(lower_bound=0.0)", "expects all elements of std >= 0.0"),
     ),
     Mistake(
         "matrix-turned-when-square",
@@ -273,7 +273,7 @@ STANDARD_DEVIATION = (
     ),
     Mistake(
         "log-std-for-std",
-        "{what} is log_std itself: take its exponential, or it would be negative.",
+        "{what} is log_std itself, which may be negative: take its exponential.",
     ),
     Mistake(
         "std-ignored",

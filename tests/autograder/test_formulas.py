@@ -1,5 +1,5 @@
 """Each mistake whose formula an exercise knows, handed in as a function: it is rejected by the check that lists it, and
-told by its name.
+told by its name and sentence.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from bnn_core.autograder.in_process import in_process_subject
 from bnn_core.autograder.judging.function_exercise import FunctionExercise, WrongAnswer
 
 ANSWERS = [
-    pytest.param(exercise, wrong, id=f"{exercise.name}: {wrong.mistake} {number}")
+    pytest.param(exercise, wrong, id=f"{exercise.name}: {wrong.mistake.name} {number}")
     for exercise in EXERCISES.values()
     if isinstance(exercise, FunctionExercise)
     for number, wrong in enumerate(exercise.wrong_answers)
@@ -26,4 +26,5 @@ def test_a_mistake_is_told_from_its_formula(exercise: FunctionExercise, wrong: W
         with undisturbed():
             report = run(exercise, in_process_subject(wrong.function), seed)
         first = next(outcome for outcome in report.outcomes if not outcome.passed)
-        assert (first.name, first.misconception) == (wrong.check, wrong.mistake), first.message
+        assert (first.name, first.misconception) == (wrong.check, wrong.mistake.name), first.message
+        assert first.message.startswith(exercise.sentence(wrong.mistake, {}))

@@ -101,7 +101,7 @@ def test_the_package_runs_as_the_command() -> None:
         ("wrong", 1, "✗ the KL is the closed form"),
         ("right", 0, "checks passed"),
         ("broken", 1, "name 'Nothing' is not defined"),
-        ("no Python", 1, "BayesianLinear: cell 6 isn't valid Python (line 2: invalid syntax)."),
+        ("no Python", 1, "isn't valid Python (line 2: invalid syntax).\n"),
     ],
 )
 def test_check_says_what_came_of_each_exercise(layer_course: Course, code: str, status: int, words: str) -> None:

@@ -6,6 +6,7 @@ Any unbiased estimate is right, however its draws are arranged: averages are com
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -13,12 +14,13 @@ from torch import Tensor
 from bnn_core.autograder.exercise import Evidence, Failed
 from bnn_core.autograder.exercises.gaussian_kl import right as closed_form
 from bnn_core.autograder.judging.draws import mean_tolerance, std_ratio_tolerance
-from bnn_core.autograder.judging.function_exercise import Arguments, FunctionExercise, exactly
+from bnn_core.autograder.judging.function_exercise import Arguments, Formula, FunctionExercise, exactly
 from bnn_core.autograder.judging.gradients import require_arrival, requiring
 from bnn_core.autograder.judging.values import expected_and_came, matches, number
 from bnn_core.autograder.mistakes import CODE, DRAWING, GRADIENTS, KL, SHARED, Mistake, shared
 
 CALLS, GRADIENT_CALLS = 500, 50
+SPREAD = "The spread of the draws"
 
 
 def inputs(evidence: Evidence) -> list[Arguments]:
@@ -26,7 +28,7 @@ def inputs(evidence: Evidence) -> list[Arguments]:
         spread = evidence.uniform(-2.0, 0.4, *size)
         return {"mean": evidence.normal(*size), "log_std": spread, "num_samples": num_samples}
 
-    return [case(3, num_samples=10), case(2, 3, num_samples=1), case(4, 4, num_samples=4), case(num_samples=30)]
+    return [case(3, num_samples=10), case(2, 3, num_samples=1), case(4, 4, num_samples=4), case(1, num_samples=30)]
 
 
 def right(mean: Tensor, log_std: Tensor, num_samples: int) -> Tensor:
@@ -51,6 +53,29 @@ def reversed_kl(mean: Tensor, log_std: Tensor, *_: int) -> Tensor:
     return torch.sum(0.5 * ((1 + mean**2) / (2 * log_std).exp() - 1) + log_std)
 
 
+def estimated(
+    draw: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]],
+    log_q: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]] = lambda m, s: (m, s.exp()),
+) -> Formula:
+    """The average of log q − log p, where draws have the mean and standard deviation that `draw` makes of mean and
+    log_std, and log q is the density of a Gaussian with those that `log_q` makes of them.
+    """
+
+    def formula(mean: Tensor, log_std: Tensor, num_samples: int) -> Tensor:
+        (centre, spread), (q_mean, q_std) = draw(mean, log_std), log_q(mean, log_std)
+        squares = (spread**2 + (centre - q_mean) ** 2) / q_std**2
+        return torch.sum(0.5 * (spread**2 + centre**2 - squares) - q_std.log())
+
+    return formula
+
+
+def difference_of_densities(mean: Tensor, log_std: Tensor, *_: int) -> Tensor:
+    """The average of q − p themselves over draws from q."""
+    variance = (2 * log_std).exp()
+    density = torch.exp(-0.5 * mean**2 / (1 + variance)) / torch.sqrt(2 * math.pi * (1 + variance))
+    return torch.sum(torch.exp(-log_std) / (2 * math.sqrt(math.pi)) - density)
+
+
 exercise = FunctionExercise("monte_carlo_kl", "02_kl_divergence", points=3, inputs=inputs, right=right, std=std)
 exercise.knows("It has a direction", [SHARED["kl-reversed"]])
 shape = exercise.returns("it returns one number, as a tensor", scalar="kl")
@@ -70,9 +95,25 @@ centred = exercise.averages(
                 lambda *a: -average_log_p(*a)),
         Mistake("log-p-added", "log p(w) is added; it must be subtracted.",
                 lambda *a: average_log_q(*a) + average_log_p(*a)),
-        Mistake("log-q-at-variance", "log q reads exp(log_std) as a variance, or its square as a standard deviation.",
-                lambda m, s, n: torch.sum(-s - 0.5 * s.exp().reciprocal() * (2 * s).exp() + 0.5 * s) + 0 * n
-                - torch.sum(-0.5 * ((2 * s).exp() + m**2))),
+        Mistake("kl-summed-over-draws", "The draws are summed and the elements averaged: it is the other way round.",
+                lambda m, s, n: right(m, s, n) * n / m.numel()),
+        Mistake("log-q-at-variance", "log q reads exp(log_std) as a variance: its square is the variance.",
+                estimated(lambda m, s: (m, s.exp()), lambda m, s: (m, (0.5 * s).exp()))),
+        Mistake("log-q-at-variance", "log q reads exp(2·log_std), the variance, as a standard deviation.",
+                estimated(lambda m, s: (m, s.exp()), lambda m, s: (m, (2 * s).exp()))),
+        Mistake("log-q-at-zero", "log q has no mean: q is N(mean, exp(log_std)²).",
+                estimated(lambda m, s: (m, s.exp()), lambda m, s: (0 * m, s.exp()))),
+        Mistake("log-q-without-log-std", "log_std is missing in log q: a density has a term −log(std).",
+                lambda m, s, n: right(m, s, n) + s.sum()),
+        shared("log-std-for-std", estimated(lambda m, s: (m, s)), what=SPREAD),
+        shared("variance-for-std", estimated(lambda m, s: (m, (2 * s).exp())), what=SPREAD),
+        shared("log-variance-for-log-std", estimated(lambda m, s: (m, (0.5 * s).exp())), what=SPREAD),
+        shared("std-ignored", estimated(lambda m, s: (m, torch.ones_like(s))), what=SPREAD),
+        Mistake("draw-without-mean", "The mean is missing in the draws: mean + exp(log_std)·epsilon.",
+                estimated(lambda m, s: (0 * m, s.exp()))),
+        shared("noise-not-normal", estimated(lambda m, s: (m + 0.5 * s.exp(), s.exp() / math.sqrt(12))), what=""),
+        Mistake("density-for-log-density", "The densities themselves are subtracted: it is their logarithms.",
+                difference_of_densities),
         shared("kl-half-missing", lambda *a: 2 * right(*a)),
         shared("kl-half-twice", lambda *a: 0.5 * right(*a)),
     ])  # fmt: skip

@@ -78,6 +78,8 @@ SCALING = [
     Mistake("batch-size-counts-elements", "B is the number of rows, len(prediction); yours is the number of all"
             " elements, so that each output counts for less the more there are.",
             loss(weight=lambda n, b, count: n / count)),
+    Mistake("outputs-averaged", "The outputs of a row are averaged: their log-densities add up, as the rows' do.",
+            loss(lambda x, m, s: log_prob(x, m, s) / x.shape[-1])),
     Mistake("batch-scale-rounded", "N/B is rounded down: // drops the remainder, / is what is meant.",
             loss(weight=lambda n, b, count: n // b)),
     Mistake("kl-scaled-up", "The KL is multiplied by N/B, too: it is no sum over examples, and counts once for the"

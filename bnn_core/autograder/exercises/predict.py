@@ -16,7 +16,7 @@ from torch import Tensor
 from bnn_core.autograder.exercise import Evidence, Failed
 from bnn_core.autograder.interface import Model
 from bnn_core.autograder.judging.function_exercise import Arguments, Formula, FunctionExercise, exactly
-from bnn_core.autograder.judging.values import close, expected_and_came, shape
+from bnn_core.autograder.judging.values import close, expected_and_came, shape, times
 from bnn_core.autograder.mistakes import CODE, Mistake
 
 
@@ -98,7 +98,7 @@ def calls_the_model(evidence: Evidence) -> None:
                     f"x has shape {shape(x.shape)}; the model was called with {came}.", "model-given-other-input"
                 )
         if len(calls) != num_samples:
-            message = f"With num_samples = {num_samples} the model was called {len(calls)} times."
+            message = f"With num_samples = {num_samples} the model was called {times(len(calls))}."
             raise Failed(message, {0: "model-not-called", 1: "one-draw"}.get(len(calls), "draws-miscounted"))
 
 

@@ -13,7 +13,7 @@ from bnn_core.autograder.judging.draws import Axis
 from bnn_core.autograder.judging.function_exercise import Arguments, FunctionExercise
 from bnn_core.autograder.mistakes import CODE, DRAWING, GRADIENTS, STANDARD_DEVIATION, Mistake, shared
 
-SIZES = [(2, 3), (3, 3), (1,), (1, 4), (300,), ()]
+SIZES = [(2, 3), (3, 3), (1,), (1, 4), (300,)]
 
 
 def inputs(evidence: Evidence) -> list[Arguments]:
@@ -27,7 +27,8 @@ def inputs_with_epsilon(evidence: Evidence) -> list[Arguments]:
     cases = [{**case, "epsilon": evidence.normal(*case["mean"].shape)} for case in inputs(evidence)]
     zero = {**cases[0], "epsilon": torch.zeros_like(cases[0]["epsilon"])}
     broadcast = {"mean": evidence.normal(3), "log_std": evidence.uniform(-1, 0, 3), "epsilon": evidence.normal(5, 3)}
-    return [*cases, zero, broadcast]
+    number = {"mean": evidence.normal(), "log_std": evidence.uniform(-1, 0), "epsilon": evidence.normal()}
+    return [*cases, zero, broadcast, number]
 
 
 def right(mean: Tensor, log_std: Tensor) -> Tensor:

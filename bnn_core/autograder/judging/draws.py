@@ -15,6 +15,7 @@ from torch import Tensor
 
 from bnn_core.autograder.exercise import Failed, picturing
 from bnn_core.autograder.judging.values import expected_and_came, matches, number, numbers
+from bnn_core.autograder.mistakes import Mistake
 from bnn_core.autograder.pictures import of_draws
 
 # A normal variate lies beyond 7.0 standard deviations once in 4e11 draws. A run makes a few thousand comparisons of
@@ -27,6 +28,9 @@ DISTRIBUTION_RISK = 1e-9
 
 # What a mistake predicts must lie nearer to what came than chance could take it in a million runs.
 SURE = 0.65
+
+Predictions = Sequence[tuple[str | Mistake, Tensor]]
+"""Known mistakes, or their names, and what each would make of a value."""
 
 # An average of fewer products of two normal variates has tails too heavy for that.
 ENOUGH_PRODUCTS = 400
@@ -59,7 +63,7 @@ def fourth_moment_tolerance(count: int) -> float:
 
 
 def require_centred(
-    draws: Tensor, mean: Tensor, what: str, suspects: Sequence[tuple[str, Tensor]] = (), std: Tensor | None = None
+    draws: Tensor, mean: Tensor, what: str, suspects: Predictions = (), std: Tensor | None = None
 ) -> None:
     """Raise Failed unless the draws (N × …) have this mean, each by itself and all of them together.
 
@@ -76,8 +80,8 @@ def require_centred(
         if std is not None:
             refuse_wrong_composition(draws, mean, std, message)
         known = known_mistake(average, suspects, lambda _: tolerance, mean)
-        if known is None and not within_chance and is_shifted_noise(draws, mean):
-            message += f"\nEverywhere it is off by {number(offset)} standard deviations."
+        if known is None and not within_chance and mean.numel() > 1 and is_shifted_noise(draws, mean):
+            message += f"\nEvery element is off by the same {number(offset)} standard deviations."
             known = "noise-not-normal" if abs(offset) > 1 else None
         raise Failed(message, known)
 
@@ -104,7 +108,7 @@ def is_shifted_noise(draws: Tensor, mean: Tensor) -> bool:
     return matches(offsets, offsets.mean().expand_as(offsets), chance)
 
 
-def require_spread(draws: Tensor, mean: Tensor, std: Tensor, what: str, suspects: Sequence[tuple[str, Tensor]]) -> None:
+def require_spread(draws: Tensor, mean: Tensor, std: Tensor, what: str, suspects: Predictions) -> None:
     """Raise Failed unless the draws (N × …) have this standard deviation, each by itself and all of them together.
 
     suspects: what known mistakes would make of it.
@@ -130,8 +134,8 @@ def require_spread(draws: Tensor, mean: Tensor, std: Tensor, what: str, suspects
         if known is None and is_floor(came, std, tolerance):
             known = "variance-floor-too-high"
         if known is None and off_by_a_factor and equal_but_for_chance(came / std, count):
-            known = "noise-scaled"
-        raise Failed(message, known, what=factor)
+            raise Failed(message, "noise-scaled", what=factor)
+        raise Failed(message, known)
 
 
 def is_floor(came: Tensor, std: Tensor, tolerance: float) -> bool:
@@ -153,10 +157,10 @@ def equal_but_for_chance(ratios: Tensor, count: int) -> bool:
 
 def known_mistake(
     came: Tensor,
-    suspects: Sequence[tuple[str, Tensor]],
+    suspects: Predictions,
     tolerance: Callable[[Tensor], Tensor],
     right: Tensor | None = None,
-) -> str | None:
+) -> str | Mistake | None:
     """The mistake whose prediction came, and the nearest of them where several did.
 
     right: what was expected; a suspect that predicts the same is none.

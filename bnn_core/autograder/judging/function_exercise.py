@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import compress
 from typing import Any
 
 import torch
@@ -66,10 +67,10 @@ Suspects = Sequence[tuple[Mistake, Formula]]
 
 @dataclass(frozen=True)
 class WrongAnswer:
-    """A function that makes a known mistake, by its name, and the check that must be the first to reject it."""
+    """A function that makes a known mistake, and the check that must be the first to reject it."""
 
     check: str
-    mistake: str
+    mistake: Mistake
     function: Callable[..., Any]
 
 
@@ -158,15 +159,18 @@ class FunctionExercise(Exercise):
             values = [self.value(self.called(evidence, case), finite=False) for case in cases]
             exact = [exactly(arguments) for arguments in cases]
             expected = [formula(*arguments) for arguments in exact]
-            for case, right, came in zip(cases, expected, values, strict=True):
-                if close(came, right):
-                    continue
-                message = expected_and_came(f"For {described(case)} it", right, came)
-                with picturing(partial(of_all_values, self.name, expected, values)):
-                    if varying and not close(self.value(self.called(evidence, case)), came):
-                        raise Failed(message, varying)
-                    mistake = explanation(known, exact, values)
-                    raise Failed(message) if mistake is None else Failed(message, mistake.name, **mistake.about)
+            wrong = [not close(came, right) for came, right in zip(values, expected, strict=True)]
+            if not any(wrong):
+                return
+            first = wrong.index(True)
+            message = expected_and_came(f"For {described(cases[first])} it", expected[first], values[first])
+            with picturing(partial(of_all_values, self.name, expected, values)):
+                if varying and not close(self.value(self.called(evidence, cases[first])), values[first]):
+                    raise Failed(message, varying)
+                mistake = explanation(known, exact, values) or explanation_of_some(known, exact, values, wrong)
+                if mistake is None and not all(wrong):
+                    message += f"\nIt is right for {wrong.count(False)} of the {len(wrong)} inputs that were tried."
+                raise Failed(message, mistake)
 
         return self.check(name, self._first)(value_is_right)
 
@@ -198,7 +202,7 @@ class FunctionExercise(Exercise):
                     averages = [came.mean(dim=0) for came in values]
                     tolerances = [SURE * mean_tolerance(came.std(dim=0), calls) for came in values]
                     mistake = explanation(known, exact, averages, tolerances)
-                    raise Failed(failure.message, mistake.name if mistake else None) from None
+                    raise Failed(failure.message, mistake) from None
 
         return self.check(name, needs, slow=True)(average_is_right)
 
@@ -358,7 +362,7 @@ class FunctionExercise(Exercise):
         for mistake, formula in suspects:
             if formula(*arguments).shape[first:] == reply.tensor.shape:
                 came = shape(reply.tensor.shape)
-                raise Failed(f"It should have shape {shape(size)}; yours has shape {came}.", mistake.name)
+                raise Failed(f"It should have shape {shape(size)}; yours has shape {came}.", mistake)
 
     def _refuse_random_holes(self, evidence: Evidence, arguments: Arguments, first: Reply) -> None:
         """Raise Failed where other elements are finite in the next call: noise stands where it may be negative."""
@@ -385,7 +389,7 @@ class FunctionExercise(Exercise):
         suspects = [(mistake, mistake.formula) for mistake in known if mistake.formula is not None]
         for mistake, formula in suspects:
             function = answer(formula)
-            self.wrong_answers.append(WrongAnswer(check, mistake.name, in_parts(function) if self.parts else function))
+            self.wrong_answers.append(WrongAnswer(check, mistake, in_parts(function) if self.parts else function))
         return suspects
 
 
@@ -425,9 +429,9 @@ def exactly(arguments: Arguments) -> list[Any]:
     return list(named(arguments).values())
 
 
-def predictions(suspects: Suspects, arguments: Sequence[Any]) -> list[tuple[str, Tensor]]:
+def predictions(suspects: Suspects, arguments: Sequence[Any]) -> list[tuple[Mistake, Tensor]]:
     """What each suspected mistake makes of the arguments."""
-    return [(mistake.name, formula(*arguments)) for mistake, formula in suspects]
+    return [(mistake, formula(*arguments)) for mistake, formula in suspects]
 
 
 def explanation(
@@ -445,6 +449,15 @@ def explanation(
         if all(fits):
             return mistake
     return None
+
+
+def explanation_of_some(
+    suspects: Suspects, cases: Sequence[Sequence[Any]], values: Sequence[Tensor], wrong: Sequence[bool]
+) -> Mistake | None:
+    """The first suspected mistake that is made in all cases that are wrong, where these are several, but not all."""
+    if wrong.count(True) < 2 or all(wrong):
+        return None
+    return explanation(suspects, list(compress(cases, wrong)), list(compress(values, wrong)))
 
 
 def require_unchanged(subject: Subject, arguments: Arguments) -> None:

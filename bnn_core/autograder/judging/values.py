@@ -28,6 +28,10 @@ def numbers(values: Tensor | Sequence[float]) -> str:
     return "[" + ", ".join(shown) + (", …" if len(flat) > MOST_NUMBERS else "") + "]"
 
 
+def times(count: int) -> str:
+    return {0: "never", 1: "once"}.get(count, f"{count} times")
+
+
 def shape(size: Sequence[int]) -> str:
     """A shape as Python writes it: (4, 5), (3,), ()."""
     return str(tuple(size))
@@ -127,12 +131,13 @@ def close(came: Tensor, right: Tensor, tolerance: float = ROUNDING) -> bool:
 
 def described(arguments: Mapping[str, Any]) -> str:
     """Arguments as a reader wants to see them: x = [0.5, −1], std = 2. Of a model there is nothing to see."""
-    shown = {
-        name: (numbers(value) if value.dim() else number(value.item())) if isinstance(value, Tensor) else str(value)
-        for name, value in arguments.items()
-        if not isinstance(value, Model)
-    }
-    return ", ".join(f"{name} = {value}" for name, value in shown.items())
+
+    def shown(value: Any) -> str:
+        if isinstance(value, Tensor):
+            return numbers(value) if value.dim() else number(value.item())
+        return number(value) if isinstance(value, float) else str(value)
+
+    return ", ".join(f"{name} = {shown(value)}" for name, value in arguments.items() if not isinstance(value, Model))
 
 
 def require_scalar(reply: Reply, what: str, kind: str) -> Tensor:

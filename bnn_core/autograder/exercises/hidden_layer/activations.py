@@ -23,6 +23,7 @@ from bnn_core.autograder.interface import TorchFunction
 from bnn_core.autograder.judging.draws import known_mistake, require_centred, require_spread
 from bnn_core.autograder.judging.preactivations import Problem
 from bnn_core.autograder.judging.values import expected_and_came, matches, number
+from bnn_core.autograder.mistakes import Mistake
 
 
 @exercise.check("an activation is non_linearity(X·A)", needs=[draws_spread, weights_are_right])
@@ -50,7 +51,7 @@ NON_LINEARITIES: dict[str, Callable[[Tensor], Tensor]] = {
 }
 
 
-def mistaken_non_linearity(problem: Problem, function: Callable[[Tensor], Tensor], came: Tensor) -> str | None:
+def mistaken_non_linearity(problem: Problem, function: Callable[[Tensor], Tensor], came: Tensor) -> str | Mistake | None:
     """The mistake that activations look like."""
     mean, X, A_mean = problem.mean, problem.X.double(), problem.A_mean.double()
     suspects = [
