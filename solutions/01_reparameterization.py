@@ -4,7 +4,7 @@
 # A Bayesian layer draws its weights at random, and training moves the distribution that they are drawn from. How can a
 # gradient pass through a random draw?
 #
-# **Time:** about 40 minutes. **Difficulty:** ●●○○○. You write one function, two or three lines in all.
+# **Time:** about 45 minutes. **Difficulty:** ●●○○○. You write one function, two or three lines in all.
 #
 # **You need:** gradients in PyTorch (`requires_grad`, `backward()`). And from lesson 00 what a Gaussian's density is,
 # with its function `gaussian_log_prob`. You don't have to have solved that lesson.
@@ -73,15 +73,16 @@ guess(
 figures.draws_slider()
 
 # %% [markdown]
-# The same picture at three settings, in case the sliders don't run where you read this:
+# The same picture at four settings, in case the sliders don't run where you read this:
 
 # %% tags=["figure"]
 show(
     figures.draws_settings(),
-    alt="Three rows with the same 14 numbers of noise above. With mean 0 and std 1 the draws below are the noise"
-    " itself. With mean 2 all lines lean to the right, in parallel: each draw has moved by 2. With std 0.22 the lines"
-    " run together towards the mean.",
-    caption="Above: the noise, always the same. Below: the draws that it becomes. Shaded: the density of the draws.",
+    alt="Four rows with the same 14 numbers of noise above. With mean 0 and std 1 the draws below are the noise"
+    " itself. With mean 2 all lines lean to the right, in parallel: each draw has moved by 2. With log_std 0.7 the"
+    " lines fan out from the mean. With log_std −4 they run together in one point.",
+    caption="Above: the noise, always the same. Below: the draws that it becomes. Shaded: the density of the draws,"
+    " with its peak at one height for every std.",
 )
 
 # %% tags=["figure"]
@@ -140,15 +141,17 @@ guessed("stretching")
 # $$
 #
 # One draw gives one sample of these averages. It is noisy, and it is right on average: such an estimate is called
-# **unbiased**. That is all that training with small steps needs.
+# **unbiased**.
 
 # %% [markdown]
 # ## Your turn
 #
-# - `mean` and `log_std` are tensors of one shape. The draw has that shape too, and their dtype.
-# - If `epsilon` is given, use it as it is; its shape broadcasts with theirs. If it isn't, draw it: new noise in every
+# - `mean` and `log_std` are tensors of one shape. The draw has their dtype, and that shape.
+# - If `epsilon` is given, use it as it is. (Its shape may be another that broadcasts with theirs, say (1000, 1) for
+#   1,000 draws at once: then the result has the shape that comes of it.) If it isn't given, draw it: new noise in every
 #   call, for each element its own.
-# - Gradients reach `mean` and `log_std`. Neither is changed, for any log_std from −9 to 2.
+# - Gradients reach `mean` and `log_std`, which themselves stay as they were: no in-place operations.
+# - The std is exp(log_std) from log_std = −9 to 2, so there is nothing to clamp.
 # - Don't set a random seed inside.
 
 
@@ -158,7 +161,7 @@ def sample_gaussian(mean, log_std, epsilon=None):
 
     mean, log_std: tensors of one shape.
     epsilon:       standard normal noise; None to have it drawn.
-    Returns: mean + exp(log_std)·epsilon, in the shape of mean.
+    Returns: mean + exp(log_std)·epsilon.
     """
     # 1. If no epsilon is given, draw one, in the shape of mean.
     # 2. Shift and stretch it.
@@ -223,8 +226,9 @@ for epsilon in (-2.0, 0.0, 1.0):
 
 # %% [markdown]
 # Each draw has a gradient of its own, $2w$ for the mean and $2w\,\epsilon$ for log_std (since std is 1). The first
-# draw, at −1.5, asks for a larger mean; the third, at 1.5, for a smaller one. On average the smaller one wins, by $2
-# \mathbb E[w] = 1$.
+# draw, at −1.5, asks for a larger mean; the third, at 1.5, for a smaller one. Over all draws the average is
+# $2\,\mathbb E[w] = 1$: on balance the mean has to go down. And both draws that lie far out ask for a smaller std, which
+# is what we wanted.
 
 # %% tags=["claim"]
 draws = sample_gaussian(torch.full((200_000,), 0.5), torch.zeros(200_000))
@@ -245,13 +249,13 @@ assert abs((2 * draws).mean() - 1) < 0.03
 # = \mathbb E\left[f(w)\, \frac{\partial \log p(w)}{\partial \mu}\right]
 # $$
 #
-# (The middle step is the chain rule, $\partial \log p = \partial p / p$.) The derivative of the log density is called
-# the **score**, and this is the **score-function gradient**, also known as REINFORCE [2]. For a Gaussian, with lesson
-# 00's formula:
+# (The second of the equals signs is the chain rule: $\partial \log p = \partial p / p$.) The derivative of the log
+# density is called the **score**, and this is the **score-function gradient**, also known as REINFORCE [2]. For a
+# Gaussian, with lesson 00's formula, $\log p(w) = -\rho - \tfrac12 (w - \mu)^2 / \exp(2\rho)$ and a constant:
 #
 # $$
 # \frac{\partial \log p(w)}{\partial \mu} = \frac{w - \mu}{\sigma^2} = \frac{\epsilon}{\sigma}, \qquad
-# \frac{\partial \log p(w)}{\partial \rho} = \epsilon^2 - 1
+# \frac{\partial \log p(w)}{\partial \rho} = -1 + \frac{(w - \mu)^2}{\exp(2\rho)} = \epsilon^2 - 1
 # $$
 #
 # It needs no derivative of $f$ at all, only its value. And it too is right on average. Which should one use?
@@ -262,7 +266,7 @@ assert abs((2 * draws).mean() - 1) < 0.03
 # Let us measure, on a function whose exact gradient we know: half the squared length of ten weights,
 # $f(w) = \tfrac12 \sum_{d=1}^{10} w_d^2$. All means are 1, and all stds are 1 (log_std 0). Then
 # $\mathbb E[f(w)] = \tfrac12 \sum_d (\mu_d^2 + \sigma_d^2)$, and its exact gradient is $\mu_d = 1$ for each mean, and
-# $\sigma_d^2 = 1$ for each log_std.
+# $\sigma_d^2 = 1$ for each log_std (since $\sigma_d^2 = \exp(2\rho_d)$).
 #
 # Both functions below return one gradient *for each draw*: many rows, so that we see how they scatter. The first uses
 # your function, and lets the gradient pass through the draw. The second cuts the path off (`detach`), and lets the
@@ -271,7 +275,7 @@ assert abs((2 * draws).mean() - 1) < 0.03
 
 # %% tags=["experiment"]
 def f(w):
-    """Half the squared length of each row of w, (S, D): (S,)."""
+    """Half the squared length of each of S draws of D weights, (S, D): (S,)."""
     return 0.5 * (w**2).sum(dim=1)
 
 
@@ -291,6 +295,7 @@ def score_function(f, mean, log_std, baseline=0.0):
     """The same, from the values of f and the log density of the draws."""
     w = sample_gaussian(mean, log_std).detach()  # no path back from here
     log_p = gaussian_log_prob(w, mean, torch.exp(log_std)).sum(dim=1)
+    # f(w) is but a number here, so that the gradient is f(w) times the score. (The baseline's turn comes later.)
     total = ((f(w) - baseline) * log_p).sum()
     return torch.autograd.grad(total, (mean, log_std))
 
@@ -318,15 +323,17 @@ show(
     figures.single_gradients({name: both[0][:, 0] for name, both in gradients.items()}, exact=1.0),
     alt="Two histograms of gradients for the first mean, on one axis. The pathwise ones form a narrow peak about the"
     " exact value, 1. The score-function ones spread about ten times as wide about the same value.",
-    caption="20,000 gradients, each from one draw. Dashed: the exact gradient.",
+    caption="20,000 gradients, each from one draw. Dashed: the exact gradient. Each histogram has its own height, and"
+    " what lies beyond the axis isn't shown.",
 )
 
 # %% tags=["figure"]
 guessed("noisier-gradient")
 
 # %% [markdown]
-# Both averages are near 1, as they should be. But the variances differ by a factor of more than a hundred. (The lower
-# histogram leans: its most frequent value isn't the exact one. Its average is.)
+# Both averages are as near 1 as chance allows: for the score function, that is $\sqrt{137/200{,}000}$ or about 0.03.
+# But the variances differ by a factor of more than a hundred. ("About 10", which ten weights suggest, is the ratio of
+# the standard deviations.) The lower histogram leans: its most frequent value isn't the exact one. Its average is.
 #
 # Look at where this comes from. The pathwise gradient for weight $d$ is $w_d$: only this weight's own noise is in it.
 # The score-function gradient is $f(w)\,\epsilon_d / \sigma$: the whole of $f$, with the noise of all ten weights and
@@ -354,8 +361,9 @@ for seed in range(5):
 # ## What the noise costs
 #
 # Noise can be averaged away: the average of $n$ gradients has an error of $\text{std}/\sqrt n$. How many draws does
-# each way need for the same error? In the figure, each thin line is one of eight runs; the dashed lines are
-# $\text{std}/\sqrt n$, with the std that we have just measured.
+# each way need for the same error? Here the error is the root mean square over the ten means. In the figure, each thin
+# line is one of eight runs, the line with markers is their average, and the dashed lines are $\text{std}/\sqrt n$, with
+# the std that we have just measured.
 
 # %% tags=["experiment"]
 torch.manual_seed(1)
@@ -400,9 +408,9 @@ assert (errors["score function"].mean(dim=0) > 6 * errors["pathwise"].mean(dim=0
 # ### Try it: a baseline
 #
 # The score function has a well-known remedy. Subtract a constant from $f$, the *baseline*: it changes nothing on
-# average, since $\mathbb E[\partial \log p] = 0$, but it may take noise away. Here is the variance with a baseline of
-# 0, that is, without one. Before you change it: which number would you subtract, and how much of the factor of a
-# hundred do you expect to be left? Try 5, 10 and 100.
+# average, since $\mathbb E[\partial \log p] = \int \partial p\, dw = \partial 1 = 0$, but it may take noise away. Here
+# is the variance with a baseline of 0, that is, without one. Before you change it: which number would you subtract, and
+# how much of the factor of a hundred do you expect to be left? Try 5, 10 and 100.
 
 # %% tags=["experiment"]
 torch.manual_seed(2)
@@ -413,9 +421,13 @@ for_mean, _ = pathwise(f, *parameters(20_000, 10))
 print(f"pathwise:      average {for_mean.mean():.2f}, variance {for_mean.var(dim=0).mean():.0f}")
 
 # %% [markdown]
+# <details><summary>What comes of it</summary>
+#
 # The best constant is close to the average of $f$, which is 10 here. It leaves a variance of about 18: much better,
 # and still far from 1. With 100 it is worse than without, by a factor of about fifty; yet even then the average is
 # right, if you take enough draws.
+#
+# </details>
 
 # %% tags=["claim"]
 for seed in range(5):
@@ -425,7 +437,7 @@ for seed in range(5):
     assert 40 < variance_ratio(10, seed, baseline=100.0) / variance_ratio(10, seed) < 80
 
 # %% [markdown]
-# ## It gets worse with every weight
+# ## More weights
 #
 # Ten weights are few. A small layer has thousands. What happens to the two variances as the weights become more?
 
@@ -464,21 +476,50 @@ show(
 guessed("more-weights")
 
 # %% [markdown]
-# The pathwise gradient of one weight doesn't notice how many others there are. The score-function gradient carries the
-# noise of them all: with ten times as many weights, $f$ is ten times as large, and its square a hundred times. This is
-# why Bayesian networks, with their thousands of random weights, are trained with the pathwise gradient.
+# Here $f$ is a sum with a term for each weight, and the pathwise gradient of one weight doesn't notice how many others
+# there are. The score-function gradient carries the noise of them all: when there are many, ten times as many make $f$
+# ten times as large, and its square a hundred times. (Between 1 and 10 weights it is less, since with few of them the
+# randomness of $f$ itself counts, too.)
+#
+# In a network, weights meet in one sum, and the pathwise gradient of each feels the others' noise. Let us see whether
+# it is still the better one. In place of the squares' sum, take the square of the sum:
+
+
+# %% tags=["experiment"]
+def together(w):
+    """Half the square of the sum of each row of w, (S, D): (S,)."""
+    return 0.5 * w.sum(dim=1) ** 2
+
+
+torch.manual_seed(3)
+for size in (1, 10, 100):
+    row = [
+        f"{name} {way(together, *parameters(20_000, size))[0].var(dim=0).mean():12.1f}"
+        for name, way in ways.items()
+    ]
+    print(f"{size:4} weights: variance  " + "   ".join(row))
+
+# %% [markdown]
+# Now the pathwise variance grows as well, with the number of weights: it is the variance of their sum. The score
+# function's grows far faster still. This is why Bayesian neural networks, with their thousands of random weights, are
+# trained with the pathwise gradient.
 
 # %% tags=["claim"]
 for seed in range(5):
     assert 4 < variance_ratio(1, seed) < 12
     assert 7_000 < variance_ratio(100, seed) < 15_000
+    for size in (10, 100):
+        torch.manual_seed(seed)
+        both = [way(together, *parameters(20_000, size))[0].var(dim=0).mean() for way in (pathwise, score_function)]
+        assert abs(both[0] / size - 1) < 0.1
+        assert both[1] > 30 * size * both[0]
 assert ((variances["pathwise"] - 1).abs() < 0.1).all()
 
 # %% [markdown]
 # ### Try it: weights that are sure
 #
-# So far all stds were 1. When a layer has learned something, it is sure of some weights, and their log_std is about −3.
-# Before you change it to −1 and then to −3: which of the two variances rises, and which falls?
+# So far all stds were 1. When a layer becomes sure of a weight, its log_std falls, say to −3. Before you change it to
+# −1 and then to −3: what will happen to each of the two variances?
 
 # %% tags=["experiment"]
 torch.manual_seed(6)
@@ -488,9 +529,15 @@ for name, way in ways.items():
     print(f"log_std {log_std}: {name:15} variance {for_mean.var(dim=0).mean():10.4f}")
 
 # %% [markdown]
+# <details><summary>What comes of it</summary>
+#
 # The pathwise variance falls, to 0.0025 at −3: the draws hardly differ, and so their gradients hardly do. The score
-# function's *rises*, to about 10,000: it is divided by $\sigma$. That is a factor of four million. Just when a layer
-# becomes sure of its weights, the score function becomes useless.
+# function's *rises*, to about 10,000. The gradient $f(w)\,\epsilon/\sigma$ is divided by $\sigma = 0.05$, so its
+# variance is by $\sigma^2$, which makes 400 times as much; that $f$ falls from 10 to 5 takes only a part of this back.
+# In all that is a factor of four million between the two: just when a layer becomes sure of its weights, the score
+# function becomes useless.
+#
+# </details>
 
 # %% tags=["claim"]
 for seed in range(5):
@@ -505,14 +552,9 @@ for seed in range(5):
 # It has a price: it needs the derivative of $f$, and a draw that can slide. Two cases where there is none.
 #
 # **A step.** Let $f$ be 1 where $w > 0$, and 0 elsewhere. Its average is the probability that $w$ is positive, which
-# surely grows with the mean: the exact gradient is the density of $w$ at 0, $\mathcal N(0;\, \mu, \sigma^2)$.
-
-# %% tags=["figure"]
-guess(
-    "a-step",
-    "What does the pathwise gradient say of the step?",
-    ["the right gradient, with much noise", "exactly 0, without any warning", "it raises an error"],
-)
+# surely grows with the mean: the exact gradient is the density of $w$ at 0, $\mathcal N(0;\, \mu, \sigma^2)$. A
+# comparison alone gives PyTorch no path at all, and `backward()` would raise an error; so we add 0 times $w$, which has
+# one.
 
 
 # %% tags=["experiment"]
@@ -521,6 +563,14 @@ def step(w):
     return (w > 0).float().sum(dim=1) + 0 * w.sum(dim=1)
 
 
+# %% tags=["figure"]
+guess(
+    "a-step",
+    "What does the pathwise gradient say of the step?",
+    ["the right one, with much noise", "one that is too large or too small", "exactly 0, without any warning"],
+)
+
+# %% tags=["experiment"]
 torch.manual_seed(4)
 means = torch.linspace(-3, 3, 13)
 exact = gaussian_log_prob(torch.zeros(13), means, torch.ones(13)).exp()
@@ -548,8 +598,7 @@ guessed("a-step")
 
 # %% [markdown]
 # Zero, without a warning. Each draw lies on one of two plains, and to slide it a little changes nothing; only those few
-# that cross the step would matter, and no derivative sees them. (The `0 * w` in `step` is there so that PyTorch finds a
-# path at all.) The score function looks at values alone, and is right.
+# that cross the step would matter, and no derivative sees them. The score function looks at values alone, and is right.
 
 # %% tags=["claim"]
 assert (estimates["pathwise"] == 0).all()
@@ -561,17 +610,18 @@ assert ((estimates["score function"] - exact).abs() < 0.08).all()
 # through. So a program that learns to choose (which move to play, which word to write) needs the score function.
 #
 # We store a number $\theta$ that may be anything, and let $p = 1/(1 + e^{-\theta})$; such a number is called a
-# **logit**. The average worth is $0.3 + 0.7\,p$, and its exact gradient is $0.7\,p\,(1 - p)$.
+# **logit**. The average worth is $0.3 + 0.7\,p$, and its exact gradient is $0.7\,p\,(1 - p)$. The logarithm of a
+# choice's probability is $\log p$ where it is 1, and $\log(1 - p)$ where it is 0; the code writes both in one line.
 
 # %% tags=["experiment"]
 torch.manual_seed(5)
 logit = torch.tensor(-1.0, requires_grad=True)
 p = torch.sigmoid(logit)
-choices = (torch.rand(10_000) < p).float()  # 0 or 1: no gradient passes through <
+choices = (torch.rand(10_000) < p).float()  # 0 or 1; a comparison passes no gradient
 worth = 0.3 + 0.7 * choices
 
 log_p = choices * torch.log(p) + (1 - choices) * torch.log(1 - p)
-(gradient,) = torch.autograd.grad((worth * log_p).mean(), logit, retain_graph=True)
+(gradient,) = torch.autograd.grad((worth * log_p).mean(), logit)
 print("Does a gradient pass through the choices?", choices.requires_grad)
 print(f"score function: {gradient:.3f}, exact: {0.7 * p * (1 - p):.3f}")
 
@@ -583,8 +633,10 @@ assert abs(gradient - 0.7 * p * (1 - p)) < 0.03
 # |---|---|---|
 # | asks | how does the draw move? | how probable does it become? |
 # | needs | the derivative of $f$, and draws that can slide | only the value of $f$, and a density with a derivative |
-# | noise | little, and no more with more weights | much, and more with every weight |
+# | noise | little | much, and more with every weight |
 # | use it for | Gaussian weights, and all that this course does | choices, steps, and what can't be derived |
+#
+# Both and others are compared in [3].
 
 # %% [markdown]
 # ## What goes wrong in practice
@@ -626,8 +678,8 @@ print("rsample(): a gradient passes:", normal.rsample().requires_grad)
 #
 # <details><summary>Answer</summary>
 #
-# Yes: $\partial w/\partial \mu = 1$, so it is just $f'(w)$. The mean learns as an ordinary weight would that jitters
-# about it. New is only the gradient for log_std, which is the same number times $\exp(\rho)\,\epsilon$.
+# Yes: $\partial w/\partial \mu = 1$, so it is just $f'(w)$. The mean learns as an ordinary weight does whose value
+# jitters. New is only the gradient for log_std, which is the same number times $\exp(\rho)\,\epsilon$.
 #
 # </details>
 #
@@ -654,5 +706,6 @@ assert 20 < math.exp(0.05) / 0.05 < 22
 # 3. S. Mohamed, M. Rosca, M. Figurnov, A. Mnih: *Monte Carlo Gradient Estimation in Machine Learning*, Journal of
 #    Machine Learning Research 2020. Both ways and others, compared.
 #
-# **Next:** a layer that may draw what it likes would simply stop being random. [Lesson 02](02_kl_divergence.ipynb)
-# measures how far it has moved from what it believed at first, and so gives a reason not to.
+# **Next:** a layer that is free to choose its stds would soon make them so small that nothing is random. [Lesson
+# 02](02_kl_divergence.ipynb) measures how far it has moved from what it believed at first, and so gives a reason not
+# to.

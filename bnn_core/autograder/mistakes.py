@@ -606,7 +606,7 @@ MOMENTS = (
     ),
     Mistake(
         "scale-as-log-std",
-        "exp(A_scale) is taken, but A_scale is the standard deviation itself (and gaussian_kl wants its logarithm).",
+        "exp(A_scale) is taken, but A_scale is the standard deviation itself.",
     ),
     Mistake(
         "scale-as-log-variance",

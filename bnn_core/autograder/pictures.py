@@ -169,7 +169,7 @@ def _draw_draws(picture: Draws) -> dict[str, Any]:
     bottom = y(0.0)
     return {
         "alt": "A histogram of your draws, and the bell curve that they should follow.",
-        "x": _ticked(x, "value of a draw"),
+        "x": _ticked(x, f"a draw whose mean should be {picture.mean:.3g}, its std {picture.std:.3g}".replace("-", "−")),
         "y": {"label": "how often", "ticks": []},
         "curve": _path([(x(point), y(min(height, y.high))) for point, height in zip(points, heights, strict=True)]),
         "dots": [],

@@ -18,7 +18,7 @@ MARKERS = ("o", "s")
 # --- The same draws -----------------------------------------------------------------------------------------
 
 DRAWS = 14
-SETTINGS = ((0.0, 0.0), (2.0, 0.0), (2.0, -1.5))
+SETTINGS = ((0.0, 0.0), (2.0, 0.0), (0.0, 0.7), (0.0, -4.0))
 REACH = 7.0
 
 
@@ -35,7 +35,7 @@ def draws_slider() -> Any:
 
 
 def draws_settings() -> Figure:
-    """The slider's picture at three settings, for where widgets don't run."""
+    """The slider's picture at four settings, for where widgets don't run."""
     return draw_draws(SETTINGS)
 
 
@@ -59,7 +59,7 @@ def draw_draws(settings: Sequence[tuple[float, float]]) -> Figure:
     )
     for (axes,), (mean, log_std) in zip(rows, settings, strict=True):
         _draw_row(axes, mean, log_std)
-    rows[-1][0].set_xlabel("noise ε, and draw w = mean + exp(log_std)·ε")
+    rows[-1][0].set_xlabel("noise and draws")
     return figure
 
 
@@ -76,7 +76,7 @@ def _draw_row(axes: Axes, mean: float, log_std: float) -> None:
     axes.scatter(noise, torch.ones(DRAWS), color=colours, s=26, zorder=3)
     axes.scatter(draws, torch.zeros(DRAWS), color=colours, s=26, zorder=3)
     axes.plot([mean], [0], "^", color="black", markersize=9, zorder=4)
-    axes.set(xlim=(-REACH, REACH), ylim=(-0.15, 1.15), yticks=[0, 1], yticklabels=["draw w", "noise ε"])
+    axes.set(xlim=(-REACH, REACH), ylim=(-0.15, 1.15), yticks=[0, 1], yticklabels=["draws", "noise"])
     axes.grid(visible=False, axis="y")
     label = f"mean {mean:.1f}\nlog_std {log_std:.1f}\nstd {std:.2f}".replace("-", "−")
     axes.text(0.01, 0.5, label, transform=axes.transAxes, va="center", fontsize=10)

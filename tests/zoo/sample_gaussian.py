@@ -76,7 +76,7 @@ WRONG: list[Wrong] = [
     Wrong("forgets to return", changed((RETURN, "mean + torch.exp(log_std) * epsilon")), SHAPE, "missing-return"),
     Wrong("returns the distribution", changed((RETURN, NORMAL)), SHAPE, None),
     Wrong(
-        "asks whether epsilon is true", changed(("if epsilon is None", "if not epsilon")), GIVEN, "truth-of-a-tensor"
+        "asks whether epsilon is true", changed(("if epsilon is None", "if not epsilon")), GIVEN, "none-asked-by-truth"
     ),
     Wrong("always draws", changed(("if epsilon is None", "if True")), GIVEN, "epsilon-ignored"),
     Wrong(

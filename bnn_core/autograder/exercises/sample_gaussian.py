@@ -90,11 +90,17 @@ noise = exercise.draws(
     "without epsilon they spread as exp(log_std) says",
     "without epsilon the noise is standard normal, and every element has its own",
     calls=600, axes=[Axis("rows", "noise-shared", "The rows"), Axis("columns", "noise-shared", "The columns")],
-    needs=[kept, anew], taught_in="The mathematics",
+    needs=[kept, anew], taught_in="The mathematics", wrong_means=[
+        Mistake("epsilon-drawn-as-w", "Where no epsilon is given, it is drawn with the mean and the std, and then"
+                " shifted and stretched once more: epsilon itself comes from N(0, 1).", lambda m, s: m + s.exp() * m),
+    ],
 )  # fmt: skip
 exercise.gradients_are_right("gradients reach mean and log_std, and are right", of=["mean", "log_std"], needs=[noise])
 exercise.has_manners("the result has the dtype of the arguments", "it leaves the global random seed alone")
-exercise.knows("Your turn", CODE)
+exercise.knows("Your turn", [
+    Mistake("none-asked-by-truth", "“if epsilon” asks a tensor whether it is true; ask whether it was given:"
+            " epsilon is None.", error_signs=("Boolean value of Tensor with more than one value is ambiguous",)),
+], CODE)
 exercise.knows("The mathematics", [
     Mistake("noise-scaled", "The noise that is drawn is {what} times as strong as exp(log_std)."),
     Mistake("variance-floor-too-high", "Small standard deviations are raised: something is clamped or added."),

@@ -72,8 +72,11 @@ def require_centred(
     with picturing(lambda: None if std is None else of_draws(draws, mean, std)):
         average, spread = draws.mean(dim=0), draws.std(dim=0)
         tolerance = mean_tolerance(spread, len(draws)) + 1e-4
-        offset = ((average - mean) / (spread + 1e-4)).mean().item()
-        within_chance = abs(offset) <= float(mean_tolerance(1.0, draws.numel()))
+        offsets = ((draws - mean) / (spread + 1e-4)).reshape(len(draws), -1).mean(dim=1)
+        offset = offsets.mean().item()
+        # Where elements share their noise, which is another check's matter, fewer are independent than it seems.
+        chance = max(mean_tolerance(1.0, draws.numel()), mean_tolerance(offsets.std(), len(draws)))
+        within_chance = abs(offset) <= chance
         if within_chance and matches(average, mean, tolerance):
             return
         message = expected_and_came(f"Over {len(draws)} draws, the average of {what}", mean, average)
@@ -120,7 +123,7 @@ def require_spread(draws: Tensor, mean: Tensor, std: Tensor, what: str, suspects
         came, tolerance = draws.std(dim=0), std_ratio_tolerance(count)
         squares = ((draws - mean) / std).square().reshape(count, -1).mean(dim=1)
         overall = squares.mean().sqrt().item()
-        # Where elements share their noise, which is another check's matter, fewer are independent than it seems.
+        # As above, where elements share their noise.
         chance = max(mean_tolerance(squares.std(), count).item(), 2 * std_ratio_tolerance(draws.numel()))
         off_by_a_factor = abs(overall**2 - 1) > chance
         if matches(came, std, tolerance * std) and not off_by_a_factor:
@@ -229,13 +232,15 @@ def require_independent(noise: Tensor, axes: Sequence[Axis], repeated: Axis) -> 
             raise Failed(message)
         raise Failed(message, axis.misconception, what=axis.about)
 
+    columns = noise.reshape(count, -1)
+    if columns.shape[1] > 1 and matches(columns, columns[:, :1].expand_as(columns), 1e-3):
+        refuse(1.0, "any two elements", Axis("elements", axes[0].misconception, "All elements"))
     for dimension, axis in enumerate(axes, start=1):
         # Averaged over all other dimensions, which makes it the sharper.
         aligned = noise.movedim(dimension, 0).flatten(1)
         worst = largest_off_diagonal(aligned @ aligned.T / aligned.shape[1])
         if aligned.shape[1] >= ENOUGH_PRODUCTS and abs(worst) > correlation_tolerance(aligned.shape[1]):
             refuse(worst, f"two {axis.name}", axis)
-    columns = noise.reshape(count, -1)
     worst = largest_off_diagonal(columns.T @ columns / count)
     if count >= ENOUGH_PRODUCTS and abs(worst) > bound:
         refuse(worst, f"two elements of different {' and '.join(axis.name for axis in axes)}")

@@ -41,6 +41,7 @@ from bnn_core.autograder.judging.values import (
     close,
     described,
     expected_and_came,
+    expected_for,
     matches,
     numbers,
     require_scalar,
@@ -163,7 +164,7 @@ class FunctionExercise(Exercise):
             if not any(wrong):
                 return
             first = wrong.index(True)
-            message = expected_and_came(f"For {described(cases[first])} it", expected[first], values[first])
+            message = expected_for(cases[first], expected[first], values[first])
             with picturing(partial(of_all_values, self.name, expected, values)):
                 if varying and not close(self.value(self.called(evidence, cases[first])), values[first]):
                     raise Failed(message, varying)

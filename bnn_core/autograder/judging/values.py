@@ -41,12 +41,29 @@ def expected_and_came(what: str, expected: Tensor, came: Tensor, relative: bool 
     """What was expected, and what came, at the places where they differ most, be it relative to what was expected."""
     if expected.numel() == 1:
         return Comparison(f"{what} should be {number(expected.item())}; yours is {number(came.item())}.")
-    difference = (came - expected) / (expected.abs() + 1e-9 if relative else 1.0)
-    worst = difference.abs().flatten().argsort(descending=True)[:MOST_NUMBERS].sort().values
+    worst = worst_places(expected, came, relative)
     said = f"{what} should be {numbers(expected.flatten()[worst])}; yours is {numbers(came.flatten()[worst])}."
     comparison = Comparison(said)
     comparison.picture = of_values(what, expected, came)
     return comparison
+
+
+def worst_places(expected: Tensor, came: Tensor, relative: bool = False) -> Tensor:
+    """Where the values differ most, as indices of the flat tensors, in their order."""
+    difference = (came - expected) / (expected.abs() + 1e-9 if relative else 1.0)
+    return difference.abs().flatten().argsort(descending=True)[:MOST_NUMBERS].sort().values
+
+
+def expected_for(arguments: Mapping[str, Any], expected: Tensor, came: Tensor) -> Comparison:
+    """The same for a call: of arguments in the shape of what is expected, the elements in these places are shown."""
+
+    def shown(value: Any) -> Any:
+        is_alike = isinstance(value, Tensor) and value.shape == expected.shape == came.shape and value.dim() > 0
+        return value.flatten()[worst_places(expected, came)] if is_alike else value
+
+    return expected_and_came(
+        f"For {described({name: shown(value) for name, value in arguments.items()})} it", expected, came
+    )
 
 
 def tensor_from(reply: Reply, what: str, size: Sequence[int] | None = None, finite: bool = True) -> Tensor:

@@ -51,7 +51,9 @@ NON_LINEARITIES: dict[str, Callable[[Tensor], Tensor]] = {
 }
 
 
-def mistaken_non_linearity(problem: Problem, function: Callable[[Tensor], Tensor], came: Tensor) -> str | Mistake | None:
+def mistaken_non_linearity(
+    problem: Problem, function: Callable[[Tensor], Tensor], came: Tensor
+) -> str | Mistake | None:
     """The mistake that activations look like."""
     mean, X, A_mean = problem.mean, problem.X.double(), problem.A_mean.double()
     suspects = [
