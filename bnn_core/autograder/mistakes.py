@@ -129,8 +129,8 @@ CODE = (
     ),
     Mistake(
         "elementwise-shapes",
-        "Tensors are combined element by element whose shapes don't fit: sum each part to one number before you add"
-        " them, write a matrix product with @, and give noise the shape of what it is added to.",
+        "Tensors are combined element by element whose shapes don't fit: write a matrix product with @, give"
+        " noise the shape of what it is added to, and sum each part of a KL to one number before you add them.",
         error_signs=("must match the size of tensor b",),
     ),
     Mistake(

@@ -22,7 +22,7 @@ ANSWERS = [
 
 @pytest.mark.parametrize(("exercise", "wrong"), ANSWERS)
 def test_a_mistake_is_told_from_its_formula(exercise: FunctionExercise, wrong: WrongAnswer) -> None:
-    for seed in range(3):
+    for seed in range(2):
         with undisturbed():
             report = run(exercise, in_process_subject(wrong.function), seed)
         first = next(outcome for outcome in report.outcomes if not outcome.passed)
