@@ -226,9 +226,9 @@ for epsilon in (-2.0, 0.0, 1.0):
 
 # %% [markdown]
 # Each draw has a gradient of its own, $2w$ for the mean and $2w\,\epsilon$ for log_std (since std is 1). The first
-# draw, at −1.5, asks for a larger mean; the third, at 1.5, for a smaller one. Over all draws the average is
-# $2\,\mathbb E[w] = 1$: on balance the mean has to go down. And both draws that lie far out ask for a smaller std, which
-# is what we wanted.
+# draw, at −1.5, asks for a larger mean; the third, at 1.5, for a smaller one. Over all draws the average is $2\,\mathbb
+# E[w] = 1$: on balance the mean has to go down. And both draws that lie far out ask for a smaller std, which is what we
+# wanted.
 
 # %% tags=["claim"]
 draws = sample_gaussian(torch.full((200_000,), 0.5), torch.zeros(200_000))
