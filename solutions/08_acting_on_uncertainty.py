@@ -1,0 +1,894 @@
+# %% [markdown]
+# # 08 · Acting on uncertainty
+#
+# A network that knows when it is unsure can do two things that others can't. It can leave a question to somebody who
+# knows better. And it can try something out, in order to be less unsure the next time. What does either gain, and when
+# does it gain nothing?
+#
+# **Time:** about 75 minutes. **Difficulty:** ●●●○○. You write two short functions, about five lines in all.
+#
+# **You need:** a PyTorch training loop, and a classifier's softmax. From earlier lessons: a draw as mean + standard
+# deviation · noise (lesson 01), the KL divergence (lesson 02), a network whose weights are drawn anew in each call
+# (lesson 03), its loss and its predictions (lesson 04). We import what was built there, so you don't have to have
+# solved those lessons.
+
+# %% tags=["setup"]
+import math
+import sys
+from itertools import pairwise
+
+import torch
+import torch.nn as nn
+import torch.nn.functional as F
+from tqdm import tqdm
+
+from bnn_core import datasets, gaussian_kl, gaussian_log_prob, predict, sample_gaussian
+from bnn_core.autograder import check
+from bnn_core.figures import acting_on_uncertainty as figures
+from bnn_core.figures import show
+from bnn_core.guesses import guess, guessed
+
+_ = torch.manual_seed(0)
+torch.set_num_threads(1)  # the tensors are small
+
+# %% [markdown]
+# ## When is it better to ask?
+#
+# Somebody must say yes or no to a question. How likely yes is depends on one number $x$: far to the left it is
+# surely no, far to the right surely yes, and in the middle nobody can know. A wrong answer costs 1. But one may also
+# *ask* somebody who does know, and that has a price, which the slider sets.
+#
+# - What happens to the error of those that it answers when asking becomes cheap? And to how many it answers?
+# - At which price does it never ask?
+
+# %% tags=["figure"]
+figures.price_slider()
+
+# %% [markdown]
+# The same picture at three prices, in case the slider doesn't run where you read this:
+
+# %% tags=["figure"]
+show(
+    figures.price_settings(),
+    alt="Three rows, for a price of asking of 0.40, 0.20 and 0.05 of an error. Left: the chance of yes rises from 0 to"
+    " 1 in an S; the middle, where it asks, is shaded, and wider the cheaper asking is. Right: the error of what it"
+    " answers against the share that it answers; the mark moves down the curve to the left as asking becomes cheap.",
+    caption="Left: shaded where it asks. Right: every mark lies on one curve, and the price says where.",
+)
+
+# %% [markdown]
+# Cheap advice is taken often: the shaded middle grows, it answers less, and of what it answers less is wrong. The curve
+# on the right says what can be had at all. The price only says where on the curve to stand. At a price of ½ it never
+# asks, since even a guess is wrong only half of the time.
+#
+# For this to work somebody must know *where* the middle is. Here the chance was given. A network has to tell us itself,
+# and that is what this lesson's first half is about.
+
+# %% [markdown]
+# ## The idea: “I don't know” is an answer
+#
+# A classifier gives an answer for each input and, beside it, a number that says how sure it is: its **confidence**. Any
+# number will do, as long as larger means surer. Sort all inputs by confidence, let the network answer the surest of
+# them, and leave the rest to somebody else: to a doctor, a second model, a dearer measurement.
+#
+# The share that it answers is the **coverage**. If its confidence is any good, then the error among those that it
+# answers falls as the coverage falls. How far, we measure.
+
+# %% [markdown]
+# ## How often is it wrong when it answers?
+#
+# | Symbol | In code | Shape | What it is |
+# |---|---|---|---|
+# | $N$ | `len(confidence)` | a number | how many examples there are |
+# | $\kappa_n$ | `confidence` | $(N,)$ | how sure the network is of example $n$; any real number |
+# | $z_n$ | `correct` | $(N,)$ | 1 (or `True`) where its answer is right, 0 (or `False`) where it is wrong |
+# | $c$ | `coverage` | a number | the share that it is to answer: $0 < c \le 1$ |
+# | $K$ | | a number | how many examples that is: $\lceil c N \rceil$ |
+#
+# $\lceil\,\cdot\,\rceil$ rounds up to a whole number: of 10 examples a coverage of 0.45 keeps 5. So at least the share
+# $c$ is answered, and at least one example. Call the $K$ examples with the largest $\kappa_n$ the *kept* ones. The
+# **selective error** is the share of wrong answers among them:
+#
+# $$
+# \operatorname{error}(c) = \frac1K \sum_{n \,\in\, \text{kept}} (1 - z_n), \qquad K = \lceil c N \rceil
+# $$
+#
+# At $c = 1$ it is the ordinary error. In the papers it is called *selective risk* [1, 2].
+#
+# Only the *order* of the confidences enters. Double them all, or take logarithms, and nothing changes. Keep this in
+# mind: further down it will make a difference.
+
+# %% [markdown]
+# ## Your turn: the error of those that it answers
+#
+# - Keep exactly $\lceil c N \rceil$ examples, the surest. Where several have the same confidence and not all of them
+#   fit, it doesn't matter which of them you keep.
+# - `confidence` may be negative or above 1, in float32 or float64: a probability, minus an entropy, a logit.
+# - `correct` may be True and False, or 1 and 0 in any dtype.
+# - Return a scalar tensor, and leave both arguments as they are.
+
+
+# %% tags=["exercise"]
+def selective_error(confidence, correct, coverage):
+    """The share of wrong answers among the surest ⌈coverage·N⌉ examples.
+
+    confidence: (N,), real numbers; larger is surer.
+    correct: (N,), True or 1 where the answer is right, False or 0 where it is wrong.
+    coverage: the share of examples that is answered: above 0, at most 1.
+    Returns: a scalar tensor, between 0 and 1.
+    """
+    # 1. How many examples are kept.
+    # 2. Which they are: sort by confidence, from high to low.
+    # 3. How many of those are wrong, as a share.
+    ### BEGIN SOLUTION
+    number = math.ceil(coverage * len(confidence))
+    kept = confidence.argsort(descending=True)[:number]
+    return 1 - correct[kept].float().mean()
+    ### END SOLUTION
+
+
+# %% [markdown]
+# <details><summary>Hint 1: which tools?</summary>
+#
+# - `math.ceil` rounds up.
+# - `confidence.argsort(descending=True)` gives the places of the examples, that of the surest first. It leaves
+#   `confidence` as it is.
+#
+# </details>
+#
+# <details><summary>Hint 2: the steps, one by one</summary>
+#
+# - The first `number` elements of a tensor `t` are `t[:number]`.
+# - A tensor of places can be used as an index: `correct[places]` picks these examples, in this order.
+# - Truth values have no mean: `.float()` makes 1 and 0 of them. One minus the share of the right ones is the share of
+#   the wrong ones.
+#
+# </details>
+#
+# <details><summary>Hint 3: almost everything</summary>
+#
+# ```python
+# number = math.ceil(coverage * len(confidence))
+# kept = confidence.argsort(descending=True)[:number]
+# ```
+#
+# One line is left: look up `correct` at these places, and return the share of wrong answers.
+#
+# </details>
+#
+# {{ solution selective_error }}
+
+# %% tags=["check"]
+check(selective_error)
+
+# %% [markdown]
+# A first look, with ten examples. The confidence is no bad one here: most wrong answers stand to the right.
+
+# %% tags=["experiment"]
+confidence = torch.tensor([0.99, 0.97, 0.96, 0.91, 0.88, 0.80, 0.71, 0.64, 0.52, 0.41])
+correct = torch.tensor([True, True, True, False, True, True, True, False, True, False])
+for coverage in (1.0, 0.7, 0.4, 0.3):
+    print(f"coverage {coverage}: error {selective_error(confidence, correct, coverage).item():.2f}")
+
+# %% tags=["claim"]
+errors = [selective_error(confidence, correct, coverage).item() for coverage in (1.0, 0.7, 0.4, 0.3)]
+assert errors[1] < errors[0]
+assert errors[2] > errors[1]
+assert errors[3] == 0
+
+# %% [markdown]
+# It falls, rises again, and falls to 0. With few examples left a single mistake weighs much: at a coverage of 0.4, one
+# of the four that are kept is wrong. So don't trust the left end of such a curve.
+
+# %% [markdown]
+# ## Digits that it may leave out
+#
+# Now real ones: scikit-learn's handwritten digits, 8 × 8 pixels [3]. We train on 400 of them, so that there is something
+# to be unsure of. There are two tests: the other 1,397 digits, and the same digits, but half of them turned by up to
+# 60° to either side. Turned digits are not in the training data. Nobody has told the networks about them.
+#
+# We compare networks whose weights are numbers (*plain*) with networks whose weights are distributions (*Bayesian*),
+# five of each. All five are trained at once: `Networks` holds several networks of one size side by side. They share
+# nothing, but one matrix product with a dimension more, `torch.baddbmm`, takes less time than five.
+
+
+# %% tags=["experiment"]
+class Networks(nn.Module):
+    """`count` networks of one size, side by side: (count, B, inputs) to (count, B, outputs).
+
+    Bayesian ones draw all their weights anew in each call, as BayesianLinear does.
+    """
+
+    def __init__(self, count, sizes, bayesian):
+        super().__init__()
+        self.weight_mean, self.weight_log_std = nn.ParameterList(), nn.ParameterList()
+        for inputs, outputs in pairwise(sizes):
+            mean = torch.randn(count, inputs + 1, outputs) / math.sqrt(inputs)
+            mean[:, -1] = 0.0  # the last row is the bias
+            self.weight_mean.append(mean)
+            if bayesian:
+                self.weight_log_std.append(torch.full_like(mean, -3.0))
+
+    def forward(self, x):
+        for number, mean in enumerate(self.weight_mean):
+            x = torch.relu(x) if number else x
+            weight = sample_gaussian(mean, self.weight_log_std[number]) if self.weight_log_std else mean
+            x = torch.baddbmm(weight[:, -1:], x, weight[:, :-1])
+        return x
+
+    def kl_divergence(self):
+        """The KL to N(0, 1), summed over all weights of all networks; 0 for plain ones."""
+        pairs = zip(self.weight_mean, self.weight_log_std, strict=False)
+        return sum((gaussian_kl(mean, log_std) for mean, log_std in pairs), torch.tensor(0.0))
+
+
+NETWORKS, TRAIN = 5, 400
+digits_train, digits_test = datasets.digits().split(TRAIN, seed=0)
+
+
+def pixels(x):
+    """From 0 … 1 to −1 … 1."""
+    return 2 * x - 1
+
+
+def train_classifiers(bayesian, steps=600, batch_size=100):
+    """Minimise cross-entropy of all training digits + KL, for all networks at once: their losses just add up."""
+    torch.manual_seed(1)
+    networks = Networks(NETWORKS, [64, 60, 60, 10], bayesian)
+    optimizer = torch.optim.Adam(networks.parameters(), lr=0.01, fused=True)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
+    label = "five Bayesian networks" if bayesian else "five plain networks"
+    for _ in tqdm(range(steps), desc=label, file=sys.stdout, mininterval=0.5):
+        rows = torch.randint(TRAIN, (NETWORKS, batch_size))
+        logits = networks(pixels(digits_train.x[rows]))
+        task = F.cross_entropy(logits.flatten(0, 1), digits_train.y[rows].flatten(), reduction="sum")
+        loss = TRAIN / batch_size * task + networks.kl_divergence()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        schedule.step()
+    return networks
+
+
+kinds = {"plain": train_classifiers(bayesian=False), "Bayesian": train_classifiers(bayesian=True)}
+
+# %% [markdown]
+# A Bayesian network's prediction is the average of its probabilities over draws of the weights, as `predict` of lesson
+# 04 makes it (of probabilities, not of logits). Its confidence is the largest of these averages. A plain network has one
+# set of weights, so one call is enough.
+
+
+# %% tags=["experiment"]
+def turned(x, degrees):
+    """Digits, (N, 64), each turned by its own angle, (N,)."""
+    angle = torch.deg2rad(degrees)
+    cos, sin, zero = torch.cos(angle), torch.sin(angle), torch.zeros_like(angle)
+    matrix = torch.stack([torch.stack([cos, -sin, zero], 1), torch.stack([sin, cos, zero], 1)], 1)
+    images = x.view(-1, 1, 8, 8)
+    grid = F.affine_grid(matrix, images.shape, align_corners=False)
+    return F.grid_sample(images, grid, align_corners=False).view(-1, 64)
+
+
+torch.manual_seed(2)
+angles = torch.empty(len(digits_test)).uniform_(-60, 60) * (torch.rand(len(digits_test)) < 0.5)
+tests = {"digits as they are": digits_test.x, "half of them turned": turned(digits_test.x, angles)}
+
+
+def probabilities(networks, x, num_samples):
+    """Of each class, averaged over the draws: (networks, N, 10)."""
+    x = pixels(x).expand(NETWORKS, -1, -1)
+    return predict(lambda x: networks(x).softmax(dim=-1), x, num_samples)[0]
+
+
+predicted = {
+    (test, kind): probabilities(networks, x, num_samples=30 if kind == "Bayesian" else 1)
+    for test, x in tests.items()
+    for kind, networks in kinds.items()
+}
+
+# %% tags=["figure"]
+guess(
+    "which-error-falls-lower",
+    "Both may leave out a fifth of the digits as they are (none turned). Whose error on the rest is lower?",
+    ["the Bayesian networks'", "the plain networks'", "about the same"],
+)
+
+# %% tags=["experiment"]
+COVERAGES = (1.0, 0.9, 0.8, 0.5)
+print(f"{'error [%] at a coverage of':32}", "".join(f"{coverage:8}" for coverage in COVERAGES))
+errors_at = {}
+for (test, kind), probs in predicted.items():
+    confidence, answer = probs.max(dim=-1)
+    correct = answer == digits_test.y
+    errors_at[test, kind] = torch.tensor(
+        [[selective_error(k, z, c) for c in COVERAGES] for k, z in zip(confidence, correct, strict=True)]
+    )
+    print(f"{test + ', ' + kind:32}", "".join(f"{100 * error:8.2f}" for error in errors_at[test, kind].mean(dim=0)))
+
+# %% tags=["figure"]
+guessed("which-error-falls-lower")
+
+
+# %% tags=["figure"]
+def error_curve(confidence, correct):
+    """The selective error where 1, 2, …, N examples are kept."""
+    wrong = 1 - correct[confidence.argsort(descending=True)].float()
+    return wrong.cumsum(dim=0) / torch.arange(1, len(wrong) + 1)
+
+
+curves = {test: {} for test in tests}
+for (test, kind), probs in predicted.items():
+    confidence, answer = probs.max(dim=-1)
+    correct = answer == digits_test.y
+    curves[test][kind] = torch.stack([error_curve(k, z) for k, z in zip(confidence, correct, strict=True)])
+show(
+    figures.risk_coverage(curves),
+    alt="Error against coverage in two panels. On digits as they are both fall from a few percent to nearly zero, the"
+    " plain networks' below the Bayesian ones'. With half of them turned both start near 27 % and fall together, the"
+    " curves of the two kinds on top of each other.",
+    caption="Thin: each of five networks. Thick: their mean.",
+)
+
+# %% [markdown]
+# TEXT-A
+
+# %% [markdown]
+# **The area under the curve** makes one number of it: the error, averaged over all coverages. Small is good. Which
+# confidence gives the smallest? The largest probability is one choice. Others: minus the entropy of the
+# probabilities; and the margin, by which the first class leads the second. The cell measures three. **Change this,
+# predict, run:** add one of your own, say the *smallest* probability, or a confidence that is all noise. What area does
+# noise have?
+
+# %% tags=["experiment"]
+scores = {
+    "largest probability": lambda probs: probs.amax(dim=-1),
+    "minus entropy": lambda probs: (probs * probs.clamp_min(1e-30).log()).sum(dim=-1),
+    "margin": lambda probs: probs.topk(2, dim=-1).values.diff(dim=-1)[..., 0].neg(),
+}
+
+
+def area(confidence, correct, points=200):
+    """The average selective error over evenly spaced coverages."""
+    coverages = (torch.arange(points) + 1) / points
+    return torch.stack([selective_error(confidence, correct, float(c)) for c in coverages]).mean()
+
+
+print(f"{'area under the curve [%]':32}", "".join(f"{name:>22}" for name in scores))
+areas = {}
+for (test, kind), probs in predicted.items():
+    correct = probs.argmax(dim=-1) == digits_test.y
+    areas[test, kind] = torch.tensor(
+        [[area(k, z) for k, z in zip(score(probs), correct, strict=True)] for score in scores.values()]
+    )
+    print(f"{test + ', ' + kind:32}", "".join(f"{100 * value:22.2f}" for value in areas[test, kind].mean(dim=1)))
+
+# %% [markdown]
+# TEXT-B
+
+# %% [markdown]
+# ## What does an error cost?
+#
+# A curve doesn't decide anything. Somebody has to say what a mistake costs, and what asking costs. Let an error cost 1,
+# and asking $a$, the *price*. Answering a digit with confidence $\kappa$ costs $1 - \kappa$ on average, **if** the
+# confidence is what it claims to be: the chance of being right. So the rule is [4]
+#
+# $$
+# \text{answer where } 1 - \kappa < a, \quad\text{that is, where } \kappa > 1 - a .
+# $$
+#
+# Where asking costs a tenth of an error, one answers when one is more than 90 % sure. No test set is needed, no curve:
+# the network's word is enough. But now its *value* counts, and not only its order. So: is it true?
+
+# %% tags=["figure"]
+guess(
+    "is-its-word-good",
+    "Half of the digits are turned. Of those of which it is more than 90 % sure, how many does a plain network get wrong?",
+    ["about 1 %, as it claims", "about 5 %", "nearly 20 %"],
+)
+
+# %% tags=["experiment"]
+PRICE = 0.1  # of asking; an error costs 1
+
+
+def costs(confidence, correct, threshold):
+    """What a digit costs on average, the share that is answered, and the errors among these."""
+    answered = confidence > threshold
+    wrong = (answered & ~correct).float().sum()
+    cost = wrong / len(correct) + PRICE * (~answered).float().mean()
+    return cost, answered.float().mean(), wrong / answered.sum()
+
+
+print(f"{'answers above ' + format(1 - PRICE, '.2f'):32}{'answered':>10}{'claims to err':>15}{'errs':>8}{'cost':>8}")
+by_rule = {}
+for (test, kind), probs in predicted.items():
+    confidence, answer = probs.max(dim=-1)
+    correct = answer == digits_test.y
+    rows = torch.tensor([costs(k, z, 1 - PRICE) for k, z in zip(confidence, correct, strict=True)])
+    claims = torch.stack([1 - k[k > 1 - PRICE].mean() for k in confidence])
+    by_rule[test, kind] = torch.cat([rows, claims[:, None]], dim=1)
+    cost, answered, errs, claimed = by_rule[test, kind].mean(dim=0).tolist()
+    print(f"{test + ', ' + kind:32}{answered:10.0%}{claimed:15.1%}{errs:8.1%}{cost:8.3f}")
+print(f"{'who always asks':32}{0:10.0%}{'':15}{'':8}{PRICE:8.3f}")
+
+# %% tags=["figure"]
+guessed("is-its-word-good")
+
+# %% tags=["figure"]
+thresholds = torch.linspace(0.1, 1.0, 91)
+cost_curves = {test: {} for test in tests}
+for (test, kind), probs in predicted.items():
+    confidence, answer = probs.max(dim=-1)
+    correct = answer == digits_test.y
+    pairs = list(zip(confidence, correct, strict=True))
+    lines = torch.tensor([[costs(k, z, threshold)[0] for threshold in thresholds] for k, z in pairs])
+    cost_curves[test][kind] = (thresholds, lines)
+show(
+    figures.claimed_and_true(cost_curves, PRICE),
+    alt="Cost per digit against the threshold of confidence. On digits as they are the plain networks cost less at any"
+    " threshold up to the rule's. With half of them turned, the Bayesian networks' curve has its lowest point near the"
+    " dashed line, below the price of asking; the plain networks' falls only at the very right, and at the dashed line"
+    " lies far above the price of asking.",
+    caption="Dashed: the rule, answer above 1 − price. Triangles: the best threshold. Dotted: always ask.",
+)
+
+# %% [markdown]
+# TEXT-C
+
+# %% [markdown]
+# **Your turn: you set the price.** A wrong digit on a cheque may cost a thousand times as much as a second look; in a
+# search engine hardly anything. Choose `my_price`, guess whether a plain network should be trusted at it, and run.
+
+# %% tags=["experiment"]
+my_price = 0.02
+
+PRICE = my_price
+for (test, kind), probs in predicted.items():
+    confidence, answer = probs.max(dim=-1)
+    pairs = zip(confidence, answer == digits_test.y, strict=True)
+    rows = torch.tensor([costs(k, z, 1 - my_price) for k, z in pairs]).mean(dim=0)
+    print(f"{test + ', ' + kind:32} answers {rows[1]:4.0%}, cost {rows[0] / my_price:5.2f} times that of always asking")
+PRICE = 0.1
+
+# %% [markdown]
+# ## Trying things out
+#
+# Now the second use. So far somebody gave us labels. Often nobody does, and one sees only what one's own action leads
+# to: a shop learns whether *this* advertisement was clicked, and never what another would have brought. This is called
+# a **bandit**, after the slot machines that are said to have one arm and to empty pockets.
+#
+# In each step there is a *context* (what is known beforehand: who visits the shop), one takes an *action*, and gets a
+# *reward*. Two wishes pull in opposite directions. One wants the action that looks best now. And one wants to find out
+# whether another might be better. Who never tries, never learns; who always tries, never earns.
+
+# %% [markdown]
+# ## Thompson sampling
+#
+# The oldest recipe is from 1933 [5], and for a network of distributions it is the simplest that there is [6]:
+#
+# > **Draw the weights once. Take the action that is best under this draw.**
+#
+# An action of which the network is sure gives about the same reward in every draw. It is taken if it is the best. One
+# of which it is unsure may come out high in one draw and low in the next. So it is tried now and then, about as often as
+# it is likely to be the best. Each try makes it less unsure, and the trying stops by itself.
+#
+# | Symbol | In code | Shape | What it is |
+# |---|---|---|---|
+# | $B$ | `len(contexts)` | a number | how many contexts are decided at once |
+# | $A$ | | a number | how many actions there are, numbered from 0 |
+# | $x_b$ | `contexts` | $(B, D)$ | what is known before the action; $D$ features |
+# | $w$ | | | all weights of the network, drawn once in each call |
+# | $r_{ba}$ | `model(contexts)` | $(B, A)$ | the reward that action $a$ has in context $b$, on average, under $w$ |
+#
+# $$
+# w \sim q, \qquad a_b = \arg\max_a \; r_{ba}(w)
+# $$
+#
+# Note what is *not* done. The draws aren't averaged: the average always prefers the same action, and that is
+# *greedy*, as one calls it when nothing is tried out. And there aren't two draws, one for each action: what is compared
+# must come from one belief about the world. If one draw says that it's a rainy place, then that holds for umbrellas and
+# for ice cream.
+
+# %% [markdown]
+# ## Your turn: let one draw decide
+#
+# - Call `model(contexts)` exactly once, with all contexts as they are. One call is one draw of all weights.
+# - Return the number of the best action for each context: shape $(B,)$, int64, which is what `argmax` gives.
+# - The draw is all that is random: no random action besides, no seed. Leave the model in its mode, and its parameters
+#   as they are.
+
+
+# %% tags=["exercise"]
+def thompson_action(model, contexts):
+    """For each context the action that is best under one draw of the model's weights.
+
+    model: model(contexts) draws all weights once and gives the expected reward of every action, (B, A).
+    contexts: what the model takes, B of them.
+    Returns: (B,), int64, the number of an action for each context.
+    """
+    # 1. One draw: the rewards of all actions in all contexts, without keeping gradients.
+    # 2. In each row, which action has the largest.
+    ### BEGIN SOLUTION
+    with torch.no_grad():
+        rewards = model(contexts)
+    return rewards.argmax(dim=1)
+    ### END SOLUTION
+
+
+# %% [markdown]
+# <details><summary>Hint 1: which tools?</summary>
+#
+# - `model(contexts)` is one draw, in the shape $(B, A)$.
+# - `.max` gives the largest value, `.argmax` the place where it stands. An action is a place.
+#
+# </details>
+#
+# <details><summary>Hint 2: the steps, one by one</summary>
+#
+# - Put the call inside `with torch.no_grad():`, since nothing is trained here.
+# - The actions are the columns. For each row you want one number, so `argmax` must run along `dim=1`.
+#
+# </details>
+#
+# <details><summary>Hint 3: almost everything</summary>
+#
+# ```python
+# with torch.no_grad():
+#     rewards = model(contexts)
+# ```
+#
+# What is left is one line: return, for each row of `rewards`, the place of its largest value.
+#
+# </details>
+#
+# {{ solution thompson_action }}
+
+# %% tags=["check"]
+check(thompson_action)
+
+# %% [markdown]
+# ## Three machines
+#
+# First a case in which nothing but the decision can go wrong: three machines, no contexts, and beliefs that are exact.
+# A machine pays its mean (0.0, 0.2 or 0.5) plus noise with a standard deviation of 1. Before the first coin we believe
+# of each mean $\mathcal N(0, 1)$. After $n$ coins with the average $\bar r$, Bayes' rule gives
+# $\mathcal N\big(\tfrac{n \bar r}{n + 1}, \tfrac{1}{n + 1}\big)$: the precision, one over the variance, grows by 1 with
+# every coin.
+#
+# What counts is the **regret**: how much less one got, on average, than who knows the best machine and plays no other.
+# 2,000 players play 500 coins each, by four strategies. *Greedy* takes the machine with the best mean. *ε-greedy* does
+# the same, but in one coin of ten plays any machine.
+
+# %% tags=["experiment"]
+MEANS = torch.tensor([0.0, 0.2, 0.5])
+PLAYERS, COINS = 2000, 500
+
+
+class Beliefs:
+    """What each player believes of each machine's mean: independent Gaussians. A call draws from them."""
+
+    def __init__(self):
+        self.mean, self.precision = torch.zeros(PLAYERS, 3), torch.ones(PLAYERS, 3)
+
+    def __call__(self, contexts):
+        return self.mean + torch.randn(PLAYERS, 3) / self.precision.sqrt()
+
+    def learn(self, action, reward):
+        tried = F.one_hot(action, 3)
+        self.mean += tried * (reward[:, None] - self.mean) / (self.precision + 1)
+        self.precision += tried
+
+
+def greedy(beliefs):
+    return beliefs.mean.argmax(dim=1)
+
+
+def epsilon_greedy(beliefs):
+    explores = torch.rand(PLAYERS) < 0.1
+    return torch.where(explores, torch.randint(3, (PLAYERS,)), greedy(beliefs))
+
+
+no_contexts = torch.zeros(PLAYERS, 0)  # there is nothing to see
+strategies = {
+    "greedy": greedy,
+    "ε-greedy": epsilon_greedy,
+    "Thompson": lambda beliefs: thompson_action(beliefs, no_contexts),
+}
+
+# %% tags=["figure"]
+guess(
+    "greedy-gets-stuck",
+    "After 500 coins, how many of the 2,000 greedy players play another machine than the best?",
+    ["hardly any: 500 coins are plenty", "about one in ten", "about half of them"],
+)
+
+
+# %% tags=["experiment"]
+def play_machines(choose):
+    """Which machine each player played at each coin, (players, coins), and what they believe in the end."""
+    torch.manual_seed(3)
+    beliefs, actions = Beliefs(), []
+    for _ in range(COINS):
+        action = choose(beliefs)
+        beliefs.learn(action, MEANS[action] + torch.randn(PLAYERS))
+        actions.append(action)
+    return torch.stack(actions, dim=1), beliefs
+
+
+played = {name: play_machines(choose) for name, choose in strategies.items()}
+machine_regret = {name: (MEANS.max() - MEANS[actions]).cumsum(dim=1) for name, (actions, _) in played.items()}
+print(f"{'':12}{'regret':>10}{'worst 5 %':>11}{'not on the best at the end':>30}")
+for name, values in machine_regret.items():
+    worst = values[:, -1].quantile(0.95).item()
+    stuck = (played[name][0][:, -50:].mode(dim=1).values != 2).float().mean().item()
+    print(f"{name:12}{values[:, -1].mean().item():10.1f}{worst:11.1f}{stuck:30.1%}")
+
+# %% tags=["figure"]
+guessed("greedy-gets-stuck")
+
+# %% tags=["figure"]
+stuck_player = int((played["greedy"][0][:, 50:] == 2).sum(dim=1).argmin())
+show(
+    figures.pulls(
+        {name: actions[stuck_player] for name, (actions, _) in played.items()},
+        {
+            name: (beliefs.mean[stuck_player], beliefs.precision[stuck_player].rsqrt())
+            for name, (_, beliefs) in played.items()
+        },
+        MEANS.tolist(),
+    ),
+    alt="One player by three strategies. Greedy tries the best machine a few times at most and then plays another one"
+    " for ever; its belief about the best machine stays broad. ε-greedy plays the best machine mostly, and the others"
+    " now and then to the end. Thompson tries all three, and ever more seldom those that are worse.",
+    caption="Left: which machine was played when. Right: beliefs at the end; dashed: the true means.",
+)
+
+# %% tags=["figure"]
+show(
+    figures.regret(machine_regret, "regret"),
+    alt="Regret over 500 coins. Greedy's mean rises in a straight line and ends highest; its players end anywhere from"
+    " 0 to 250. ε-greedy's rises more slowly, Thompson's bends and ends lowest, with the least spread.",
+    caption="Right: a dot for each player, from the luckiest to the unluckiest; black: the mean.",
+)
+
+# %% [markdown]
+# TEXT-D
+
+# %% [markdown]
+# ## A game made of real data
+#
+# Blundell et al. made a game of a book of mushrooms [6, section 5.3]: from what one sees of a mushroom, eat it or leave
+# it. We do the same with 569 tumours, of each of which 30 measurements are known, and whether it was *benign* or
+# *malignant* [7]. (It is a game. Nobody should treat patients like this.) Each step shows one; there are two actions.
+#
+# - **Leave it**: the reward is 0, and one learns nothing.
+# - **Take it**: a good one (benign) pays 5. A bad one pays −35 or 5, each with a chance of ½, so −15 on average.
+#
+# Who knows which is which takes the good ones and leaves the bad. Regret is measured from there. Who never takes any
+# has a regret of 5 for each good one.
+#
+# The network has 30 inputs, 30 hidden units and 2 outputs, the expected rewards of *leave* and *take*. After each step
+# it is trained a little on what has been seen so far, with the loss of lesson 04: the squared error of the reward *of the action
+# that was taken*, and the KL. Four strategies:
+#
+# - **Thompson**: a Bayesian network, and your `thompson_action`.
+# - **average**: a Bayesian network of the same kind, which acts on the average of ten draws.
+# - **greedy**: a plain network. Here `thompson_action` draws nothing, since there is nothing to be drawn.
+# - **ε-greedy**: a plain network, but one step in twenty takes any action.
+#
+# Each plays 16 times, and each time with another order of the tumours and other luck; these are the same for all four.
+
+
+# %% tags=["experiment"]
+def average_action(model, contexts):
+    return predict(model, contexts, num_samples=10)[0].argmax(dim=1)
+
+
+def epsilon_greedy_action(model, contexts):
+    best = thompson_action(model, contexts)
+    explores = torch.rand(len(best)) < 0.05
+    return torch.where(explores, torch.randint(NUM_ACTIONS, best.shape), best)
+
+
+def play(name, game, choose, bayesian, runs, steps, updates, noise_std, record=None):
+    """Play a game `runs` times at once, with a network for each run. Returns actions and regret: (runs, steps)."""
+    contexts, expected, reward_of = game
+    order = torch.stack([torch.randperm(len(contexts), generator=seeded(run))[:steps] for run in range(runs)])
+    torch.manual_seed(4)
+    players = Networks(runs, [contexts.shape[1], 30, expected.shape[1]], bayesian)
+    optimizer = torch.optim.Adam(players.parameters(), lr=0.01, fused=True)
+    luck = torch.stack([torch.rand(steps, generator=seeded(100 + run)) for run in range(runs)])
+    actions, rewards = torch.zeros(runs, steps, dtype=torch.long), torch.zeros(runs, steps)
+    each = torch.arange(runs)[:, None]
+
+    def model(contexts):  # (runs, D), a context for each run, to (runs, A)
+        return players(contexts[:, None])[:, 0]
+
+    for step in tqdm(range(steps), desc=name, file=sys.stdout, mininterval=0.5):
+        rows = order[:, step]
+        actions[:, step] = choose(model, contexts[rows])
+        rewards[:, step] = reward_of(expected[rows, actions[:, step]], luck[:, step])
+        for _ in range(updates):  # learn from a batch of what has been seen
+            seen = step + 1
+            batch = torch.randint(seen, (runs, min(seen, 64)))
+            predictions = players(contexts[order[each, batch]])
+            taken = predictions.gather(2, actions[each, batch][..., None])[..., 0]
+            log_likelihood = gaussian_log_prob(rewards[each, batch], taken, noise_std).sum()
+            loss = -seen / batch.shape[1] * log_likelihood + players.kl_divergence()
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+        if record:
+            record(step, model)
+    regret = expected[order].amax(dim=2) - expected[order].gather(2, actions[..., None])[..., 0]
+    return order, actions, regret.cumsum(dim=1)
+
+
+def seeded(number):
+    return torch.Generator().manual_seed(number)
+
+
+# %% [markdown]
+# The rewards are given to the networks in units of 10, so that they are of the size of 1.
+
+# %% tags=["experiment"]
+NUM_ACTIONS, LEAVE, TAKE = 2, 0, 1
+tumours = datasets.breast_cancer()
+good = tumours.y == 1
+x_tumours = datasets.Standardizer.of(tumours.x)(tumours.x)
+pays = torch.stack([torch.zeros(len(good)), torch.where(good, 0.5, -1.5)], dim=1)
+
+
+def with_luck(expected, luck):
+    """A bad one, −1.5 on average, pays 0.5 or −3.5."""
+    return torch.where(expected < 0, torch.where(luck < 0.5, 0.5, -3.5), expected)
+
+
+players_of = {
+    "Thompson": (thompson_action, True),
+    "average": (average_action, True),
+    "greedy": (thompson_action, False),
+    "ε-greedy": (epsilon_greedy_action, False),
+}
+
+# %% tags=["figure"]
+guess(
+    "who-takes-the-right-ones",
+    "500 tumours, 16 runs. Whose regret is smallest, on average?",
+    ["Thompson's, clearly", "greedy's, clearly", "no strategy is clearly ahead of the others"],
+)
+
+# %% tags=["experiment"]
+spots = torch.cat([good.nonzero()[:10, 0], (~good).nonzero()[:10, 0]])  # ten good ones and ten bad ones
+spreads = []
+
+
+def record_doubt(step, model):
+    """The spread of the predicted reward for taking each of the twenty: (runs, 20)."""
+    if step % 25 == 0:
+        stds = [predict(model, x_tumours[spot].expand(16, -1), 20)[1][:, TAKE] for spot in spots]
+        spreads.append(torch.stack(stds, dim=1))
+
+
+settings = {"runs": 16, "steps": 500, "updates": 1, "noise_std": 0.5}
+game = (x_tumours, pays, with_luck)
+tumour_runs = {
+    name: play(name, game, choose, bayesian, record=record_doubt if name == "Thompson" else None, **settings)
+    for name, (choose, bayesian) in players_of.items()
+}
+tumour_regret = {name: 10 * regret for name, (_, _, regret) in tumour_runs.items()}
+order = tumour_runs["Thompson"][0]
+fixed = {"always leave": 5 * good[order].sum(dim=1).float(), "always take": 15 * (~good[order]).sum(dim=1).float()}
+
+print(f"\n{'regret after 500 steps':24}{'mean':>8}{'std':>8}{'best run':>10}{'worst run':>11}")
+for name, ends in {**{name: curve[:, -1] for name, curve in tumour_regret.items()}, **fixed}.items():
+    print(f"{name:24}{ends.mean():8.0f}{ends.std():8.0f}{ends.min():10.0f}{ends.max():11.0f}")
+difference = tumour_regret["greedy"][:, -1] - tumour_regret["Thompson"][:, -1]
+print(f"greedy − Thompson, run by run: {difference.mean():.0f} ± {difference.std() / 4:.0f} (standard error)")
+
+# %% tags=["figure"]
+guessed("who-takes-the-right-ones")
+
+# %% tags=["figure"]
+show(
+    figures.regret(tumour_regret, "regret [units of reward]"),
+    alt="Regret over 500 tumours. All four curves rise steeply at first and then flatten; the mean ends lie close"
+    " together compared with the spread of the runs. Greedy and ε-greedy have a few runs far above the others.",
+    caption="Right: a dot for each of 16 runs; black: the mean.",
+)
+
+# %% [markdown]
+# TEXT-E
+
+# %% tags=["experiment"]
+BLOCK = 50
+
+
+def shares_taken(order, actions):
+    """Of the good and of the bad ones in each block of steps, how many were taken: (runs, blocks) each."""
+    is_good, was_taken = (part.view(len(order), -1, BLOCK).float() for part in (good[order], actions == TAKE))
+    of_good = (was_taken * is_good).sum(dim=2) / is_good.sum(dim=2)
+    return of_good, (was_taken * (1 - is_good)).sum(dim=2) / (1 - is_good).sum(dim=2)
+
+
+shares = {name: shares_taken(*tumour_runs[name][:2]) for name in ("Thompson", "greedy", "ε-greedy")}
+print(f"{'taken':26}{'first 50 steps':>16}{'last 50 steps':>16}{'lowest run, last 50':>22}")
+for name, parts in shares.items():
+    for kind, part in zip(("good", "bad"), parts, strict=True):
+        print(f"{name + ', ' + kind:26}{part[:, 0].mean():16.0%}{part[:, -1].mean():16.0%}{part[:, -1].min():22.0%}")
+doubts = torch.stack(spreads, dim=2)  # (runs, 20, times)
+print(f"std of the predicted reward: {doubts[..., 1].mean():.2f} after 25 steps,", end=" ")
+print(f"good ones {doubts[:, :10, -1].mean():.2f}, bad ones {doubts[:, 10:, -1].mean():.2f} at the end")
+
+# %% tags=["figure"]
+show(
+    figures.taken(shares, BLOCK),
+    alt="Share of good and of bad tumours taken over 500 steps, for Thompson, greedy and ε-greedy, a thin line per run."
+    " The good ones' mean rises towards 100 %, the bad ones' falls towards 0. Among the greedy runs a few"
+    " take hardly any good ones for long.",
+)
+
+# %% tags=["figure"]
+show(
+    figures.doubt({"good ones": doubts[:, :10].mean(dim=1), "bad ones": doubts[:, 10:].mean(dim=1)}, every=25),
+    alt="The standard deviation of the predicted reward for taking, over 500 steps, for ten good and ten bad tumours.",
+    caption="Thompson's networks. Thin: each run. In units of 10 rewards.",
+)
+
+# %% [markdown]
+# TEXT-F
+
+# %% [markdown]
+# ## Where it doesn't help: ten actions
+#
+# The digits once more, as a game: say which of the ten it is. The right one pays 1, a wrong one 0, and nobody says what
+# would have been right. 500 digits, 8 runs.
+
+# %% tags=["figure"]
+guess(
+    "ten-actions",
+    "Ten actions, 500 digits. Whose regret is smallest?",
+    ["Thompson's: with ten actions there is more to try out", "greedy's or ε-greedy's", "all the same"],
+)
+
+# %% tags=["experiment"]
+NUM_ACTIONS = 10
+digits = datasets.digits()
+game = (pixels(digits.x), F.one_hot(digits.y, 10).float(), lambda expected, luck: expected)
+settings = {"runs": 8, "steps": 500, "updates": 2, "noise_std": 0.3}
+digit_regret = {
+    name: play(name, game, *players_of[name], **settings)[2] for name in ("Thompson", "greedy", "ε-greedy")
+}
+print(f"\n{'regret after 500 steps':24}{'mean':>8}{'std':>8}{'best run':>10}{'worst run':>11}")
+for name, ends in {name: curve[:, -1] for name, curve in digit_regret.items()}.items():
+    print(f"{name:24}{ends.mean():8.0f}{ends.std():8.0f}{ends.min():10.0f}{ends.max():11.0f}")
+print(f"{'any one digit, always':24}{450:8}")
+NUM_ACTIONS = 2
+
+# %% tags=["figure"]
+guessed("ten-actions")
+
+# %% tags=["figure"]
+show(
+    figures.regret(digit_regret, "regret [digits]"),
+    alt="Regret over 500 digits. Thompson's mean is the highest, with the runs close together; greedy's and ε-greedy's"
+    " are lower, and their runs spread more.",
+    caption="Right: a dot for each of 8 runs; black: the mean.",
+)
+
+# %% [markdown]
+# TEXT-G
+
+# %% [markdown]
+# ## What goes wrong in practice
+#
+# TEXT-H
+
+# %% [markdown]
+# ## Questions to think about
+#
+# TEXT-I
+
+# %% [markdown]
+# ## Where this comes from
+#
+# TEXT-J
