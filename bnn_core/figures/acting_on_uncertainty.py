@@ -29,7 +29,9 @@ from bnn_core.figures import (
 )
 
 COLOURS = (BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY_BLUE)
-DASHES = ("-", "--", "-.", ":", (0, (5, 1)), (0, (1, 1)))
+DASHES: tuple[Any, ...] = ("-", "--", "-.", ":", (0, (5, 1)), (0, (1, 1)))
+LOOKS = {"Thompson": (BLUE, "-"), "average": (GREEN, "-."), "greedy": (VERMILLION, "--"), "ε-greedy": (PURPLE, ":")}
+"""A strategy looks the same in all figures."""
 
 # --- To ask or to answer --------------------------------------------------------------------------------------
 
@@ -154,10 +156,10 @@ def risk_coverage(panels: Mapping[str, Mapping[str, Tensor]]) -> Figure:
 def claimed_and_true(panels: Mapping[str, Mapping[str, tuple[Tensor, Tensor]]], price: float) -> Figure:
     """What a question costs against the threshold of confidence, a panel per test set; mean over the networks.
 
-    panels: for each test set and each kind of network the thresholds, (T,), and the average cost at each, (networks, T).
+    panels: for each test set and kind of network the thresholds, (T,), and the average cost at each, (networks, T).
     price: of asking, as a share of an error's cost.
     """
-    figure, axes_of = subplots(1, len(panels), size=(8.4, 3.9), squeeze=False, sharey=True)
+    figure, axes_of = subplots(1, len(panels), size=(8.4, 3.9), squeeze=False)
     for axes, (title, kinds) in zip(axes_of[0], panels.items(), strict=True):
         for (_, (thresholds, costs)), colour, dashes in zip(kinds.items(), COLOURS, DASHES, strict=False):
             mean = costs.mean(dim=0)
@@ -167,7 +169,8 @@ def claimed_and_true(panels: Mapping[str, Mapping[str, tuple[Tensor, Tensor]]], 
             axes.plot(thresholds[best], mean[best], "v", color=colour, markersize=9, markeredgecolor="white", zorder=5)
         axes.axhline(price, color=GREY, linewidth=1, linestyle=":")
         axes.axvline(1 - price, color=BLACK, linewidth=1.4, linestyle="--")
-        axes.set(title=title, xlabel="answers above this confidence", ylim=(0, None))
+        axes.set(title=title, xlabel="answers above this confidence")
+        axes.set_ylim(bottom=0)
     axes_of[0][0].set_ylabel("cost per digit [errors]")
     _legend(figure, list(next(iter(panels.values()))))
     return figure
@@ -188,14 +191,15 @@ def _legend(figure: Figure, names: Sequence[str]) -> None:
 def regret(curves: Mapping[str, Tensor], unit: str = "regret") -> Figure:
     """Regret over the steps, mean over the runs; and at the right where each run ended.
 
-    curves: for each strategy, (runs, T).
+    curves: for each strategy of LOOKS, (runs, T).
     """
     figure, (left, right) = subplots(1, 2, size=(8.4, 4.2), width_ratios=(3, 2), sharey=True)
     means = [float(values.mean(dim=0)[-1]) for values in curves.values()]
     highest = max(float(values[:, -1].max()) for values in curves.values())
     heights = apart(means, gap=0.062 * highest)
     steps = max(values.shape[1] for values in curves.values())
-    for number, ((name, values), colour, dashes) in enumerate(zip(curves.items(), COLOURS, DASHES, strict=False)):
+    for number, (name, values) in enumerate(curves.items()):
+        colour, dashes = LOOKS[name]
         left.plot(torch.arange(1, steps + 1), values.mean(dim=0), color=colour, linestyle=dashes)
         label_line(left, name, 1.02 * steps, heights[number], colour, va="center", fontsize=9.5)
         places = number + 0.28 * torch.linspace(-1, 1, len(values))
@@ -210,7 +214,9 @@ def regret(curves: Mapping[str, Tensor], unit: str = "regret") -> Figure:
 
 
 @drawing
-def pulls(chosen: Mapping[str, Tensor], beliefs: Mapping[str, tuple[Tensor, Tensor]], values: Sequence[float]) -> Figure:
+def pulls(
+    chosen: Mapping[str, Tensor], beliefs: Mapping[str, tuple[Tensor, Tensor]], values: Sequence[float]
+) -> Figure:
     """One run of each strategy at a few machines: which was tried when, and what is believed of each at the end.
 
     chosen: (T,).   beliefs: mean and std of each machine's reward, (machines,) each.   values: the true rewards.
@@ -265,7 +271,7 @@ def doubt(spreads: Mapping[str, Tensor], every: int) -> Figure:
     spreads: (runs, T), a column per `every` steps.
     """
     figure, axes = subplots(size=(7.0, 3.6))
-    for (name, values), colour, dashes in zip(spreads.items(), COLOURS, DASHES, strict=False):
+    for (_, values), colour, dashes in zip(spreads.items(), COLOURS, DASHES, strict=False):
         steps = every * torch.arange(values.shape[1])
         axes.plot(steps, values.T, color=colour, linewidth=0.6, alpha=0.45)
         axes.plot(steps, values.mean(dim=0), color=colour, linestyle=dashes, linewidth=2.4)
