@@ -31,11 +31,16 @@ def selective_error(confidence: Tensor, correct: Tensor, coverage: float) -> Ten
         raise ValueError(f"confidence and correct must have one shape (N,) with N at least 1, not {shapes}")
     if confidence.isnan().any():
         raise ValueError("confidence must be numbers, but some are NaN")
-    if not isinstance(coverage, Real) or not 0 < coverage <= 1:
-        raise ValueError(f"coverage must be above 0 and at most 1, not {coverage!r}")
+    _check_share("coverage", coverage)
     kept = max(1, math.ceil(coverage * len(confidence) * (1 - ROUNDING)))
     surest = confidence.argsort(descending=True, stable=True)[:kept]
     return 1 - correct[surest].to(confidence.dtype).mean()
+
+
+def _check_share(name: str, value: object) -> None:
+    """`value` is a number above 0 and at most 1."""
+    if not isinstance(value, Real) or not 0 < float(value) <= 1:
+        raise ValueError(f"{name} must be above 0 and at most 1, not {value!r}")
 
 
 def thompson_action(model: Callable[[Tensor], Tensor], contexts: Tensor) -> Tensor:

@@ -153,7 +153,7 @@ def risk_coverage(panels: Mapping[str, Mapping[str, Tensor]]) -> Figure:
 
 
 @drawing
-def claimed_and_true(panels: Mapping[str, Mapping[str, tuple[Tensor, Tensor]]], price: float) -> Figure:
+def cost_of_thresholds(panels: Mapping[str, Mapping[str, tuple[Tensor, Tensor]]], price: float) -> Figure:
     """What a question costs against the threshold of confidence, a panel per test set; mean over the networks.
 
     panels: for each test set and kind of network the thresholds, (T,), and the average cost at each, (networks, T).
