@@ -30,7 +30,7 @@ from bnn_core.figures import (
 
 COLOURS = (BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY_BLUE)
 DASHES: tuple[Any, ...] = ("-", "--", "-.", ":", (0, (5, 1)), (0, (1, 1)))
-LOOKS = {"Thompson": (BLUE, "-"), "average": (GREEN, "-."), "greedy": (VERMILLION, "--"), "ε-greedy": (PURPLE, ":")}
+LOOKS = {"Thompson": (BLUE, "-"), "average": (GREEN, "-."), "greedy": (VERMILLION, "--"), "ε-greedy": (GREY, ":")}
 """A strategy looks the same in all figures."""
 
 # --- To ask or to answer --------------------------------------------------------------------------------------
