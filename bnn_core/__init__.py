@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from bnn_core.bayes_by_backprop import negative_elbo, predict
     from bnn_core.bayesian_linear import BayesianLinear
+    from bnn_core.decisions import selective_error, thompson_action
     from bnn_core.gaussian import gaussian_kl, gaussian_log_prob, monte_carlo_kl, sample_gaussian
     from bnn_core.hidden_layer import HiddenLayer, log_prob_per_row
     from bnn_core.local_reparameterization import gradient_correlation, sample_preactivation
@@ -25,6 +26,8 @@ __all__ = [
     "predict",
     "sample_gaussian",
     "sample_preactivation",
+    "selective_error",
+    "thompson_action",
 ]
 
 HOMES = {
@@ -39,6 +42,8 @@ HOMES = {
     "predict": "bayes_by_backprop",
     "sample_gaussian": "gaussian",
     "sample_preactivation": "local_reparameterization",
+    "selective_error": "decisions",
+    "thompson_action": "decisions",
 }
 """For each name of the reference, the module that defines it."""
 

@@ -468,7 +468,7 @@ def require_unchanged(subject: Subject, arguments: Arguments) -> None:
             continue
         now = subject.present_value(before)
         if not torch.equal(now, before.detach()):
-            raise Failed(expected_and_came(name, before, now), "arguments-modified", what=name)
+            raise Failed(expected_and_came(name, before.double(), now.double()), "arguments-modified", what=name)
 
 
 def require_own_seed(subject: Subject, use: Callable[[], object]) -> None:
