@@ -14,7 +14,7 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 from urllib.parse import quote
 
 from jinja2 import Environment
@@ -24,7 +24,9 @@ from bnn_core.autograder.pictures import from_data
 from bnn_core.autograder.report import environment, shown
 from bnn_core.classroom.grading import Graded, Row
 from bnn_core.classroom.report_folder import PAGE_MARK, pages_in
-from bnn_core.classroom.results import write_atomically
+from bnn_core.classroom.results import write_atomically, write_grades, write_report
+from bnn_core.classroom.roster import Person
+from bnn_core.classroom.standing import ClassStanding, Standing
 from bnn_core.classroom.text import as_name, natural
 
 BINS = 10
@@ -49,18 +51,11 @@ _LONGEST_NAME = 120
 """Bytes; file systems take about twice as many."""
 
 _RESERVED = re.compile(
-    r"index\.html|report\.json|grades\.csv|results\.jsonl|(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE
+    r"index\.html|report\.json|(grades|marks|overrides)\.csv|results\.jsonl|feedback-\w+\.zip"
+    r"|(con|prn|aux|nul|com\d|lpt\d)(\..*)?",
+    re.IGNORECASE,
 )
 _LOOKS_ESCAPED = re.compile(r".*-[0-9a-f]{16}", re.IGNORECASE)
-
-
-class Submitted(Protocol):
-    """Whose result it is, and of which lesson."""
-
-    @property
-    def student(self) -> str: ...
-    @property
-    def lesson(self) -> str: ...
 
 
 @dataclass(frozen=True)
@@ -88,34 +83,50 @@ class Misunderstood:
     checks: tuple[str, ...]
 
 
+def write_report_of(report: Path, standing: ClassStanding, seed: int) -> None:
+    """Write all that a report is: report.json, grades.csv and the pages. seed: the last grading's."""
+    write_report(report / "report.json", standing.rows)
+    write_grades(report / "grades.csv", standing.rows, standing.ids)
+    write_pages(report, standing.standings, seed, standing.seeds, standing.names.strangers)
+
+
 def write_pages(
-    report: Path, results: Sequence[tuple[Submitted, Graded]], seed: int, earlier_seeds: Collection[int] = ()
+    report: Path,
+    standings: Sequence[Standing],
+    seed: int,
+    earlier_seeds: Collection[int] = (),
+    strangers: Collection[str] = (),
 ) -> None:
     """Write index.html and a page for each result, and remove the pages of those that are gone.
 
-    earlier_seeds: of results from gradings with other seeds.
+    earlier_seeds: of results from gradings with other seeds. strangers: who is not on the list of the class.
     """
     templates = _environment()
-    pages = pages_of((item.student, item.lesson) for item, _ in results)
+    pages = pages_of((one.student, one.lesson) for one in standings)
     _remove_pages_but(report, set(pages.values()))
-    page = templates.get_template("student.html")
-    for item, graded in results:
-        code, left_out = _shown_code(graded)
-        text = page.render(
-            submission=item,
-            graded=graded,
-            checks=_shown_checks(graded),
-            code=code,
-            left_out=left_out,
-            most_notes=MOST_NOTES,
-        )
-        write_atomically(report / pages[item.student, item.lesson], text)
-    rows = [row for _, graded in results for row in graded.rows]
-    notes = {(item.student, item.lesson): graded.notes for item, graded in results if graded.notes}
-    summary = class_summary(rows, notes)
+    for one in standings:
+        write_atomically(report / pages[one.student, one.lesson], student_page(one, templates))
+    rows = [row for one in standings for row in one.rows]
+    notes = {(one.student, one.lesson): one.graded.notes for one in standings if one.graded.notes}
+    people = {one.student: one.person for one in standings if one.person is not None}
+    summary = class_summary(rows, notes, people, strangers)
     seeds = sorted({*earlier_seeds} - {seed})
     text = templates.get_template("class.html").render(**summary, seed=seed, earlier_seeds=seeds)
     write_atomically(report / "index.html", text)
+
+
+def student_page(one: Standing, templates: Environment | None = None) -> str:
+    """What a student may be sent about a lesson."""
+    code, left_out = _shown_code(one.graded)
+    page = (templates or _environment()).get_template("student.html")
+    return page.render(
+        submission=one,
+        graded=one.graded,
+        checks=_shown_checks(one.graded),
+        code=code,
+        left_out=left_out,
+        most_notes=MOST_NOTES,
+    )
 
 
 def pages_of(places: Iterable[tuple[str, str]]) -> dict[tuple[str, str], str]:
@@ -194,8 +205,15 @@ def _shown_code(graded: Graded) -> tuple[list[tuple[str, list[tuple[int, str]]]]
     return shown, total - (MOST_LINES - lines_left)
 
 
-def class_summary(rows: Sequence[Row], notes: Mapping[tuple[str, str], Sequence[str]] | None = None) -> dict[str, Any]:
-    """All that the class page shows. notes: what is to be said of how submissions were read."""
+def class_summary(
+    rows: Sequence[Row],
+    notes: Mapping[tuple[str, str], Sequence[str]] | None = None,
+    people: Mapping[str, Person] | None = None,
+    strangers: Collection[str] = (),
+) -> dict[str, Any]:
+    """All that the class page shows. notes: what is to be said of how submissions were read. people: those on the list
+    of the class; strangers: those who aren't.
+    """
     pages = pages_of((row["student"], row["lesson"]) for row in rows)
     return {
         "lessons": sorted({row["lesson"] for row in rows}, key=natural),
@@ -203,7 +221,9 @@ def class_summary(rows: Sequence[Row], notes: Mapping[tuple[str, str], Sequence[
         "statuses": Counter(row["status"] for row in rows),
         "exercises": _heat_map(rows),
         "misunderstood": _misunderstood(rows, pages),
-        "students": _students(rows, pages),
+        "students": _students([row for row in rows if row["student"] not in strangers], pages),
+        "strangers": _students([row for row in rows if row["student"] in strangers], pages),
+        "ids": {name: person.id for name, person in (people or {}).items() if person.id not in name},
         "remarks": _remarks(notes or {}, pages),
         "row_count": len(rows),
     }

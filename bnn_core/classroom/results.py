@@ -13,14 +13,15 @@ import math
 import os
 import platform
 import sys
-from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, astuple, dataclass
 from functools import lru_cache
 from importlib.metadata import distributions
 from pathlib import Path
 from typing import IO, Any, NamedTuple, get_args, get_origin, get_type_hints
 
 from bnn_core.classroom.grading import Graded, Row
+from bnn_core.classroom.roster import Person
 from bnn_core.classroom.text import as_json, as_name
 from bnn_core.lesson_files import Course
 
@@ -28,7 +29,8 @@ JOURNAL = "results.jsonl"
 FORMULA_SIGNS = ("=", "+", "-", "@", "\t", "\r")
 STATUSES = ("passed", "failed", "not_attempted", "error", "timeout", "unreadable")
 
-_LINES = ({"seed"}, {"home"}, {"again"}, {"left"}, {"key", "graded"}, {"key", "seed", "graded"})
+_RESULTS = ({"key", "graded"}, {"key", "seed", "graded"})
+_LINES = ({"seed"}, {"home"}, {"again"}, {"left"}, {"people"}, {"origins"}, *_RESULTS)
 
 _ROW = {"student": str, "lesson": str, "exercise": str, "status": str, "score": float, "max_score": float}
 _ROW |= {"message": str, "checks": list[dict[str, Any]]}
@@ -40,6 +42,17 @@ class Place(NamedTuple):
 
     student: str
     lesson: str
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a result came from: what tells the student from others of the same name, the platform that named the
+    files, and what the file or the folder was called there.
+    """
+
+    key: str = ""
+    system: str = ""
+    entry: str = ""
 
 
 @dataclass(frozen=True)
@@ -60,7 +73,8 @@ class Journal:
     """The lines of a report's folder: whose report it is, and every result that it ever took in.
 
     latest: for each place of the report the result that stands there. seed: the last grading's. home: the folder of
-    the submissions. Nothing is written before `begin`.
+    the submissions. people: the class, where a list of it was given. origins: where results came from. Nothing is
+    written before `begin`.
     """
 
     def __init__(self, report: Path, fresh: bool = False) -> None:
@@ -68,6 +82,8 @@ class Journal:
         self.seed: int | None = None
         self.home: str | None = None
         self.latest: dict[Place, Entry] = {}
+        self.people: tuple[Person, ...] = ()
+        self.origins: dict[Place, Origin] = {}
         self.is_foreign = False
         self._known: dict[str, Entry] = {}
         self._file: IO[str] | None = None
@@ -98,6 +114,13 @@ class Journal:
                 self.home = home
             case {"again": str() | None as lesson}:
                 self._forget_known(lesson)
+            case {"people": list(people)}:
+                hints = get_type_hints(Person)
+                if all(isinstance(one, dict) and set(one) == set(hints) and _has(one, hints) for one in people):
+                    self.people = tuple(Person(**{**one, "aliases": tuple(one["aliases"])}) for one in people)
+            case {"origins": list(origins)}:
+                if _fits(origins, list[tuple[tuple[str, str], tuple[str, str, str]]]):
+                    self.origins = {Place(*place): Origin(*origin) for place, origin in origins}
             case {"left": [str(student), str(lesson)]}:
                 self.latest.pop(Place(student, lesson), None)
 
@@ -116,6 +139,19 @@ class Journal:
         if home is not None and str(home) != self.home:
             self.home = str(home)
             self._write({"home": self.home})
+
+    def enrol(self, people: Sequence[Person]) -> None:
+        """Note who is in the class."""
+        if tuple(people) != self.people:
+            self.people = tuple(people)
+            self._write({"people": [asdict(person) for person in self.people]})
+
+    def note_origins(self, origins: Mapping[Place, Origin]) -> None:
+        """Note where results came from, of those that stand in the report."""
+        known = {place: origin for place, origin in (self.origins | dict(origins)).items() if place in self.latest}
+        if known != self.origins:
+            self.origins = known
+            self._write({"origins": [[list(place), list(astuple(origin))] for place, origin in known.items()]})
 
     def grade_again(self, lesson: str | None) -> None:
         """Let no earlier result take the place of a new one: of this lesson's, or of any."""
@@ -266,11 +302,11 @@ def write_report(path: Path, rows: Iterable[Row]) -> None:
     write_atomically(path, as_json({"results": list(rows)}) + "\n")
 
 
-def write_grades(path: Path, rows: Iterable[Row]) -> None:
+def write_grades(path: Path, rows: Iterable[Row], ids: Mapping[str, str] | None = None) -> None:
     """A line per student and lesson: the score of every exercise, their total, and what could be had at most.
 
     An exercise that belongs to another lesson stays empty. Names that a spreadsheet would calculate get a quote
-    before them.
+    before them. ids: the students', where a list of the class has them.
     """
     by_submission: dict[tuple[str, str], dict[str, Row]] = {}
     for row in rows:
@@ -278,11 +314,13 @@ def write_grades(path: Path, rows: Iterable[Row]) -> None:
     exercises = list(dict.fromkeys(name for marks in by_submission.values() for name in marks if name))
     table = io.StringIO()
     writer = csv.writer(table)
-    writer.writerow(["student", "lesson", *exercises, "total", "max"])
+    writer.writerow(["student", *(["id"] if ids else []), "lesson", *exercises, "total", "max"])
     for (student, lesson), marks in by_submission.items():
-        scores = [_number(marks[name]["score"]) if name in marks else "" for name in exercises]
+        scores = [number(marks[name]["score"]) if name in marks else "" for name in exercises]
         total, most = (sum(row[field] for row in marks.values()) for field in ("score", "max_score"))
-        writer.writerow([as_text(as_name(student)), as_text(as_name(lesson)), *scores, _number(total), _number(most)])
+        who = [student, ids.get(student, "")] if ids else [student]
+        names = [as_text(as_name(name)) for name in (*who, lesson)]
+        writer.writerow([*names, *scores, number(total), number(most)])
     write_atomically(path, table.getvalue())
 
 
@@ -291,5 +329,5 @@ def as_text(value: str) -> str:
     return f"'{value}" if value.lstrip().startswith(FORMULA_SIGNS) or value.startswith(FORMULA_SIGNS) else value
 
 
-def _number(value: float) -> str:
+def number(value: float) -> str:
     return f"{round(value, 2):g}"

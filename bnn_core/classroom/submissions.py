@@ -37,7 +37,8 @@ class Submission:
     submissions. set_aside: other notebooks for the lesson, which are not graded. ignored: the course's own notebooks,
     with answers in them. name: the notebook's path within the submission, as the other two are. files: what lies beside
     the notebook, by the path from there. remarks: sentences on what was not read. missing: why there is no notebook.
-    digest: changes when any of this does.
+    digest: changes when any of this does. key, system and entry: what tells the student from others of the same name,
+    the platform that named the files, and what the file or the folder is called there.
     """
 
     student: str
@@ -51,6 +52,9 @@ class Submission:
     remarks: tuple[str, ...] = ()
     missing: str = NO_NOTEBOOK
     digest: str = ""
+    key: str = ""
+    system: str = ""
+    entry: str = ""
 
     @property
     def notes(self) -> list[str]:
@@ -167,11 +171,20 @@ class _Collection:
             tuple((_from_folder(item, chosen), home.joinpath(*item.parts)) for item in beside if chosen),
             tuple(remarks),
             self._why_missing(own, remarks),
+            key=self.student.key,
+            system=self.student.system,
+            entry=self._entry(chosen),
         )
         texts = (submission.name, submission.set_aside, own, remarks, submission.missing)
         contents = [(chosen.digest, chosen.size) if chosen else None, *((item.name, item.digest) for item in beside)]
         digest = hashlib.sha256(repr((texts, contents)).encode("utf-8", "backslashreplace"))
         return replace(submission, digest=digest.hexdigest())
+
+    def _entry(self, chosen: Found | None) -> str:
+        """What is called the student's in the folder of submissions: of several files, the one that was graded."""
+        roots = [root.parts for root in self.student.roots]
+        around = [parts for parts in roots if chosen is not None and chosen.parts[: len(parts)] == parts]
+        return (around or roots or [("",)])[0][-1]
 
     def _beside(self, notebook: Found) -> list[Found]:
         """The files that its code finds in its folder and below, as many as there is room for."""
@@ -267,7 +280,7 @@ def _look_through(home: Path, students: Sequence[Student], at_once: int) -> list
 
 def _student(value: dict[str, Any]) -> Student:
     roots = [Root(**{**root, "parts": tuple(root["parts"]), "name": tuple(root["name"])}) for root in value["roots"]]
-    return Student(value["name"], roots, value["trouble"])
+    return Student(**{**value, "roots": roots})
 
 
 def _found(value: dict[str, Any]) -> Found:

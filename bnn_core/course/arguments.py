@@ -52,6 +52,18 @@ class Folder(click.Path):
         return super().convert(value, param, ctx)
 
 
+class TableFile(click.Path):
+    """The path of a file that holds a table, to be read or to be written; an empty text is none."""
+
+    def __init__(self) -> None:
+        super().__init__(path_type=Path)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if value == "" or "\0" in str(value):
+            self.fail("it names no file.", param, ctx)
+        return super().convert(value, param, ctx)
+
+
 SECONDS = Amount(0.1, LONGEST_TIME)
 
 

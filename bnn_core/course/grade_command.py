@@ -19,13 +19,15 @@ import click
 from tqdm import tqdm
 
 from bnn_core.classroom.text import as_name, natural
-from bnn_core.course.arguments import SECONDS, Amount, Folder, is_refusal, of_the_system, what_to_do
+from bnn_core.course.arguments import SECONDS, Amount, Folder, TableFile, is_refusal, of_the_system, what_to_do
 from bnn_core.course.arguments import BadArgument as CannotGrade
 from bnn_core.lesson_files import Course
 
 if TYPE_CHECKING:
     from bnn_core.classroom.results import Journal
+    from bnn_core.classroom.roster import Person
     from bnn_core.classroom.sandbox.launching import Sandbox
+    from bnn_core.classroom.standing import Names
     from bnn_core.classroom.submissions import Submission
 
 PACKAGE = Path(__file__).parents[1]
@@ -45,6 +47,7 @@ class Request:
 
     submissions: Path
     output: Path
+    roster: Path | None
     lesson: str | None
     jobs: int
     timeout: float
@@ -58,6 +61,11 @@ class Request:
 @click.command()
 @click.argument("submissions", type=Folder())
 @click.option("--output", required=True, type=Folder(), help="The folder to write the report to.")
+@click.option(
+    "--roster",
+    type=TableFile(),
+    help="Who is in the class: a CSV with ids, or the gradebook that your school's system exports.",
+)
 @click.option(
     "--lesson", help="Grade this lesson alone: its name, its number or its topic.  [default: all that are found]"
 )
@@ -81,6 +89,7 @@ def grade(**arguments: Any) -> None:
         raise CannotGrade(
             f"{request.submissions} is no folder and no zip; give the one that holds a folder per student"
         )
+    people = _people(request)
     if sys.platform == "win32":
         raise CannotGrade("Windows has no way to shut submissions in; grade on Linux, or in WSL 2")
     is_new = not request.output.exists()
@@ -90,7 +99,7 @@ def grade(**arguments: Any) -> None:
         raise CannotGrade(f"{request.output} can't be written to: {error.strerror}; give another folder") from None
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        _grade(request)
+        _grade(request, people)
     except KeyboardInterrupt:
         raise click.ClickException("stopped; start it again to go on from here") from None
     except OSError as error:
@@ -104,7 +113,21 @@ def grade(**arguments: Any) -> None:
         raise
 
 
-def _grade(request: Request) -> None:
+def _people(request: Request) -> Sequence[Person] | None:
+    """Everyone on the list that was given."""
+    if request.roster is None:
+        return None
+    from bnn_core.classroom.roster import read_roster
+    from bnn_core.classroom.tables import BadTable, Table
+
+    try:
+        roster = read_roster(Table.read(request.roster))
+    except BadTable as error:
+        raise CannotGrade(str(error)) from None
+    return roster.people
+
+
+def _grade(request: Request, people: Sequence[Person] | None) -> None:
     from bnn_core.classroom.sandbox.launching import NoSandbox, WarmSandbox
 
     hidden = (
@@ -119,7 +142,7 @@ def _grade(request: Request) -> None:
 
         with Journal(request.output) as journal:
             try:
-                _results(request, sandbox, journal, hidden)
+                _results(request, sandbox, journal, hidden, people)
             except NoSandbox as error:
                 raise CannotGrade(
                     f"nothing here can shut submitted code in: {error}. --unsafe runs it all the same"
@@ -131,21 +154,36 @@ def _grade(request: Request) -> None:
             _write(request.output, journal)
 
 
-def _results(request: Request, first: Sandbox, journal: Journal, hidden: tuple[Path, ...]) -> None:
-    """Put the result of every submission into the journal, graded now or before."""
+def _results(
+    request: Request,
+    first: Sandbox,
+    journal: Journal,
+    hidden: tuple[Path, ...],
+    people: Sequence[Person] | None,
+) -> None:
+    """Put the result of every submission into the journal, graded now or before. people: on the list of the class,
+    where one was given this time.
+    """
     from bnn_core.classroom.crew import Assignment, grade_all
+    from bnn_core.classroom.results import Origin, Place
     from bnn_core.classroom.sandbox.launching import Limits, ready_sandbox
+    from bnn_core.classroom.standing import called_in, names_of
 
     folder = request.submissions.resolve()
     submissions = _find(request, folder)
-    students = {item.student for item in submissions}
-    _refuse_unfit_output(request, journal, submissions, students)
+    names = names_of(called_in(journal, submissions), journal.people if people is None else people)
+    if people is not None and not names.people:
+        raise CannotGrade(f"none of the {len(people)} students in {request.roster} handed in any of {folder}; "
+                          "give the list of this class")  # fmt: skip
+    _refuse_unfit_output(request, journal, submissions, names)
     seed = request.seed if request.seed is not None else journal.seed
     seed = secrets.randbits(31) if seed is None else seed
     journal.begin(seed, folder)
+    if people is not None:
+        journal.enrol(people)
     if request.fresh:
         journal.grade_again(_lesson(request.lesson) if request.lesson is not None else None)
-    submissions = _settle_the_rest(request, journal, submissions, students)
+    submissions = _settle_the_rest(request, journal, submissions, names)
     limits = Limits(request.timeout, min(request.call_timeout, request.timeout), int(request.memory * GIBIBYTE))
     keys = _keys(submissions, (seed, limits, request.unsafe))
     missing = [position for position, key in enumerate(keys) if key not in journal]
@@ -161,26 +199,31 @@ def _results(request: Request, first: Sandbox, journal: Journal, hidden: tuple[P
                 bar.update()
     for key in keys:
         journal.let_stand(key)
+    journal.note_origins(
+        {Place(item.student, item.lesson): Origin(item.key, item.system, item.entry) for item in submissions}
+    )
 
 
-def _refuse_unfit_output(
-    request: Request, journal: Journal, submissions: Sequence[Submission], students: set[str]
-) -> None:
+def _refuse_unfit_output(request: Request, journal: Journal, submissions: Sequence[Submission], names: Names) -> None:
     """Raises CannotGrade where the report can't go to where it is to go."""
     from bnn_core.classroom.report import pages_of
     from bnn_core.classroom.report_folder import in_the_way, misplaced, of_another_class
 
     output, folder = request.output, request.submissions
-    places = {(item.student, item.lesson) for item in submissions}
+    places = {(item.student, item.lesson) for item in submissions} | set(journal.latest)
+    shown = {place: (names.shown[place[0]], place[1]) for place in places}
+    shown |= {(name, lesson): (name, lesson) for name in names.absent for _, lesson in places}
+    found = pages_of(shown.values())
+    students = {item.student for item in submissions}
     reason = misplaced(output, folder) or of_another_class(output, journal, folder.resolve(), students)
-    if reason is None and (path := in_the_way(output, journal, pages_of(places | set(journal.latest)))):
+    if reason is None and (path := in_the_way(output, journal, {one: found[page] for one, page in shown.items()})):
         reason = f"{as_name(str(path))} is no report of this course's, and would be overwritten; give another"
     if reason is not None:
         raise CannotGrade(f"{reason} folder with --output")
 
 
 def _settle_the_rest(
-    request: Request, journal: Journal, submissions: Sequence[Submission], students: set[str]
+    request: Request, journal: Journal, submissions: Sequence[Submission], names: Names
 ) -> list[Submission]:
     """The submissions to grade. Of earlier results those go whose student is gone; where only the notebook is gone,
     they stay, unless everything is to be graded anew.
@@ -188,13 +231,16 @@ def _settle_the_rest(
     lessons = _lessons()
     only = _lesson(request.lesson) if request.lesson is not None else None
     there = {(item.student, item.lesson) for item in submissions if item.path is not None}
+    students = {item.student for item in submissions}
     lacking = [place for place in journal.latest if place not in there and place.lesson in (only or place.lesson)]
     gone = [place for place in lacking if place.student not in students]
     dropped = [place for place in lacking if request.fresh or place.lesson not in lessons]
     kept = [place for place in lacking if place not in {*gone, *dropped} and journal.latest[place].graded.code]
     journal.leave_out({*gone, *dropped})
-    _tell("no longer among the submissions, and so no longer in the report", [place.student for place in gone])
-    _tell("kept from before, though the notebook is gone (--fresh drops them)", [" ".join(place) for place in kept])
+    left = [names.shown[place.student] for place in gone]
+    _tell("no longer among the submissions, and so no longer in the report", left)
+    stay = [f"{names.shown[place.student]} {place.lesson}" for place in kept]
+    _tell("kept from before, though the notebook is gone (--fresh drops them)", stay)
     return [item for item in submissions if (item.student, item.lesson) not in kept]
 
 
@@ -202,7 +248,8 @@ def _tell(what: str, names: Sequence[str]) -> None:
     if names:
         listed = sorted({as_name(name) for name in names}, key=natural)
         more = f" and {len(listed) - MOST_NAMES} more" if len(listed) > MOST_NAMES else ""
-        click.echo(f"{what}: {', '.join(listed[:MOST_NAMES])}{more}", err=True)
+        between = "; " if any("," in name for name in listed) else ", "
+        click.echo(f"{what}: {between.join(listed[:MOST_NAMES])}{more}", err=True)
 
 
 def _keys(submissions: Sequence[Submission], circumstances: tuple[object, ...]) -> list[str]:
@@ -261,15 +308,15 @@ def _cores() -> int:
 
 def _write(output: Path, journal: Journal) -> None:
     """The report of everything that the journal holds."""
-    from bnn_core.classroom.report import write_pages
-    from bnn_core.classroom.results import write_grades, write_report
+    from bnn_core.classroom.report import write_report_of
+    from bnn_core.classroom.standing import class_standing
 
-    places = sorted(journal.latest, key=lambda place: tuple(map(natural, place)))
-    entries = [journal.latest[place] for place in places]
-    rows = [row for entry in entries for row in entry.graded.rows]
-    seeds = {entry.seed for entry in entries if entry.seed is not None}
-    write_report(output / "report.json", rows)
-    write_grades(output / "grades.csv", rows)
-    write_pages(output, [(entry.place, entry.graded) for entry in entries], journal.seed or 0, seeds)
+    standing = class_standing(journal)
+    write_report_of(output, standing, journal.seed or 0)
+    names, rows = standing.names, standing.rows
+    _tell("in the roster, and handed in nothing", list(names.absent))
+    _tell("in no roster", [name for name in names.strangers if name not in names.unclear])
+    _tell("not told apart by the roster", names.unclear)
     passed = sum(row["status"] == "passed" for row in rows)
-    click.echo(f"{len(entries)} submissions, {passed} of {len(rows)} exercises passed. Read {output / 'index.html'}")
+    count = f"{len(journal.latest)} submissions, {passed} of {len(rows)} exercises passed"
+    click.echo(f"{count}. Read {output / 'index.html'}")

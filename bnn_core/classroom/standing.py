@@ -1,0 +1,117 @@
+"""What a class has come to: the results that a report's journal holds, under the names that the list of the class has,
+with a row for everyone on it. Pages, marks and all that is exported are made from this. It may not know how they look.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from bnn_core.answers.notebook import exercises_of
+from bnn_core.classroom.grading import Graded, Row, graded_as_missing
+from bnn_core.classroom.results import Journal, Origin, Place
+from bnn_core.classroom.roster import Matched, Person, match, shown_names
+from bnn_core.classroom.submissions import Submission
+from bnn_core.classroom.text import natural
+
+UNKNOWN = Origin()
+"""Of results that were graded before origins were noted, and of who handed in nothing."""
+
+
+@dataclass(frozen=True)
+class Names:
+    """By which name each student of the submissions is shown, who is whom, and who of the class handed in nothing."""
+
+    shown: Mapping[str, str]
+    people: Mapping[str, Person]
+    absent: Mapping[str, Person]
+    strangers: tuple[str, ...] = ()
+    unclear: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Standing:
+    """A student's result in a lesson, as it is shown. place: where it stands in the journal; None for who handed in
+    nothing.
+    """
+
+    student: str
+    lesson: str
+    graded: Graded
+    place: Place | None = None
+    person: Person | None = None
+    origin: Origin = UNKNOWN
+
+    @property
+    def rows(self) -> list[Row]:
+        return self.graded.rows
+
+
+@dataclass(frozen=True)
+class ClassStanding:
+    """Everyone's results, in the order of names and lessons."""
+
+    standings: tuple[Standing, ...]
+    names: Names
+    seeds: frozenset[int] = field(default_factory=frozenset)
+
+    @property
+    def rows(self) -> list[Row]:
+        return [row for standing in self.standings for row in standing.rows]
+
+    @property
+    def ids(self) -> dict[str, str]:
+        """By the name shown, the id of everyone who is on the list of the class."""
+        return {one.student: one.person.id for one in self.standings if one.person is not None}
+
+    def called_by(self) -> dict[str, set[str]]:
+        """For each student all that they may be called by."""
+        found: defaultdict[str, set[str]] = defaultdict(set)
+        for one in self.standings:
+            found[one.student] |= {one.student, *(one.person.ids if one.person else ())}
+            found[one.student] |= {one.place.student, one.origin.key or one.student} if one.place else set()
+        return dict(found)
+
+
+def names_of(called: Mapping[str, Collection[str]], people: Sequence[Person]) -> Names:
+    """called: for each student of the submissions what they are called by. people: the class, nobody where no list of
+    it was given.
+    """
+    if not people:
+        return Names({student: student for student in called}, {}, {})
+    matched: Matched = match(called, people)
+    others = sorted((student for student in called if student not in matched.people), key=natural)
+    names, apart = shown_names(people, others)
+    shown = apart | {student: names[person] for student, person in matched.people.items()}
+    there = set(matched.people.values())
+    absent = {names[person]: person for person in people if person not in there}
+    return Names(shown, matched.people, absent, tuple(apart.values()), tuple(apart[one] for one in matched.unclear))
+
+
+def called_in(journal: Journal, submissions: Iterable[Submission] = ()) -> dict[str, set[str]]:
+    """What every student is called by, of those in the journal and of some submissions."""
+    called: defaultdict[str, set[str]] = defaultdict(set)
+    for place in journal.latest:
+        called[place.student] |= {place.student, journal.origins.get(place, UNKNOWN).key or place.student}
+    for item in submissions:
+        called[item.student] |= {item.student, item.key or item.student}
+    return dict(called)
+
+
+def class_standing(journal: Journal) -> ClassStanding:
+    names = names_of(called_in(journal), journal.people)
+    standings = []
+    for place, entry in journal.latest.items():
+        student = names.shown[place.student]
+        graded = replace(entry.graded, rows=[row | {"student": student} for row in entry.graded.rows])
+        origin = journal.origins.get(place, UNKNOWN)
+        standings.append(Standing(student, place.lesson, graded, place, names.people.get(place.student), origin))
+    for lesson in {place.lesson for place in journal.latest if exercises_of(place.lesson)}:
+        for student, person in names.absent.items():
+            nothing = graded_as_missing(Submission(student, lesson, None, Path()))
+            standings.append(Standing(student, lesson, nothing, person=person))
+    standings.sort(key=lambda one: (natural(one.student), natural(one.lesson)))
+    seeds = frozenset(entry.seed for entry in journal.latest.values() if entry.seed is not None)
+    return ClassStanding(tuple(standings), names, seeds)
