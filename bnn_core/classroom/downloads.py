@@ -24,7 +24,8 @@ class Delivery:
 
     system: the platform. student: as it calls them; key: tells apart those who are called alike. file: what the
     student called it, empty for a folder and for what was typed into the platform. attempt: a later one sorts higher.
-    typed: whether it holds only what was typed into the platform, or what the platform noted.
+    typed: whether it holds only what was typed into the platform, or what the platform noted. attachment: Canvas's
+    number of the file.
     """
 
     student: str
@@ -33,6 +34,7 @@ class Delivery:
     attempt: str = ""
     typed: bool = False
     system: str = ""
+    attachment: str = ""
 
 
 def delivery(name: str, is_folder: bool) -> Delivery | None:
@@ -46,5 +48,6 @@ def delivery(name: str, is_folder: bool) -> Delivery | None:
         return Delivery(student, match["head"], match["file"] or "", match["attempt"], not match["file"], BLACKBOARD)
     if match := _CANVAS.fullmatch(name):
         student = match["name"] or match["id"]
-        return Delivery(student, match["id"], match["file"] or "", typed=not match["file"], system=CANVAS)
+        file, attachment = match["file"] or "", match["attachment"] or ""
+        return Delivery(student, match["id"], file, "", not file, CANVAS, attachment)
     return None

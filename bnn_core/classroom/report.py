@@ -21,7 +21,8 @@ from jinja2 import Environment
 
 from bnn_core.autograder.exercises import EXERCISES
 from bnn_core.autograder.pictures import from_data
-from bnn_core.autograder.report import environment, shown
+from bnn_core.autograder.report import environment as report_environment
+from bnn_core.autograder.report import shown
 from bnn_core.classroom.grading import Graded, Row
 from bnn_core.classroom.report_folder import PAGE_MARK, pages_in
 from bnn_core.classroom.results import write_atomically, write_grades, write_report
@@ -101,24 +102,24 @@ def write_pages(
 
     earlier_seeds: of results from gradings with other seeds. strangers: who is not on the list of the class.
     """
-    templates = _environment()
+    environment = templates()
     pages = pages_of((one.student, one.lesson) for one in standings)
     _remove_pages_but(report, set(pages.values()))
     for one in standings:
-        write_atomically(report / pages[one.student, one.lesson], student_page(one, templates))
+        write_atomically(report / pages[one.student, one.lesson], student_page(one, environment))
     rows = [row for one in standings for row in one.rows]
     notes = {(one.student, one.lesson): one.graded.notes for one in standings if one.graded.notes}
     people = {one.student: one.person for one in standings if one.person is not None}
     summary = class_summary(rows, notes, people, strangers)
     seeds = sorted({*earlier_seeds} - {seed})
-    text = templates.get_template("class.html").render(**summary, seed=seed, earlier_seeds=seeds)
+    text = environment.get_template("class.html").render(**summary, seed=seed, earlier_seeds=seeds)
     write_atomically(report / "index.html", text)
 
 
-def student_page(one: Standing, templates: Environment | None = None) -> str:
+def student_page(one: Standing, environment: Environment) -> str:
     """What a student may be sent about a lesson."""
     code, left_out = _shown_code(one.graded)
-    page = (templates or _environment()).get_template("student.html")
+    page = environment.get_template("student.html")
     return page.render(
         submission=one,
         graded=one.graded,
@@ -229,8 +230,9 @@ def class_summary(
     }
 
 
-def _environment() -> Environment:
-    pages = environment("bnn_core.classroom")
+def templates() -> Environment:
+    """What pages are made with."""
+    pages = report_environment("bnn_core.classroom")
     pages.globals |= {"words": STATUS_WORDS, "page_mark": PAGE_MARK, "state": state}
     pages.tests["all_skipped"] = lambda checks: all(state(check) == "skipped" for check in checks)
     pages.filters |= {

@@ -287,12 +287,12 @@ def _digest(contents: Iterable[tuple[str, bytes]]) -> str:
     return digest.hexdigest()
 
 
-def write_atomically(path: Path, text: str) -> None:
+def write_atomically(path: Path, content: str | bytes) -> None:
     """All of the file or none of it, so that whoever reads it meanwhile finds the old one."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        part.write_text(text, encoding="utf-8", errors="replace", newline="")
+        part.write_bytes(content if isinstance(content, bytes) else content.encode("utf-8", "replace"))
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)

@@ -8,7 +8,7 @@ import contextlib
 import errno
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,9 @@ import click
 
 from bnn_core.classroom.text import as_name, clean
 from bnn_core.lesson_files import LessonFileError
+
+MOST_NAMES = 20
+"""How many names a line lists."""
 
 LONGEST_TIME = 86_400.0
 """Seconds that anything may be given: a day."""
@@ -102,6 +105,13 @@ def of_the_system(error: OSError) -> str:
     """What the system refused, with the file if it names one."""
     place = f"{as_name(os.fsdecode(error.filename))}: " if isinstance(error.filename, str | bytes) else ""
     return f"{place}{error.strerror or as_name(str(error))}"
+
+
+def listed(names: Sequence[str]) -> str:
+    """Names in a line, as many as fit; with semicolons between them where a name has a comma."""
+    between = "; " if any("," in name for name in names) else ", "
+    more = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
+    return between.join(map(as_name, names[:MOST_NAMES])) + more
 
 
 def is_refusal(error: OSError) -> bool:

@@ -13,6 +13,7 @@ import click
 from tqdm import tqdm
 
 from bnn_core.course.arguments import SECONDS, BadArgument, Commands, Folder
+from bnn_core.course.export_command import export
 from bnn_core.course.grade_command import grade
 from bnn_core.lesson_files import Course
 
@@ -185,3 +186,4 @@ def bar(items: Sequence[str], description: str) -> tqdm[str]:
 
 
 main.add_command(grade)
+main.add_command(export)

@@ -19,8 +19,9 @@ import click
 from tqdm import tqdm
 
 from bnn_core.classroom.text import as_name, natural
-from bnn_core.course.arguments import SECONDS, Amount, Folder, TableFile, is_refusal, of_the_system, what_to_do
+from bnn_core.course.arguments import SECONDS, Amount, Folder, TableFile, is_refusal, listed, of_the_system, what_to_do
 from bnn_core.course.arguments import BadArgument as CannotGrade
+from bnn_core.course.lessons import graded_lesson, graded_lessons
 from bnn_core.lesson_files import Course
 
 if TYPE_CHECKING:
@@ -37,8 +38,6 @@ MOST_MEMORY = 4096.0
 """GiB."""
 
 LARGEST_SEED = (1 << 63) - 1
-MOST_NAMES = 20
-"""How many names a line lists."""
 
 
 @dataclass(frozen=True)
@@ -182,7 +181,7 @@ def _results(
     if people is not None:
         journal.enrol(people)
     if request.fresh:
-        journal.grade_again(_lesson(request.lesson) if request.lesson is not None else None)
+        journal.grade_again(graded_lesson(request.lesson) if request.lesson is not None else None)
     submissions = _settle_the_rest(request, journal, submissions, names)
     limits = Limits(request.timeout, min(request.call_timeout, request.timeout), int(request.memory * GIBIBYTE))
     keys = _keys(submissions, (seed, limits, request.unsafe))
@@ -228,8 +227,8 @@ def _settle_the_rest(
     """The submissions to grade. Of earlier results those go whose student is gone; where only the notebook is gone,
     they stay, unless everything is to be graded anew.
     """
-    lessons = _lessons()
-    only = _lesson(request.lesson) if request.lesson is not None else None
+    lessons = graded_lessons()
+    only = graded_lesson(request.lesson) if request.lesson is not None else None
     there = {(item.student, item.lesson) for item in submissions if item.path is not None}
     students = {item.student for item in submissions}
     lacking = [place for place in journal.latest if place not in there and place.lesson in (only or place.lesson)]
@@ -246,10 +245,7 @@ def _settle_the_rest(
 
 def _tell(what: str, names: Sequence[str]) -> None:
     if names:
-        listed = sorted({as_name(name) for name in names}, key=natural)
-        more = f" and {len(listed) - MOST_NAMES} more" if len(listed) > MOST_NAMES else ""
-        between = "; " if any("," in name for name in listed) else ", "
-        click.echo(f"{what}: {between.join(listed[:MOST_NAMES])}{more}", err=True)
+        click.echo(f"{what}: {listed(sorted(set(names), key=natural))}", err=True)
 
 
 def _keys(submissions: Sequence[Submission], circumstances: tuple[object, ...]) -> list[str]:
@@ -266,8 +262,8 @@ def _find(request: Request, folder: Path) -> Sequence[Submission]:
     from bnn_core.classroom.handed_in import Refused
     from bnn_core.classroom.submissions import find_submissions
 
-    lessons = _lessons()
-    only = _lesson(request.lesson) if request.lesson is not None else None
+    lessons = graded_lessons()
+    only = graded_lesson(request.lesson) if request.lesson is not None else None
     try:
         collected = find_submissions(folder, lessons, only, request.jobs or _cores())
     except Refused as refused:
@@ -284,22 +280,6 @@ def _is_zip(path: Path) -> bool:
         return path.is_file() and is_zipfile(path)
     except OSError:
         return False
-
-
-def _lessons() -> list[str]:
-    from bnn_core.autograder.exercises import EXERCISES
-
-    return sorted({exercise.lesson for exercise in EXERCISES.values()})
-
-
-def _lesson(wanted: str) -> str:
-    name = Path(wanted).name.removesuffix(".ipynb")
-    lessons = _lessons()
-    for lesson in lessons:
-        number, _, topic = lesson.partition("_")
-        if name in (lesson, number, number.lstrip("0") or "0", topic):
-            return lesson
-    raise CannotGrade(f"there is no lesson {wanted!r} with exercises; there are: {', '.join(lessons)}")
 
 
 def _cores() -> int:

@@ -7,6 +7,7 @@ from __future__ import annotations
 import contextlib
 import csv
 import json
+import zipfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import SimpleNamespace
@@ -28,11 +29,18 @@ from bnn_core.lesson_files import notebook_text
 THIRD, SIXTH = "03_bayesian_linear", "06_hidden_layer"
 
 
+def text_of(submission: Submission) -> str:
+    if submission.path is None or submission.home.is_dir():
+        return submission.path.read_text(encoding="utf-8") if submission.path else ""
+    with zipfile.ZipFile(submission.home) as archive:
+        return archive.read(submission.path.relative_to(submission.home).as_posix()).decode()
+
+
 def result_of(submission: Submission) -> Graded:
     """What the notebook says that it is worth."""
     rows = []
     handed_in = submission.path is not None
-    text = submission.path.read_text(encoding="utf-8") if submission.path else ""
+    text = text_of(submission)
     score = float(text.split("worth ")[1][0]) if "worth " in text else 0.0
     # The first exercise of a lesson stands for all.
     for exercise in [one for one in EXERCISES.values() if one.lesson == submission.lesson][:1]:

@@ -155,3 +155,65 @@ def download(folder: Path, entry: Callable[[Someone], str], worth: Callable[[int
             path = folder / entry(one)
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(notebook(worth(position)), encoding="utf-8")
+
+
+# What their importers take
+
+
+def rows_of(content: bytes, separator: str = ",") -> list[list[str]]:
+    encoding = "utf-16" if content.startswith(b"\xff\xfe") else "utf-8-sig"
+    return list(csv.reader(io.StringIO(content.decode(encoding), newline=""), delimiter=separator))
+
+
+def canvas_takes(content: bytes, title: str) -> dict[int, str]:
+    """The marks by the student's number: Canvas finds the assignment by the number after its title and the student by
+    the number in ID; rows without a number are no student's.
+    """
+    header, *rows = rows_of(content)
+    (column,) = [place for place, name in enumerate(header) if re.fullmatch(rf"{re.escape(title)}( \(\d+\))?", name)]
+    return {int(row[header.index("ID")]): row[column] for row in rows if row[header.index("ID")]}
+
+
+def moodle_takes(content: bytes, header: Sequence[str] = MOODLE) -> dict[int, str]:
+    """Moodle finds three columns by their headers, in the language of the site, and the participant by the number after
+    its word for one; it takes no more than the most that can be had.
+    """
+    word = "Participant " if header is MOODLE else "Teilnehmer/in"
+    first, *rows = rows_of(content)
+    grade, modified, identifier = (first.index(header[place]) for place in (4, 8, 0))
+    assert modified
+    marks = {int(row[identifier][len(word) :]): row[grade] for row in rows}
+    assert all(not mark or 0 <= float(mark.replace(",", ".")) <= 10 for mark in marks.values())
+    return marks
+
+
+def blackboard_takes(content: bytes) -> dict[str, str]:
+    """Blackboard finds the student by the user name and the column by its number."""
+    header, *rows = rows_of(content, "\t" if content.startswith(b"\xff\xfe") else ",")
+    (column,) = [place for place, name in enumerate(header) if name.partition("|")[2] == "118854"]
+    return {row[header.index("Username")]: row[column] for row in rows}
+
+
+def canvas_comment(name: str) -> tuple[int, int] | None:
+    """The user and the attachment to which Canvas puts a file of an uploaded zip."""
+    base = name.rpartition("/")[2]
+    parts = base.split("_")
+    numbers = [part for part in parts if re.fullmatch(r"[0-9]+", part)][:2]
+    if base.startswith("._") or parts[-1].startswith("link") or len(numbers) < 2:
+        return None
+    return int(numbers[0]), int(numbers[1])
+
+
+def moodle_feedback(path: str, participants: Sequence[int]) -> tuple[int, str] | None:
+    """The participant to whom Moodle gives a file of an uploaded zip, and the name under which it does."""
+    parts = path.split("/")
+    if parts[-1].startswith((".", "~")):
+        return None
+    while parts:
+        info = parts.pop(0).split("_", 4)
+        if len(info) < 4 or not re.fullmatch(r"[0-9]+", info[1]) or int(info[1]) not in participants:
+            continue
+        if info[2] != "assignsubmission" or info[3] not in ("file", "onlinetext"):
+            continue
+        return int(info[1]), "/".join([*info[4:], *parts]).lstrip("/")
+    return None
