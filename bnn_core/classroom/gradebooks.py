@@ -178,9 +178,9 @@ def _amount(text: str) -> float | None:
 # The whole class
 
 
-def wide(rows: Iterable[Row], ids: Mapping[str, str]) -> str:
+def wide(rows: Iterable[Row], ids: Mapping[str, str], by_hand: Mapping[tuple[str, str], str] | None = None) -> str:
     """A table with a line for each student: the points of every exercise and every lesson, the total, and what could be
-    had at most. It begins with the sign by which a spreadsheet knows UTF-8.
+    had at most. It begins with the sign by which a spreadsheet knows UTF-8. by_hand: as in grades.csv.
     """
     by_student: dict[str, dict[tuple[str, str], Row]] = {}
     lessons: dict[str, dict[str, float]] = {}
@@ -192,7 +192,9 @@ def wide(rows: Iterable[Row], ids: Mapping[str, str]) -> str:
     headers = [name for lesson in order for name in (*lessons[lesson], as_name(lesson))]
     text = io.StringIO()
     writer = csv.writer(text)
-    writer.writerow(["student", *(["id"] if ids else []), *map(as_text, headers), "total", "max"])
+    writer.writerow(
+        ["student", *(["id"] if ids else []), *map(as_text, headers), "total", "max", *(["by hand"] if by_hand else [])]
+    )
     most = sum(sum(points.values()) for points in lessons.values())
     for student, marks in by_student.items():
         who = [student, ids.get(student, "")] if ids else [student]
@@ -202,5 +204,7 @@ def wide(rows: Iterable[Row], ids: Mapping[str, str]) -> str:
             cells += [number(marks[lesson, one]["score"]) if (lesson, one) in marks else "" for one in lessons[lesson]]
             cells.append(number(sum(scores)) if scores else "")
         total = number(sum(row["score"] for row in marks.values()))
-        writer.writerow([*(as_text(as_name(name)) for name in who), *cells, total, number(most)])
+        said = [by_hand[student, lesson] for lesson in order if (student, lesson) in by_hand] if by_hand else []
+        last = [as_text(as_name("; ".join(said)))] if by_hand else []
+        writer.writerow([*(as_text(as_name(name)) for name in who), *cells, total, number(most), *last])
     return "\ufeff" + text.getvalue()

@@ -87,8 +87,8 @@ class Misunderstood:
 def write_report_of(report: Path, standing: ClassStanding, seed: int) -> None:
     """Write all that a report is: report.json, grades.csv and the pages. seed: the last grading's."""
     write_report(report / "report.json", standing.rows)
-    write_grades(report / "grades.csv", standing.rows, standing.ids)
-    write_pages(report, standing.standings, seed, standing.seeds, standing.names.strangers)
+    write_grades(report / "grades.csv", standing.rows, standing.ids, standing.told_by_hand())
+    write_pages(report, standing.standings, seed, standing.seeds, standing.names.strangers, standing.unfit)
 
 
 def write_pages(
@@ -97,10 +97,12 @@ def write_pages(
     seed: int,
     earlier_seeds: Collection[int] = (),
     strangers: Collection[str] = (),
+    unfit: Sequence[str] = (),
 ) -> None:
     """Write index.html and a page for each result, and remove the pages of those that are gone.
 
     earlier_seeds: of results from gradings with other seeds. strangers: who is not on the list of the class.
+    unfit: sentences on what a person decided about marks that don't exist.
     """
     environment = templates()
     pages = pages_of((one.student, one.lesson) for one in standings)
@@ -112,7 +114,9 @@ def write_pages(
     people = {one.student: one.person for one in standings if one.person is not None}
     summary = class_summary(rows, notes, people, strangers)
     seeds = sorted({*earlier_seeds} - {seed})
-    text = environment.get_template("class.html").render(**summary, seed=seed, earlier_seeds=seeds)
+    by_hand = {(one.student, one.lesson): one.by_hand for one in standings}
+    page = environment.get_template("class.html")
+    text = page.render(**summary, seed=seed, earlier_seeds=seeds, by_hand=by_hand, unfit=unfit)
     write_atomically(report / "index.html", text)
 
 

@@ -6,6 +6,7 @@ or shown.
 from __future__ import annotations
 
 import csv
+import errno
 import hashlib
 import io
 import json
@@ -25,6 +26,11 @@ from bnn_core.classroom.roster import Person
 from bnn_core.classroom.text import as_json, as_name
 from bnn_core.lesson_files import Course
 
+if sys.platform != "win32":
+    import fcntl
+else:
+    fcntl = None
+
 JOURNAL = "results.jsonl"
 FORMULA_SIGNS = ("=", "+", "-", "@", "\t", "\r")
 STATUSES = ("passed", "failed", "not_attempted", "error", "timeout", "unreadable")
@@ -35,6 +41,10 @@ _LINES = ({"seed"}, {"home"}, {"again"}, {"left"}, {"people"}, {"origins"}, *_RE
 _ROW = {"student": str, "lesson": str, "exercise": str, "status": str, "score": float, "max_score": float}
 _ROW |= {"message": str, "checks": list[dict[str, Any]]}
 _CHECK = {"name": str, "passed": bool, "message": str, "misconception": str | None}
+
+
+class Busy(Exception):
+    """Somebody else is writing to the report; the message is its folder."""
 
 
 class Place(NamedTuple):
@@ -77,8 +87,11 @@ class Journal:
     written before `begin`.
     """
 
-    def __init__(self, report: Path, fresh: bool = False) -> None:
+    def __init__(self, report: Path, fresh: bool = False, alone: bool = False) -> None:
+        """alone: nobody else may write to it meanwhile. Raises Busy where somebody does."""
         self.path = report / JOURNAL
+        self._alone = alone
+        self._begun = False
         self.seed: int | None = None
         self.home: str | None = None
         self.latest: dict[Place, Entry] = {}
@@ -86,7 +99,7 @@ class Journal:
         self.origins: dict[Place, Origin] = {}
         self.is_foreign = False
         self._known: dict[str, Entry] = {}
-        self._file: IO[str] | None = None
+        self._file: IO[str] | None = self._opened() if alone and self.path.exists() else None
         text = self._text()
         lines = list(_lines(text))
         for line in lines:
@@ -96,7 +109,22 @@ class Journal:
         if fresh:
             self._known.clear()
 
+    def _opened(self) -> IO[str]:
+        """For reading and for adding lines. A lock goes with the process that took it, and not to its children."""
+        file = open(self.path, "a+", encoding="ascii", errors="replace")  # noqa: SIM115  (as long as the grading goes on)
+        if self._alone and fcntl is not None:
+            try:
+                fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                if error.errno in (errno.EACCES, errno.EAGAIN):
+                    file.close()
+                    raise Busy(str(self.path.parent)) from None
+        return file
+
     def _text(self) -> str:
+        if self._file is not None:  # to open it once more would end the lock
+            self._file.seek(0)
+            return self._file.read()
         try:
             return self.path.read_text(encoding="ascii", errors="replace")
         except FileNotFoundError:
@@ -184,8 +212,10 @@ class Journal:
 
     def _write(self, value: dict[str, Any]) -> None:
         if self._file is None:
-            self._file = open(self.path, "a", encoding="ascii")  # noqa: SIM115  (open as long as the grading goes on)
-            if self._file.tell():
+            self._file = self._opened()
+        if not self._begun:
+            self._begun = True
+            if self._file.seek(0, os.SEEK_END):
                 self._file.write("\n")  # the last line may have been cut off
         self._file.write(json.dumps(value) + "\n")
         self._file.flush()
@@ -302,11 +332,17 @@ def write_report(path: Path, rows: Iterable[Row]) -> None:
     write_atomically(path, as_json({"results": list(rows)}) + "\n")
 
 
-def write_grades(path: Path, rows: Iterable[Row], ids: Mapping[str, str] | None = None) -> None:
+def write_grades(
+    path: Path,
+    rows: Iterable[Row],
+    ids: Mapping[str, str] | None = None,
+    by_hand: Mapping[tuple[str, str], str] | None = None,
+) -> None:
     """A line per student and lesson: the score of every exercise, their total, and what could be had at most.
 
     An exercise that belongs to another lesson stays empty. Names that a spreadsheet would calculate get a quote
-    before them. ids: the students', where a list of the class has them.
+    before them. ids: the students', where a list of the class has them. by_hand: by student and lesson, what a person
+    decided; there is a column for it where anything was.
     """
     by_submission: dict[tuple[str, str], dict[str, Row]] = {}
     for row in rows:
@@ -314,13 +350,16 @@ def write_grades(path: Path, rows: Iterable[Row], ids: Mapping[str, str] | None 
     exercises = list(dict.fromkeys(name for marks in by_submission.values() for name in marks if name))
     table = io.StringIO()
     writer = csv.writer(table)
-    writer.writerow(["student", *(["id"] if ids else []), "lesson", *exercises, "total", "max"])
+    writer.writerow(
+        ["student", *(["id"] if ids else []), "lesson", *exercises, "total", "max", *(["by hand"] if by_hand else [])]
+    )
     for (student, lesson), marks in by_submission.items():
         scores = [number(marks[name]["score"]) if name in marks else "" for name in exercises]
         total, most = (sum(row[field] for row in marks.values()) for field in ("score", "max_score"))
         who = [student, ids.get(student, "")] if ids else [student]
         names = [as_text(as_name(name)) for name in (*who, lesson)]
-        writer.writerow([*names, *scores, number(total), number(most)])
+        said = [as_text(as_name(by_hand.get((student, lesson), "")))] if by_hand else []
+        writer.writerow([*names, *scores, number(total), number(most), *said])
     write_atomically(path, table.getvalue())
 
 

@@ -11,10 +11,11 @@ from pathlib import Path
 
 from bnn_core.answers.notebook import exercises_of
 from bnn_core.classroom.grading import Graded, Row, graded_as_missing
-from bnn_core.classroom.results import Journal, Origin, Place
+from bnn_core.classroom.overrides import OVERRIDES, Directory, Override
+from bnn_core.classroom.results import Journal, Origin, Place, number
 from bnn_core.classroom.roster import Matched, Person, match, shown_names
 from bnn_core.classroom.submissions import Submission
-from bnn_core.classroom.text import natural
+from bnn_core.classroom.text import clean, natural
 
 UNKNOWN = Origin()
 """Of results that were graded before origins were noted, and of who handed in nothing."""
@@ -32,9 +33,22 @@ class Names:
 
 
 @dataclass(frozen=True)
+class ByHand:
+    """A score that a person set. own: the one that the checks gave."""
+
+    score: float
+    own: float
+    comment: str
+
+    def told(self, exercise: str) -> str:
+        reason = f": {self.comment}" if self.comment else ""
+        return f"{exercise} {number(self.score)} (checks: {number(self.own)}){reason}"
+
+
+@dataclass(frozen=True)
 class Standing:
     """A student's result in a lesson, as it is shown. place: where it stands in the journal; None for who handed in
-    nothing.
+    nothing. by_hand: by exercise, what a person decided.
     """
 
     student: str
@@ -43,6 +57,7 @@ class Standing:
     place: Place | None = None
     person: Person | None = None
     origin: Origin = UNKNOWN
+    by_hand: Mapping[str, ByHand] = field(default_factory=dict)
 
     @property
     def rows(self) -> list[Row]:
@@ -56,6 +71,8 @@ class ClassStanding:
     standings: tuple[Standing, ...]
     names: Names
     seeds: frozenset[int] = field(default_factory=frozenset)
+    unfit: tuple[str, ...] = ()
+    """A sentence for each override of what doesn't exist."""
 
     @property
     def rows(self) -> list[Row]:
@@ -66,11 +83,21 @@ class ClassStanding:
         """By the name shown, the id of everyone who is on the list of the class."""
         return {one.student: one.person.id for one in self.standings if one.person is not None}
 
+    def told_by_hand(self) -> dict[tuple[str, str], str]:
+        """By student and lesson what a person decided, with the grader's own marks, in a line."""
+        return {
+            (one.student, one.lesson): "; ".join(said.told(exercise) for exercise, said in one.by_hand.items())
+            for one in self.standings
+            if one.by_hand
+        }
+
     def called_by(self) -> dict[str, set[str]]:
         """For each student all that they may be called by."""
         found: defaultdict[str, set[str]] = defaultdict(set)
         for one in self.standings:
-            found[one.student] |= {one.student, *(one.person.ids if one.person else ())}
+            found[one.student].add(one.student)
+            if person := one.person:
+                found[one.student] |= {person.name, f"{person.name} ({person.id})", *person.ids}
             found[one.student] |= {one.place.student, one.origin.key or one.student} if one.place else set()
         return dict(found)
 
@@ -100,7 +127,8 @@ def called_in(journal: Journal, submissions: Iterable[Submission] = ()) -> dict[
     return dict(called)
 
 
-def class_standing(journal: Journal) -> ClassStanding:
+def class_standing(journal: Journal, overrides: Sequence[Override] = ()) -> ClassStanding:
+    """overrides: what a person decided; of two about the same mark the later counts."""
     names = names_of(called_in(journal), journal.people)
     standings = []
     for place, entry in journal.latest.items():
@@ -114,4 +142,53 @@ def class_standing(journal: Journal) -> ClassStanding:
             standings.append(Standing(student, lesson, nothing, person=person))
     standings.sort(key=lambda one: (natural(one.student), natural(one.lesson)))
     seeds = frozenset(entry.seed for entry in journal.latest.values() if entry.seed is not None)
-    return ClassStanding(tuple(standings), names, seeds)
+    return _with_overrides(ClassStanding(tuple(standings), names, seeds), overrides)
+
+
+def _with_overrides(standing: ClassStanding, overrides: Sequence[Override]) -> ClassStanding:
+    directory = Directory(standing.called_by())
+    results = {(one.student, row["exercise"]): (one, row) for one in standing.standings for row in one.rows}
+    decided: dict[tuple[str, str], Override] = {}
+    unfit = []
+    for override in overrides:
+        found = directory.find(override.student)
+        if why := misfit(
+            override, found, results.get((found[0], override.exercise), (None, None))[1] if found else None
+        ):
+            unfit.append(f"{OVERRIDES}, line {override.line}: {why}")
+        else:
+            decided[found[0], override.exercise] = override
+    return replace(
+        standing,
+        standings=tuple(_decided(one, decided) for one in standing.standings),
+        unfit=tuple(unfit),
+    )
+
+
+def misfit(override: Override, students: Sequence[str], row: Row | None) -> str:
+    """Why an override fits nothing, in a sentence; empty where it fits. students: who may be meant; row: the result."""
+    if not students:
+        return f"nobody in the report is called {override.student!r}"
+    if len(students) > 1:
+        return f"{override.student!r} may be {' or '.join(students)}; give an id"
+    if row is None or not override.exercise:
+        return f"{students[0]} has no result of an exercise {override.exercise!r}"
+    if not 0 <= override.score <= row["max_score"]:
+        return (
+            f"{number(override.score)} is not among the points of {override.exercise}, 0 to {number(row['max_score'])}"
+        )
+    return ""
+
+
+def _decided(one: Standing, decided: Mapping[tuple[str, str], Override]) -> Standing:
+    by_hand, rows = {}, []
+    for row in one.rows:
+        override = decided.get((one.student, row["exercise"]))
+        if override is not None:
+            comment = clean(override.comment)
+            by_hand[row["exercise"]] = ByHand(override.score, row["score"], comment)
+            told = f"Set by hand from {number(row['score'])} to {number(override.score)} points"
+            message = f"{row['message']} {told}{': ' if comment else '.'}{comment}".strip()
+            row = row | {"score": override.score, "message": message}
+        rows.append(row)
+    return replace(one, by_hand=by_hand, graded=replace(one.graded, rows=rows)) if by_hand else one

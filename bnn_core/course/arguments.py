@@ -101,6 +101,20 @@ def in_one_line() -> Iterator[None]:
         raise BadArgument(f"{of_the_system(error)}; {what_to_do(error)}") from None
 
 
+@contextlib.contextmanager
+def said_of_tables() -> Iterator[None]:
+    """Turns what is wrong with a table, and somebody else's writing to the report, into one line."""
+    from bnn_core.classroom.results import Busy
+    from bnn_core.classroom.tables import BadTable
+
+    try:
+        yield
+    except BadTable as error:
+        raise BadArgument(str(error)) from None
+    except Busy as busy:
+        raise BadArgument(f"somebody else is writing to {busy} now; wait until that is done") from None
+
+
 def of_the_system(error: OSError) -> str:
     """What the system refused, with the file if it names one."""
     place = f"{as_name(os.fsdecode(error.filename))}: " if isinstance(error.filename, str | bytes) else ""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bnn_core.course.arguments import BadArgument, Folder, TableFile, listed
+from bnn_core.course.arguments import BadArgument, Folder, TableFile, listed, said_of_tables
 from bnn_core.course.lessons import graded_lesson
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def marks(
 
     from bnn_core.classroom import gradebooks
     from bnn_core.classroom.results import write_atomically
-    from bnn_core.classroom.tables import BadTable, Table
+    from bnn_core.classroom.tables import Table
 
     if form != "wide" and into is None:
         raise BadArgument(
@@ -57,16 +57,15 @@ def marks(
     standing, chosen = _of_lesson(report, lesson)
     if into is None:
         path = output or report / MARKS
-        write_atomically(path, gradebooks.wide([row for one in chosen for row in one.rows], standing.ids))
+        rows = [row for one in chosen for row in one.rows]
+        write_atomically(path, gradebooks.wide(rows, standing.ids, standing.told_by_hand()))
         click.echo(f"{len({one.student for one in chosen})} students. Read {path}")
         return
     points, most = _marks_of(standing, chosen)
-    try:
+    with said_of_tables():
         table = Table.read(into)
         done = gradebooks.fill_in(table, form, points, most, title, scale)
         content = table.content()
-    except BadTable as error:
-        raise BadArgument(str(error)) from None
     path = (output or into).resolve()
     write_atomically(path, content)
     _tell(done)
@@ -108,13 +107,21 @@ def _of_lesson(report: Path, wanted: str | None) -> tuple[ClassStanding, list[St
 @contextmanager
 def opened(report: Path) -> Iterator[ClassStanding]:
     """What a report holds."""
+    from bnn_core.classroom.overrides import read_overrides
     from bnn_core.classroom.results import Journal
     from bnn_core.classroom.standing import class_standing
 
     with Journal(report) as journal:
         if not journal.latest:
-            raise BadArgument(f"{report} holds no report; `bnn-course grade SUBMISSIONS --output {report}` makes one")
-        yield class_standing(journal)
+            raise BadArgument(no_report(report))
+        with said_of_tables():
+            standing = class_standing(journal, read_overrides(report))
+        _say("not applied", standing.unfit)
+        yield standing
+
+
+def no_report(folder: Path) -> str:
+    return f"{folder} holds no report; `bnn-course grade SUBMISSIONS --output {folder}` makes one"
 
 
 def _marks_of(standing: ClassStanding, chosen: Sequence[Standing]) -> tuple[list[Mark], float]:

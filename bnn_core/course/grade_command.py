@@ -19,7 +19,17 @@ import click
 from tqdm import tqdm
 
 from bnn_core.classroom.text import as_name, natural
-from bnn_core.course.arguments import SECONDS, Amount, Folder, TableFile, is_refusal, listed, of_the_system, what_to_do
+from bnn_core.course.arguments import (
+    SECONDS,
+    Amount,
+    Folder,
+    TableFile,
+    is_refusal,
+    listed,
+    of_the_system,
+    said_of_tables,
+    what_to_do,
+)
 from bnn_core.course.arguments import BadArgument as CannotGrade
 from bnn_core.course.lessons import graded_lesson, graded_lessons
 from bnn_core.lesson_files import Course
@@ -89,6 +99,7 @@ def grade(**arguments: Any) -> None:
             f"{request.submissions} is no folder and no zip; give the one that holds a folder per student"
         )
     people = _people(request)
+    _look_at_overrides(request.output)
     if sys.platform == "win32":
         raise CannotGrade("Windows has no way to shut submissions in; grade on Linux, or in WSL 2")
     is_new = not request.output.exists()
@@ -117,13 +128,18 @@ def _people(request: Request) -> Sequence[Person] | None:
     if request.roster is None:
         return None
     from bnn_core.classroom.roster import read_roster
-    from bnn_core.classroom.tables import BadTable, Table
+    from bnn_core.classroom.tables import Table
 
-    try:
-        roster = read_roster(Table.read(request.roster))
-    except BadTable as error:
-        raise CannotGrade(str(error)) from None
-    return roster.people
+    with said_of_tables():
+        return read_roster(Table.read(request.roster)).people
+
+
+def _look_at_overrides(report: Path) -> None:
+    """Raises CannotGrade where the file can't be read, before anything is graded."""
+    from bnn_core.classroom.overrides import read_overrides
+
+    with said_of_tables():
+        read_overrides(report)
 
 
 def _grade(request: Request, people: Sequence[Person] | None) -> None:
@@ -135,11 +151,11 @@ def _grade(request: Request, people: Sequence[Person] | None) -> None:
         request.submissions.resolve(),
         request.output.resolve(),
     )
-    with WarmSandbox(hidden) as sandbox:  # it loads torch while this process does
+    with said_of_tables(), WarmSandbox(hidden) as sandbox:  # it loads torch while this process does
         from bnn_core.classroom.control import NotProven
         from bnn_core.classroom.results import Journal
 
-        with Journal(request.output) as journal:
+        with Journal(request.output, alone=True) as journal:
             try:
                 _results(request, sandbox, journal, hidden, people)
             except NoSandbox as error:
@@ -288,15 +304,19 @@ def _cores() -> int:
 
 def _write(output: Path, journal: Journal) -> None:
     """The report of everything that the journal holds."""
+    from bnn_core.classroom.overrides import read_overrides
     from bnn_core.classroom.report import write_report_of
     from bnn_core.classroom.standing import class_standing
 
-    standing = class_standing(journal)
+    with said_of_tables():
+        standing = class_standing(journal, read_overrides(output))
     write_report_of(output, standing, journal.seed or 0)
     names, rows = standing.names, standing.rows
     _tell("in the roster, and handed in nothing", list(names.absent))
     _tell("in no roster", [name for name in names.strangers if name not in names.unclear])
     _tell("not told apart by the roster", names.unclear)
+    for sentence in standing.unfit:
+        click.echo(f"not applied: {sentence}", err=True)
     passed = sum(row["status"] == "passed" for row in rows)
     count = f"{len(journal.latest)} submissions, {passed} of {len(rows)} exercises passed"
     click.echo(f"{count}. Read {output / 'index.html'}")
