@@ -10,7 +10,7 @@ from dataclasses import dataclass
 CANVAS, MOODLE, BLACKBOARD = "Canvas", "Moodle", "Blackboard"
 
 _CANVAS = re.compile(
-    r"(?:(?!LATE_)(?P<name>.+?)_)?(?:LATE_)?(?P<id>\d+|anon_[^_]+)_(?:(?P<attachment>\d+)_(?P<file>.+)|(?:text|link)\.html)"
+    r"(?:(?!LATE_)(?P<name>.+?)_)?(?P<late>LATE_)?(?P<id>\d+|anon_[^_]+)_(?:(?P<attachment>\d+)_(?P<file>.+)|(?:text|link)\.html)"
 )
 _MOODLE = re.compile(r"(?P<name>.+)_(?P<id>\d+)_assignsubmission_(?P<plugin>[a-z]+)(?:_(?P<file>.*))?")
 _BLACKBOARD = re.compile(
@@ -25,7 +25,7 @@ class Delivery:
     system: the platform. student: as it calls them; key: tells apart those who are called alike. file: what the
     student called it, empty for a folder and for what was typed into the platform. attempt: a later one sorts higher.
     typed: whether it holds only what was typed into the platform, or what the platform noted. attachment: Canvas's
-    number of the file.
+    number of the file; late: whether Canvas says that it was.
     """
 
     student: str
@@ -35,6 +35,7 @@ class Delivery:
     typed: bool = False
     system: str = ""
     attachment: str = ""
+    late: bool = False
 
 
 def delivery(name: str, is_folder: bool) -> Delivery | None:
@@ -49,5 +50,5 @@ def delivery(name: str, is_folder: bool) -> Delivery | None:
     if match := _CANVAS.fullmatch(name):
         student = match["name"] or match["id"]
         file, attachment = match["file"] or "", match["attachment"] or ""
-        return Delivery(student, match["id"], file, "", not file, CANVAS, attachment)
+        return Delivery(student, match["id"], file, "", not file, CANVAS, attachment, match["late"] is not None)
     return None

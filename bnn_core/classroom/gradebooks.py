@@ -178,9 +178,15 @@ def _amount(text: str) -> float | None:
 # The whole class
 
 
-def wide(rows: Iterable[Row], ids: Mapping[str, str], by_hand: Mapping[tuple[str, str], str] | None = None) -> str:
+def wide(
+    rows: Iterable[Row],
+    ids: Mapping[str, str],
+    by_hand: Mapping[tuple[str, str], str] | None = None,
+    late: Mapping[str, int] | None = None,
+) -> str:
     """A table with a line for each student: the points of every exercise and every lesson, the total, and what could be
     had at most. It begins with the sign by which a spreadsheet knows UTF-8. by_hand: as in grades.csv.
+    late: by student, days.
     """
     by_student: dict[str, dict[tuple[str, str], Row]] = {}
     lessons: dict[str, dict[str, float]] = {}
@@ -193,7 +199,15 @@ def wide(rows: Iterable[Row], ids: Mapping[str, str], by_hand: Mapping[tuple[str
     text = io.StringIO()
     writer = csv.writer(text)
     writer.writerow(
-        ["student", *(["id"] if ids else []), *map(as_text, headers), "total", "max", *(["by hand"] if by_hand else [])]
+        [
+            "student",
+            *(["id"] if ids else []),
+            *map(as_text, headers),
+            "total",
+            "max",
+            *(["days late"] if late else []),
+            *(["by hand"] if by_hand else []),
+        ]
     )
     most = sum(sum(points.values()) for points in lessons.values())
     for student, marks in by_student.items():
@@ -205,6 +219,7 @@ def wide(rows: Iterable[Row], ids: Mapping[str, str], by_hand: Mapping[tuple[str
             cells.append(number(sum(scores)) if scores else "")
         total = number(sum(row["score"] for row in marks.values()))
         said = [by_hand[student, lesson] for lesson in order if (student, lesson) in by_hand] if by_hand else []
+        days = [str(late.get(student, 0))] if late else []
         last = [as_text(as_name("; ".join(said)))] if by_hand else []
-        writer.writerow([*(as_text(as_name(name)) for name in who), *cells, total, number(most), *last])
+        writer.writerow([*(as_text(as_name(name)) for name in who), *cells, total, number(most), *days, *last])
     return "\ufeff" + text.getvalue()

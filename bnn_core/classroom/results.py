@@ -36,7 +36,7 @@ FORMULA_SIGNS = ("=", "+", "-", "@", "\t", "\r")
 STATUSES = ("passed", "failed", "not_attempted", "error", "timeout", "unreadable")
 
 _RESULTS = ({"key", "graded"}, {"key", "seed", "graded"})
-_LINES = ({"seed"}, {"home"}, {"again"}, {"left"}, {"people"}, {"origins"}, *_RESULTS)
+_LINES = ({"seed"}, {"home"}, {"again"}, {"left"}, {"people"}, {"policy"}, {"origins"}, *_RESULTS)
 
 _ROW = {"student": str, "lesson": str, "exercise": str, "status": str, "score": float, "max_score": float}
 _ROW |= {"message": str, "checks": list[dict[str, Any]]}
@@ -57,12 +57,15 @@ class Place(NamedTuple):
 @dataclass(frozen=True)
 class Origin:
     """Where a result came from: what tells the student from others of the same name, the platform that named the
-    files, and what the file or the folder was called there.
+    files, and what the file or the folder was called there; when it was handed in, in ISO 8601, and whether the
+    platform says that it was late.
     """
 
     key: str = ""
     system: str = ""
     entry: str = ""
+    handed_in: str = ""
+    late: bool = False
 
 
 @dataclass(frozen=True)
@@ -82,9 +85,9 @@ class Entry:
 class Journal:
     """The lines of a report's folder: whose report it is, and every result that it ever took in.
 
-    latest: for each place of the report the result that stands there. seed: the last grading's. home: the folder of
-    the submissions. people: the class, where a list of it was given. origins: where results came from. Nothing is
-    written before `begin`.
+    latest: for each place of the report the result that stands there. seed: the last grading's. home: the folder of the
+    submissions. people: the class, where a list of it was given. policy: the text of the instructor's file. origins:
+    where results came from. Nothing is written before `begin`.
     """
 
     def __init__(self, report: Path, fresh: bool = False, alone: bool = False) -> None:
@@ -96,6 +99,7 @@ class Journal:
         self.home: str | None = None
         self.latest: dict[Place, Entry] = {}
         self.people: tuple[Person, ...] = ()
+        self.policy = ""
         self.origins: dict[Place, Origin] = {}
         self.is_foreign = False
         self._known: dict[str, Entry] = {}
@@ -146,8 +150,10 @@ class Journal:
                 hints = get_type_hints(Person)
                 if all(isinstance(one, dict) and set(one) == set(hints) and _has(one, hints) for one in people):
                     self.people = tuple(Person(**{**one, "aliases": tuple(one["aliases"])}) for one in people)
+            case {"policy": str(policy)}:
+                self.policy = policy
             case {"origins": list(origins)}:
-                if _fits(origins, list[tuple[tuple[str, str], tuple[str, str, str]]]):
+                if _fits(origins, list[tuple[tuple[str, str], tuple[str, str, str, str, bool]]]):
                     self.origins = {Place(*place): Origin(*origin) for place, origin in origins}
             case {"left": [str(student), str(lesson)]}:
                 self.latest.pop(Place(student, lesson), None)
@@ -173,6 +179,12 @@ class Journal:
         if tuple(people) != self.people:
             self.people = tuple(people)
             self._write({"people": [asdict(person) for person in self.people]})
+
+    def set_policy(self, text: str) -> None:
+        """Note how marks follow from checks."""
+        if text != self.policy:
+            self.policy = text
+            self._write({"policy": text})
 
     def note_origins(self, origins: Mapping[Place, Origin]) -> None:
         """Note where results came from, of those that stand in the report."""

@@ -7,11 +7,13 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import groupby
 from pathlib import Path
 
 from bnn_core.answers.notebook import exercises_of
 from bnn_core.classroom.grading import Graded, Row, graded_as_missing
 from bnn_core.classroom.overrides import OVERRIDES, Directory, Override
+from bnn_core.classroom.policy import HandedIn, Policy, apply, read_policy, time_shown
 from bnn_core.classroom.results import Journal, Origin, Place, number
 from bnn_core.classroom.roster import Matched, Person, match, shown_names
 from bnn_core.classroom.submissions import Submission
@@ -47,8 +49,10 @@ class ByHand:
 
 @dataclass(frozen=True)
 class Standing:
-    """A student's result in a lesson, as it is shown. place: where it stands in the journal; None for who handed in
-    nothing. by_hand: by exercise, what a person decided.
+    """A student's result in a lesson, as it is shown.
+
+    place: where it stands in the journal; None for who handed in nothing. by_hand: by exercise, what a person decided.
+    rules: sentences on what the policy changed. handed_in: when, as it is shown.
     """
 
     student: str
@@ -58,6 +62,9 @@ class Standing:
     person: Person | None = None
     origin: Origin = UNKNOWN
     by_hand: Mapping[str, ByHand] = field(default_factory=dict)
+    rules: tuple[str, ...] = ()
+    days_late: int | None = None
+    handed_in: str = ""
 
     @property
     def rows(self) -> list[Row]:
@@ -130,7 +137,7 @@ def called_in(journal: Journal, submissions: Iterable[Submission] = ()) -> dict[
 def class_standing(journal: Journal, overrides: Sequence[Override] = ()) -> ClassStanding:
     """overrides: what a person decided; of two about the same mark the later counts."""
     names = names_of(called_in(journal), journal.people)
-    standings = []
+    standings: list[Standing] = []
     for place, entry in journal.latest.items():
         student = names.shown[place.student]
         graded = replace(entry.graded, rows=[row | {"student": student} for row in entry.graded.rows])
@@ -142,7 +149,27 @@ def class_standing(journal: Journal, overrides: Sequence[Override] = ()) -> Clas
             standings.append(Standing(student, lesson, nothing, person=person))
     standings.sort(key=lambda one: (natural(one.student), natural(one.lesson)))
     seeds = frozenset(entry.seed for entry in journal.latest.values() if entry.seed is not None)
+    standings = _by_policy(read_policy(journal.policy), standings)
     return _with_overrides(ClassStanding(tuple(standings), names, seeds), overrides)
+
+
+def _by_policy(policy: Policy, standings: Sequence[Standing]) -> list[Standing]:
+    """Everyone's results with the points that the policy gives."""
+    found = []
+    for _, group in groupby(standings, key=lambda one: one.student):
+        mine = list(group)
+        times = [HandedIn(one.origin.handed_in, one.origin.late) for one in mine]
+        applied = apply(policy, [(one.lesson, when, one.rows) for one, when in zip(mine, times, strict=True)])
+        for one, when, result in zip(mine, times, applied, strict=True):
+            graded = replace(one.graded, rows=result.rows)
+            shown = time_shown(policy, when) if one.graded.code else ""
+            found.append(replace(one, graded=graded, rules=result.rules, days_late=result.days_late, handed_in=shown))
+    return found
+
+
+def origin_of(submission: Submission) -> Origin:
+    one = submission
+    return Origin(one.key, one.system, one.entry, one.handed_in, one.late)
 
 
 def _with_overrides(standing: ClassStanding, overrides: Sequence[Override]) -> ClassStanding:

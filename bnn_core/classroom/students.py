@@ -29,7 +29,7 @@ NBGRADER_SIGNS = frozenset(
 )
 """What lies beside nbgrader's folder of submissions in its course."""
 
-INSTRUCTORS_OWN = (".csv", ".xlsx", ".txt", ".md", ".db", ".log", ".json", ".yml", ".yaml", ".xml")
+INSTRUCTORS_OWN = (".csv", ".xlsx", ".txt", ".md", ".db", ".log", ".json", ".toml", ".yml", ".yaml", ".xml")
 """Suffixes of files beside the students' folders that are nobody's submission."""
 
 

@@ -58,7 +58,11 @@ def marks(
     if into is None:
         path = output or report / MARKS
         rows = [row for one in chosen for row in one.rows]
-        write_atomically(path, gradebooks.wide(rows, standing.ids, standing.told_by_hand()))
+        late: dict[str, int] = {}
+        for one in chosen:
+            if one.days_late is not None:
+                late[one.student] = late.get(one.student, 0) + one.days_late
+        write_atomically(path, gradebooks.wide(rows, standing.ids, standing.told_by_hand(), late))
         click.echo(f"{len({one.student for one in chosen})} students. Read {path}")
         return
     points, most = _marks_of(standing, chosen)

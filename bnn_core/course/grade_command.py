@@ -57,6 +57,7 @@ class Request:
     submissions: Path
     output: Path
     roster: Path | None
+    policy: Path | None
     lesson: str | None
     jobs: int
     timeout: float
@@ -68,13 +69,17 @@ class Request:
 
 
 @click.command()
-@click.argument("submissions", type=Folder())
-@click.option("--output", required=True, type=Folder(), help="The folder to write the report to.")
+@click.argument("submissions", type=Folder(), required=False)
+@click.option("--output", type=Folder(), help="The folder to write the report to.")
 @click.option(
     "--roster",
     type=TableFile(),
     help="Who is in the class: a CSV with ids, or the gradebook that your school's system exports.",
 )
+@click.option(
+    "--policy", type=TableFile(), help="How marks follow from checks and time.  [default: grading.toml there]"
+)
+@click.option("--explain", is_flag=True, help="Say in words how marks come about by that policy, and grade nothing.")
 @click.option(
     "--lesson", help="Grade this lesson alone: its name, its number or its topic.  [default: all that are found]"
 )
@@ -89,16 +94,24 @@ class Request:
 @click.option("--seed", type=click.IntRange(0, LARGEST_SEED), help="Repeat a grading: the seed that its report names.")
 @click.option("--fresh", is_flag=True, help="Grade again what this report holds already.")
 @click.option("--unsafe", is_flag=True, help="Run the code without protection where the system offers none.")
-def grade(**arguments: Any) -> None:
+@click.pass_context
+def grade(context: click.Context, /, explain: bool, **arguments: Any) -> None:
     """Grade SUBMISSIONS: a folder or a zip with a folder per student, or what Canvas, Moodle, Blackboard or nbgrader
     collected.
     """
+    if explain:
+        _explain(arguments["policy"] or _policy_beside(arguments["submissions"]))
+        return
+    for parameter in context.command.params:
+        if parameter.name in ("submissions", "output") and arguments[parameter.name] is None:
+            raise click.MissingParameter(ctx=context, param=parameter)
     request = Request(**arguments)
     if not request.submissions.is_dir() and not _is_zip(request.submissions):
         raise CannotGrade(
             f"{request.submissions} is no folder and no zip; give the one that holds a folder per student"
         )
     people = _people(request)
+    policy = _policy(request)
     _look_at_overrides(request.output)
     if sys.platform == "win32":
         raise CannotGrade("Windows has no way to shut submissions in; grade on Linux, or in WSL 2")
@@ -109,7 +122,7 @@ def grade(**arguments: Any) -> None:
         raise CannotGrade(f"{request.output} can't be written to: {error.strerror}; give another folder") from None
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        _grade(request, people)
+        _grade(request, people, policy)
     except KeyboardInterrupt:
         raise click.ClickException("stopped; start it again to go on from here") from None
     except OSError as error:
@@ -121,6 +134,39 @@ def grade(**arguments: Any) -> None:
             with contextlib.suppress(OSError):  # where something was written after all
                 request.output.rmdir()
         raise
+
+
+def _policy_beside(submissions: Path | None) -> Path | None:
+    """The file that lies in the folder of submissions, or where the zip lies."""
+    if submissions is None:
+        return None
+    path = (submissions if submissions.is_dir() else submissions.parent) / "grading.toml"
+    return path if path.is_file() else None
+
+
+def _policy(request: Request) -> str | None:
+    """The text of the policy, which is one that can be used; None where no file was given this time."""
+    path = request.policy or _policy_beside(request.submissions)
+    return _policy_text(path) if path is not None else None
+
+
+def _policy_text(path: Path) -> str:
+    from bnn_core.classroom.policy import BadPolicy, read_policy
+
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+        read_policy(text, as_name(str(path)))
+    except UnicodeDecodeError:
+        raise CannotGrade(f"{path} is no text in UTF-8; save it as that") from None
+    except BadPolicy as error:
+        raise CannotGrade(str(error)) from None
+    return text
+
+
+def _explain(path: Path | None) -> None:
+    from bnn_core.classroom.policy import in_words, read_policy
+
+    click.echo("\n".join(in_words(read_policy(_policy_text(path) if path is not None else ""))))
 
 
 def _people(request: Request) -> Sequence[Person] | None:
@@ -142,7 +188,7 @@ def _look_at_overrides(report: Path) -> None:
         read_overrides(report)
 
 
-def _grade(request: Request, people: Sequence[Person] | None) -> None:
+def _grade(request: Request, people: Sequence[Person] | None, policy: str | None) -> None:
     from bnn_core.classroom.sandbox.launching import NoSandbox, WarmSandbox
 
     hidden = (
@@ -166,6 +212,8 @@ def _grade(request: Request, people: Sequence[Person] | None) -> None:
                 raise CannotGrade(
                     f"a right answer of the course's own is not graded right here, so nothing was graded: {error}"
                 ) from None
+            if policy is not None:
+                journal.set_policy(policy)
             _write(request.output, journal)
 
 
@@ -180,9 +228,9 @@ def _results(
     where one was given this time.
     """
     from bnn_core.classroom.crew import Assignment, grade_all
-    from bnn_core.classroom.results import Origin, Place
+    from bnn_core.classroom.results import Place
     from bnn_core.classroom.sandbox.launching import Limits, ready_sandbox
-    from bnn_core.classroom.standing import called_in, names_of
+    from bnn_core.classroom.standing import called_in, names_of, origin_of
 
     folder = request.submissions.resolve()
     submissions = _find(request, folder)
@@ -214,9 +262,7 @@ def _results(
                 bar.update()
     for key in keys:
         journal.let_stand(key)
-    journal.note_origins(
-        {Place(item.student, item.lesson): Origin(item.key, item.system, item.entry) for item in submissions}
-    )
+    journal.note_origins({Place(item.student, item.lesson): origin_of(item) for item in submissions})
 
 
 def _refuse_unfit_output(request: Request, journal: Journal, submissions: Sequence[Submission], names: Names) -> None:
