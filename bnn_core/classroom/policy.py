@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from bnn_core.autograder.exercises import EXERCISES
 from bnn_core.classroom.grading import Row
+from bnn_core.classroom.refusals import Unusable
 from bnn_core.classroom.results import number
 
 POLICY = "grading.toml"
@@ -24,8 +25,8 @@ _OF_LATENESS = ("grace_minutes", "penalty_per_day", "none_after_days", "late_day
 _DAY = timedelta(days=1)
 
 
-class BadPolicy(Exception):
-    """What is wrong with the file, in a sentence."""
+class BadPolicy(Unusable):
+    """A file that says what can't be meant."""
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import IO, Any, NamedTuple, get_args, get_origin, get_type_hints
 
 from bnn_core.classroom.grading import Graded, Row
+from bnn_core.classroom.refusals import Busy
 from bnn_core.classroom.roster import Person
 from bnn_core.classroom.text import as_json, as_name
 from bnn_core.lesson_files import Course
@@ -41,10 +42,6 @@ _LINES = ({"seed"}, {"home"}, {"again"}, {"left"}, {"people"}, {"policy"}, {"ori
 _ROW = {"student": str, "lesson": str, "exercise": str, "status": str, "score": float, "max_score": float}
 _ROW |= {"message": str, "checks": list[dict[str, Any]]}
 _CHECK = {"name": str, "passed": bool, "message": str, "misconception": str | None}
-
-
-class Busy(Exception):
-    """Somebody else is writing to the report; the message is its folder."""
 
 
 class Place(NamedTuple):
@@ -122,7 +119,7 @@ class Journal:
             except OSError as error:
                 if error.errno in (errno.EACCES, errno.EAGAIN):
                     file.close()
-                    raise Busy(str(self.path.parent)) from None
+                    raise Busy(f"somebody else is writing to {self.path.parent} now; wait until that is done") from None
         return file
 
     def _text(self) -> str:

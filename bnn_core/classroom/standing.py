@@ -44,7 +44,7 @@ class ByHand:
 
     def told(self, exercise: str) -> str:
         reason = f": {self.comment}" if self.comment else ""
-        return f"{exercise} {number(self.score)} (checks: {number(self.own)}){reason}"
+        return f"{exercise} {number(self.score)} (grader: {number(self.own)}){reason}"
 
 
 @dataclass(frozen=True)
@@ -215,7 +215,8 @@ def _decided(one: Standing, decided: Mapping[tuple[str, str], Override]) -> Stan
             comment = clean(override.comment)
             by_hand[row["exercise"]] = ByHand(override.score, row["score"], comment)
             told = f"Set by hand from {number(row['score'])} to {number(override.score)} points"
-            message = f"{row['message']} {told}{': ' if comment else '.'}{comment}".strip()
+            before = f"{row['message'].rstrip('.')}. " if row["message"] else ""
+            message = f"{before}{told}{': ' if comment else '.'}{comment}"
             row = row | {"score": override.score, "message": message}
         rows.append(row)
     return replace(one, by_hand=by_hand, graded=replace(one.graded, rows=rows)) if by_hand else one

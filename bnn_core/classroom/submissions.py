@@ -44,8 +44,8 @@ class Submission:
 
     path: the notebook, below home or in a zip there; None where there is none. home: the folder or the zip of
     submissions. set_aside: other notebooks for the lesson, which are not graded. ignored: the course's own notebooks,
-    with answers in them. name: the notebook's path within the submission, as the other two are. files: what lies beside the
-    notebook, by the path from there. remarks: sentences on what was not read. missing: why there is no notebook.
+    with answers in them. name: the notebook's path within the submission, as the other two are. files: what lies beside
+    the notebook, by the path from there. remarks: sentences on what was not read. missing: why there is no notebook.
     digest: changes when any of this does. handed_in: when the notebook was, in ISO 8601, without a zone where the
     system gives none, and empty where it gives no time; late: whether the system says so. key, system and entry: what
     tells the student from others of the same name, the platform that named the files, and what the file or the folder

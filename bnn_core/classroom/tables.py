@@ -9,6 +9,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from bnn_core.classroom.refusals import Unusable
+
 LARGEST = 50_000_000
 SEPARATORS = (",", ";", "\t")
 _MARKS = (
@@ -19,8 +21,8 @@ _MARKS = (
 _WORKBOOKS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
 
 
-class BadTable(Exception):
-    """A file that can't be used as the table that it should be; the message is one sentence, with what to do."""
+class BadTable(Unusable):
+    """A file that isn't the table that it should be."""
 
 
 @dataclass

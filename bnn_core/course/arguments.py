@@ -14,6 +14,7 @@ from typing import Any
 
 import click
 
+from bnn_core.classroom.refusals import Unusable
 from bnn_core.classroom.text import as_name, clean
 from bnn_core.lesson_files import LessonFileError
 
@@ -102,17 +103,12 @@ def in_one_line() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def said_of_tables() -> Iterator[None]:
-    """Turns what is wrong with a table, and somebody else's writing to the report, into one line."""
-    from bnn_core.classroom.results import Busy
-    from bnn_core.classroom.tables import BadTable
-
+def refusing_unusable() -> Iterator[None]:
+    """Turns what is wrong with a file that was given, and somebody else's writing to the report, into one line."""
     try:
         yield
-    except BadTable as error:
+    except Unusable as error:
         raise BadArgument(str(error)) from None
-    except Busy as busy:
-        raise BadArgument(f"somebody else is writing to {busy} now; wait until that is done") from None
 
 
 def of_the_system(error: OSError) -> str:

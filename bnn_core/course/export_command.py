@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bnn_core.course.arguments import BadArgument, Folder, TableFile, listed, said_of_tables
+from bnn_core.course.arguments import BadArgument, Folder, TableFile, listed, refusing_unusable
 from bnn_core.course.lessons import graded_lesson
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def marks(
         click.echo(f"{len({one.student for one in chosen})} students. Read {path}")
         return
     points, most = _marks_of(standing, chosen)
-    with said_of_tables():
+    with refusing_unusable():
         table = Table.read(into)
         done = gradebooks.fill_in(table, form, points, most, title, scale)
         content = table.content()
@@ -118,7 +118,7 @@ def opened(report: Path) -> Iterator[ClassStanding]:
     with Journal(report) as journal:
         if not journal.latest:
             raise BadArgument(no_report(report))
-        with said_of_tables():
+        with refusing_unusable():
             standing = class_standing(journal, read_overrides(report))
         _say("not applied", standing.unfit)
         yield standing

@@ -9,6 +9,7 @@ import os
 import secrets
 import signal
 import sys
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,10 +28,11 @@ from bnn_core.course.arguments import (
     is_refusal,
     listed,
     of_the_system,
-    said_of_tables,
+    refusing_unusable,
     what_to_do,
 )
 from bnn_core.course.arguments import BadArgument as CannotGrade
+from bnn_core.course.given_files import explained, look_at_overrides, people_in, policy_beside, policy_text
 from bnn_core.course.lessons import graded_lesson, graded_lessons
 from bnn_core.lesson_files import Course
 
@@ -38,7 +40,7 @@ if TYPE_CHECKING:
     from bnn_core.classroom.results import Journal
     from bnn_core.classroom.roster import Person
     from bnn_core.classroom.sandbox.launching import Sandbox
-    from bnn_core.classroom.standing import Names
+    from bnn_core.classroom.standing import ClassStanding, Names
     from bnn_core.classroom.submissions import Submission
 
 PACKAGE = Path(__file__).parents[1]
@@ -65,6 +67,8 @@ class Request:
     memory: float
     seed: int | None
     fresh: bool
+    again: tuple[str, ...]
+    dry_run: bool
     unsafe: bool
 
 
@@ -93,6 +97,10 @@ class Request:
 @click.option("--memory", type=Amount(0.1, MOST_MEMORY), default=2.0, show_default=True, help="GiB for a submission.")
 @click.option("--seed", type=click.IntRange(0, LARGEST_SEED), help="Repeat a grading: the seed that its report names.")
 @click.option("--fresh", is_flag=True, help="Grade again what this report holds already.")
+@click.option(
+    "--again", multiple=True, help="Grade this student, or everyone in this exercise, again; may be repeated."
+)
+@click.option("--dry-run", is_flag=True, help="Say how each submission is understood, and grade nothing.")
 @click.option("--unsafe", is_flag=True, help="Run the code without protection where the system offers none.")
 @click.pass_context
 def grade(context: click.Context, /, explain: bool, **arguments: Any) -> None:
@@ -100,7 +108,7 @@ def grade(context: click.Context, /, explain: bool, **arguments: Any) -> None:
     collected.
     """
     if explain:
-        _explain(arguments["policy"] or _policy_beside(arguments["submissions"]))
+        click.echo("\n".join(explained(arguments["policy"] or policy_beside(arguments["submissions"]))))
         return
     for parameter in context.command.params:
         if parameter.name in ("submissions", "output") and arguments[parameter.name] is None:
@@ -110,9 +118,10 @@ def grade(context: click.Context, /, explain: bool, **arguments: Any) -> None:
         raise CannotGrade(
             f"{request.submissions} is no folder and no zip; give the one that holds a folder per student"
         )
-    people = _people(request)
-    policy = _policy(request)
-    _look_at_overrides(request.output)
+    people = people_in(request.roster)
+    if request.dry_run:
+        _dry_run(request, people)
+        return
     if sys.platform == "win32":
         raise CannotGrade("Windows has no way to shut submissions in; grade on Linux, or in WSL 2")
     is_new = not request.output.exists()
@@ -122,7 +131,7 @@ def grade(context: click.Context, /, explain: bool, **arguments: Any) -> None:
         raise CannotGrade(f"{request.output} can't be written to: {error.strerror}; give another folder") from None
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        _grade(request, people, policy)
+        _grade(request, people)
     except KeyboardInterrupt:
         raise click.ClickException("stopped; start it again to go on from here") from None
     except OSError as error:
@@ -136,59 +145,7 @@ def grade(context: click.Context, /, explain: bool, **arguments: Any) -> None:
         raise
 
 
-def _policy_beside(submissions: Path | None) -> Path | None:
-    """The file that lies in the folder of submissions, or where the zip lies."""
-    if submissions is None:
-        return None
-    path = (submissions if submissions.is_dir() else submissions.parent) / "grading.toml"
-    return path if path.is_file() else None
-
-
-def _policy(request: Request) -> str | None:
-    """The text of the policy, which is one that can be used; None where no file was given this time."""
-    path = request.policy or _policy_beside(request.submissions)
-    return _policy_text(path) if path is not None else None
-
-
-def _policy_text(path: Path) -> str:
-    from bnn_core.classroom.policy import BadPolicy, read_policy
-
-    try:
-        text = path.read_bytes().decode("utf-8-sig")
-        read_policy(text, as_name(str(path)))
-    except UnicodeDecodeError:
-        raise CannotGrade(f"{path} is no text in UTF-8; save it as that") from None
-    except BadPolicy as error:
-        raise CannotGrade(str(error)) from None
-    return text
-
-
-def _explain(path: Path | None) -> None:
-    from bnn_core.classroom.policy import in_words, read_policy
-
-    click.echo("\n".join(in_words(read_policy(_policy_text(path) if path is not None else ""))))
-
-
-def _people(request: Request) -> Sequence[Person] | None:
-    """Everyone on the list that was given."""
-    if request.roster is None:
-        return None
-    from bnn_core.classroom.roster import read_roster
-    from bnn_core.classroom.tables import Table
-
-    with said_of_tables():
-        return read_roster(Table.read(request.roster)).people
-
-
-def _look_at_overrides(report: Path) -> None:
-    """Raises CannotGrade where the file can't be read, before anything is graded."""
-    from bnn_core.classroom.overrides import read_overrides
-
-    with said_of_tables():
-        read_overrides(report)
-
-
-def _grade(request: Request, people: Sequence[Person] | None, policy: str | None) -> None:
+def _grade(request: Request, people: Sequence[Person] | None) -> None:
     from bnn_core.classroom.sandbox.launching import NoSandbox, WarmSandbox
 
     hidden = (
@@ -197,13 +154,20 @@ def _grade(request: Request, people: Sequence[Person] | None, policy: str | None
         request.submissions.resolve(),
         request.output.resolve(),
     )
-    with said_of_tables(), WarmSandbox(hidden) as sandbox:  # it loads torch while this process does
+    with refusing_unusable(), WarmSandbox(hidden) as sandbox:  # it loads torch while this process does
         from bnn_core.classroom.control import NotProven
+        from bnn_core.classroom.overrides import read_overrides
         from bnn_core.classroom.results import Journal
+        from bnn_core.classroom.standing import class_standing
+        from bnn_core.course.told import what_happened
 
+        policy = policy_text(request.policy, request.submissions)
+        look_at_overrides(request.output)
+        began = time.monotonic()
         with Journal(request.output, alone=True) as journal:
+            before = class_standing(journal, read_overrides(request.output)) if journal.latest else None
             try:
-                _results(request, sandbox, journal, hidden, people)
+                summary = _results(request, sandbox, journal, hidden, people)
             except NoSandbox as error:
                 raise CannotGrade(
                     f"nothing here can shut submitted code in: {error}. --unsafe runs it all the same"
@@ -214,7 +178,26 @@ def _grade(request: Request, people: Sequence[Person] | None, policy: str | None
                 ) from None
             if policy is not None:
                 journal.set_policy(policy)
-            _write(request.output, journal)
+            standing = _write(request.output, journal)
+            seconds = time.monotonic() - began
+            for line in what_happened(before, standing, summary, seconds):
+                click.echo(line, err=True)
+
+
+def _dry_run(request: Request, people: Sequence[Person] | None) -> None:
+    """Say what would be graded, and as whose."""
+    from bnn_core.classroom.results import Journal
+    from bnn_core.classroom.standing import called_in, names_of
+    from bnn_core.course.told import seen_as, understood
+
+    policy_text(request.policy, request.submissions)
+    look_at_overrides(request.output)
+    journal = Journal(request.output)
+    submissions = _find(request, request.submissions.resolve())
+    names = names_of(called_in(journal, submissions), journal.people if people is None else people)
+    click.echo(f"{request.submissions} is read as {seen_as(submissions)}")
+    for line in understood(submissions, names):
+        click.echo(line)
 
 
 def _results(
@@ -223,14 +206,15 @@ def _results(
     journal: Journal,
     hidden: tuple[Path, ...],
     people: Sequence[Person] | None,
-) -> None:
-    """Put the result of every submission into the journal, graded now or before. people: on the list of the class,
-    where one was given this time.
+) -> str:
+    """Put the result of every submission into the journal, graded now or before, and say how many of each there are.
+    people: on the list of the class, where one was given this time.
     """
     from bnn_core.classroom.crew import Assignment, grade_all
     from bnn_core.classroom.results import Place
     from bnn_core.classroom.sandbox.launching import Limits, ready_sandbox
     from bnn_core.classroom.standing import called_in, names_of, origin_of
+    from bnn_core.course.told import again_of, seen_as
 
     folder = request.submissions.resolve()
     submissions = _find(request, folder)
@@ -246,10 +230,12 @@ def _results(
         journal.enrol(people)
     if request.fresh:
         journal.grade_again(graded_lesson(request.lesson) if request.lesson is not None else None)
+    seen = seen_as(submissions)
     submissions = _settle_the_rest(request, journal, submissions, names)
     limits = Limits(request.timeout, min(request.call_timeout, request.timeout), int(request.memory * GIBIBYTE))
     keys = _keys(submissions, (seed, limits, request.unsafe))
-    missing = [position for position, key in enumerate(keys) if key not in journal]
+    again = again_of(request.again, submissions, names)
+    missing = [number for number, key in enumerate(keys) if key not in journal or submissions[number] in again]
     assignment = Assignment(limits, seed, hidden, request.unsafe)
     todo = [submissions[position] for position in missing]
     with tqdm(total=len(submissions), initial=len(submissions) - len(todo), unit="submission", disable=None) as bar:
@@ -263,6 +249,7 @@ def _results(
     for key in keys:
         journal.let_stand(key)
     journal.note_origins({Place(item.student, item.lesson): origin_of(item) for item in submissions})
+    return f"Read as {seen}: {len(todo)} graded anew, {len(submissions) - len(todo)} kept from before"
 
 
 def _refuse_unfit_output(request: Request, journal: Journal, submissions: Sequence[Submission], names: Names) -> None:
@@ -348,13 +335,13 @@ def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _write(output: Path, journal: Journal) -> None:
+def _write(output: Path, journal: Journal) -> ClassStanding:
     """The report of everything that the journal holds."""
     from bnn_core.classroom.overrides import read_overrides
     from bnn_core.classroom.report import write_report_of
     from bnn_core.classroom.standing import class_standing
 
-    with said_of_tables():
+    with refusing_unusable():
         standing = class_standing(journal, read_overrides(output))
     write_report_of(output, standing, journal.seed or 0)
     names, rows = standing.names, standing.rows
@@ -366,3 +353,4 @@ def _write(output: Path, journal: Journal) -> None:
     passed = sum(row["status"] == "passed" for row in rows)
     count = f"{len(journal.latest)} submissions, {passed} of {len(rows)} exercises passed"
     click.echo(f"{count}. Read {output / 'index.html'}")
+    return standing

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from bnn_core.course.arguments import Amount, BadArgument, Folder, listed, said_of_tables
+from bnn_core.course.arguments import Amount, BadArgument, Folder, listed, refusing_unusable
 from bnn_core.course.export_command import no_report
 
 MOST_POINTS = 1_000_000.0
@@ -22,7 +22,7 @@ MOST_POINTS = 1_000_000.0
 @click.argument("score", type=Amount(0.0, MOST_POINTS))
 @click.option("--comment", default="", help="Why, in words that the student reads.")
 def override(report: Path, student: str, exercise: str, score: float, comment: str) -> None:
-    """Give STUDENT (a name or an id) SCORE points for EXERCISE in REPORT, whatever the checks gave.
+    """Give STUDENT (a name or an id) SCORE points for EXERCISE in REPORT, whatever the grader gave.
 
     Before a name that begins with a hyphen put two more: `bnn-course override REPORT -- -NAME EXERCISE SCORE`.
     """
@@ -31,7 +31,7 @@ def override(report: Path, student: str, exercise: str, score: float, comment: s
     from bnn_core.classroom.results import Journal, number, write_atomically
     from bnn_core.classroom.standing import class_standing, misfit
 
-    with said_of_tables(), Journal(report, alone=True) as journal:
+    with refusing_unusable(), Journal(report, alone=True) as journal:
         if not journal.latest:
             raise BadArgument(no_report(report))
         standing = class_standing(journal, read_overrides(report))
@@ -50,4 +50,4 @@ def override(report: Path, student: str, exercise: str, score: float, comment: s
     said = next(
         one.by_hand[exercise] for one in standing.standings if exercise in one.by_hand and one.student == found[0]
     )
-    click.echo(f"{found[0]}, {exercise}: {number(said.score)} points; the checks gave {number(said.own)}")
+    click.echo(f"{found[0]}, {exercise}: {number(said.score)} points; the grader gave {number(said.own)}")

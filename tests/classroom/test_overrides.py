@@ -1,4 +1,4 @@
-"""What a person decided about a mark: kept through every grading, and shown beside what the checks gave."""
+"""What a person decided about a mark: kept through every grading, and shown beside what the grader gave."""
 
 from __future__ import annotations
 
@@ -42,17 +42,17 @@ def test_a_decision_survives_and_is_shown_beside_the_checks_own(own: Class) -> N
     own.graded()
     result = override(own, "ada", "BayesianLinear", 9.5, "--comment", "=one slip, <b>no more</b>")
     assert result.exit_code == 0, result.output
-    assert result.output == "ada, BayesianLinear: 9.5 points; the checks gave 5\n"
+    assert result.output == "ada, BayesianLinear: 9.5 points; the grader gave 5\n"
     for _ in range(2):
         assert scores(own) == {"ada": 9.5, "bo": 6.0}
         page = (own.report / "ada" / f"{THIRD}.html").read_text(encoding="utf-8")
-        assert "9.5 of 10 points, set by hand; the checks gave 5" in page
+        assert "9.5 of 10 points, set by hand; the grader gave 5" in page
         assert "Set by hand from 5 to 9.5 points: =one slip, &lt;b&gt;no more&lt;/b&gt;" in page
-        assert "9.5 set by hand, 5 by the checks" in (own.report / "index.html").read_text(encoding="utf-8")
+        assert "9.5 set by hand, 5 by the grader" in (own.report / "index.html").read_text(encoding="utf-8")
         with (own.report / "grades.csv").open(newline="", encoding="utf-8") as file:
             lines = {line["student"]: line for line in csv.DictReader(file)}
         assert lines["ada"]["total"] == "9.5"
-        assert lines["ada"]["by hand"] == "BayesianLinear 9.5 (checks: 5): =one slip, <b>no more</b>"
+        assert lines["ada"]["by hand"] == "BayesianLinear 9.5 (grader: 5): =one slip, <b>no more</b>"
         assert lines["bo"]["by hand"] == ""
         own.graded("--fresh")
     (own.report / "overrides.csv").unlink()
@@ -98,7 +98,7 @@ def test_marks_that_go_out_are_the_decided_ones(own: Class, tmp_path: Path) -> N
     assert scores(school)["-Minus, Max"] == 6
     CliRunner().invoke(main, ["export", "marks", str(school.report), "--format", "wide"])
     lines = list(csv.DictReader((school.report / "marks.csv").read_text(encoding="utf-8-sig").splitlines()))
-    assert [line["by hand"] for line in lines if line["id"] == "4713"] == ["BayesianLinear 6 (checks: 5): fine"]
+    assert [line["by hand"] for line in lines if line["id"] == "4713"] == ["BayesianLinear 6 (grader: 5): fine"]
 
 
 @pytest.mark.parametrize(

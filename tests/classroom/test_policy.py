@@ -237,7 +237,7 @@ def test_rules_are_on_the_page_and_in_the_marks(own: Class, tmp_path: Path) -> N
     assert "20 % of the points were taken off." in page
     override = ["override", str(own.report), "alove1", "BayesianLinear", "5"]
     result = CliRunner().invoke(main, override)
-    assert result.output == "alove1, BayesianLinear: 5 points; the checks gave 4\n"
+    assert result.output == "alove1, BayesianLinear: 5 points; the grader gave 4\n"
     assert CliRunner().invoke(main, ["export", "marks", str(own.report), "--format", "wide"]).exit_code == 0
     lines = list(csv.DictReader((own.report / "marks.csv").read_text(encoding="utf-8-sig").splitlines()))
     assert {line["days late"] for line in lines} == {"1"}
