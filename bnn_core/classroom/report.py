@@ -23,6 +23,7 @@ from bnn_core.autograder.exercises import EXERCISES
 from bnn_core.autograder.pictures import from_data
 from bnn_core.autograder.report import environment as report_environment
 from bnn_core.autograder.report import shown
+from bnn_core.classroom.attention import answer_in, concerns
 from bnn_core.classroom.grading import Graded, Row
 from bnn_core.classroom.report_folder import PAGE_MARK, pages_in
 from bnn_core.classroom.results import write_atomically, write_grades, write_report
@@ -38,6 +39,12 @@ MOST_CODE = 200_000
 """Characters of code that a page shows."""
 
 MOST_NOTES = 50
+MOST_TELLING = 3
+MOST_EXAMPLE = 40
+"""Lines of an example of code on the class page."""
+
+LEAST_TO_SEPARATE = 8
+"""How many must have attempted an exercise for its checks to separate good work from weak."""
 
 STATUS_WORDS = {
     "passed": "all checks passed",
@@ -74,6 +81,16 @@ class CheckColumn:
 
 
 @dataclass(frozen=True)
+class Telling:
+    """What an exercise's checks tell of a class. separating: those that the better half passed and the other did not,
+    with the share of either.
+    """
+
+    nobody_failed: tuple[str, ...]
+    separating: tuple[tuple[str, float, float], ...] = ()
+
+
+@dataclass(frozen=True)
 class Misunderstood:
     """A misconception of the class: who has it, in which checks it showed, and where it is taught."""
 
@@ -82,6 +99,12 @@ class Misunderstood:
     sections: tuple[str, ...]
     students: tuple[tuple[str, str], ...]
     checks: tuple[str, ...]
+    examples: tuple[tuple[str, str], ...] = ()
+    """The student and the exercise of those whose code can serve as an example."""
+
+    @property
+    def lesson(self) -> str:
+        return self.sections[0].partition(",")[0]
 
 
 def write_report_of(report: Path, standing: ClassStanding, seed: int) -> None:
@@ -113,10 +136,22 @@ def write_pages(
     notes = {(one.student, one.lesson): one.graded.notes for one in standings if one.graded.notes}
     people = {one.student: one.person for one in standings if one.person is not None}
     summary = class_summary(rows, notes, people, strangers)
+    examples = {
+        (one.student, row["exercise"]): answer_in(one, row["exercise"]) for one in standings for row in one.rows
+    }
     seeds = sorted({*earlier_seeds} - {seed})
     by_hand = {(one.student, one.lesson): one.by_hand for one in standings}
     page = environment.get_template("class.html")
-    text = page.render(**summary, seed=seed, earlier_seeds=seeds, by_hand=by_hand, unfit=unfit)
+    text = page.render(
+        **summary,
+        seed=seed,
+        earlier_seeds=seeds,
+        by_hand=by_hand,
+        unfit=unfit,
+        concerns=concerns(standings, strangers),
+        pages=pages,
+        examples=examples,
+    )
     write_atomically(report / "index.html", text)
 
 
@@ -223,6 +258,10 @@ def class_summary(
     return {
         "lessons": sorted({row["lesson"] for row in rows}, key=natural),
         "distribution": _distribution(rows),
+        "by_lesson": _by_lesson(rows),
+        "telling": {
+            exercise: _telling(rows, exercise) for exercise in {row["exercise"] for row in rows if row["exercise"]}
+        },
         "statuses": Counter(row["status"] for row in rows),
         "exercises": _heat_map(rows),
         "misunderstood": _misunderstood(rows, pages),
@@ -243,8 +282,15 @@ def templates() -> Environment:
         "mark": lambda value: f"{round(value, 2):g}",
         "url": lambda path: quote(path.encode("utf-8", "surrogatepass")),
         "name": as_name,
+        "example": lambda place, examples: _cut(examples.get(place, "")),
     }
     return pages
+
+
+def _cut(code: str) -> str:
+    lines = code.split("\n")
+    more = f"\n… and {len(lines) - MOST_EXAMPLE} more lines" if len(lines) > MOST_EXAMPLE else ""
+    return "\n".join(lines[:MOST_EXAMPLE])[:MOST_CODE] + more
 
 
 def state(result: Mapping[str, Any]) -> str:
@@ -284,6 +330,30 @@ def _distribution(rows: Sequence[Row]) -> dict[str, Any]:
         "others": len(groups) - len(shares),
         "median": statistics.median(shares) if shares else 0.0,
     }
+
+
+def _by_lesson(rows: Sequence[Row]) -> list[tuple[str, dict[str, Any]]]:
+    """Each lesson's distribution, where there are several."""
+    lessons = sorted({row["lesson"] for row in rows if row["max_score"]}, key=natural)
+    if len(lessons) < 2:
+        return []
+    return [(lesson, _distribution([row for row in rows if row["lesson"] == lesson])) for lesson in lessons]
+
+
+def _telling(rows: Sequence[Row], exercise: str) -> Telling:
+    attempted = [row for row in rows if row["exercise"] == exercise and state(row) != "skipped"]
+    passed: defaultdict[str, list[bool]] = defaultdict(list)
+    for row in sorted(attempted, key=lambda row: row["score"]):
+        for check in row["checks"]:
+            passed[check["name"]].append(check["passed"])
+    failed = {check["name"] for row in attempted for check in row["checks"] if state(check) == "failed"}
+    half = len(attempted) // 2
+    if len(attempted) < LEAST_TO_SEPARATE:
+        return Telling(tuple(name for name in passed if name not in failed))
+    shares = {name: (sum(one[-half:]) / half, sum(one[:half]) / half) for name, one in passed.items()}
+    best = sorted(shares, key=lambda name: shares[name][1] - shares[name][0])[:MOST_TELLING]
+    separating = tuple((name, *shares[name]) for name in best if shares[name][0] > shares[name][1] and name in failed)
+    return Telling(tuple(name for name in passed if name not in failed), separating)
 
 
 def _heat_map(rows: Sequence[Row]) -> list[tuple[str, str, list[CheckColumn]]]:
@@ -329,6 +399,7 @@ def _told(
         tuple(sorted(taught, key=natural)),
         tuple(sorted(students.items(), key=lambda item: natural(item[0]))),
         tuple(check for check, _ in checks.most_common(3)),
+        tuple((row["student"], row["exercise"]) for row, _ in places),
     )
 
 
