@@ -7,8 +7,10 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+CANVAS, MOODLE, BLACKBOARD = "Canvas", "Moodle", "Blackboard"
+
 _CANVAS = re.compile(
-    r"(?:(?!LATE_)(?P<name>.+?)_)?(?:LATE_)?(?P<id>\d+|anon_[^_]+)_(?:(?P<attachment>\d+)_(?P<file>.+)|(?:text|link)\.html)"
+    r"(?:(?!LATE_)(?P<name>.+?)_)?(?P<late>LATE_)?(?P<id>\d+|anon_[^_]+)_(?:(?P<attachment>\d+)_(?P<file>.+)|(?:text|link)\.html)"
 )
 _MOODLE = re.compile(r"(?P<name>.+)_(?P<id>\d+)_assignsubmission_(?P<plugin>[a-z]+)(?:_(?P<file>.*))?")
 _BLACKBOARD = re.compile(
@@ -20,9 +22,10 @@ _BLACKBOARD = re.compile(
 class Delivery:
     """A file or a folder of a download.
 
-    student: as the platform calls them; key: tells apart those who are called alike. file: what the student called it,
-    empty for a folder and for what was typed into the platform. attempt: a later one sorts higher. typed: whether it
-    holds only what was typed into the platform, or what the platform noted.
+    system: the platform. student: as it calls them; key: tells apart those who are called alike. file: what the
+    student called it, empty for a folder and for what was typed into the platform. attempt: a later one sorts higher.
+    typed: whether it holds only what was typed into the platform, or what the platform noted. attachment: Canvas's
+    number of the file; late: whether Canvas says that it was.
     """
 
     student: str
@@ -30,18 +33,22 @@ class Delivery:
     file: str = ""
     attempt: str = ""
     typed: bool = False
+    system: str = ""
+    attachment: str = ""
+    late: bool = False
 
 
 def delivery(name: str, is_folder: bool) -> Delivery | None:
     """Whose a file or folder of this name is; None where it isn't named by a platform."""
     if match := _MOODLE.fullmatch(name):
-        return Delivery(match["name"], match["id"], match["file"] or "", typed=match["plugin"] != "file")
+        return Delivery(match["name"], match["id"], match["file"] or "", typed=match["plugin"] != "file", system=MOODLE)
     if is_folder:
         return None
     if match := _BLACKBOARD.fullmatch(name):
         student = match["head"].rpartition("_")[2]
-        return Delivery(student, match["head"], match["file"] or "", match["attempt"], typed=not match["file"])
+        return Delivery(student, match["head"], match["file"] or "", match["attempt"], not match["file"], BLACKBOARD)
     if match := _CANVAS.fullmatch(name):
         student = match["name"] or match["id"]
-        return Delivery(student, match["id"], match["file"] or "", typed=not match["file"])
+        file, attachment = match["file"] or "", match["attachment"] or ""
+        return Delivery(student, match["id"], file, "", not file, CANVAS, attachment, match["late"] is not None)
     return None

@@ -55,9 +55,7 @@ def grade(submission: Submission, sandbox: Sandbox, limits: Limits, run_seed: in
     if not names:
         return graded_as_unreadable(submission, "It is a notebook of no lesson of this course, as far as can be told.")
     if submission.path is None:
-        status, missing = submission.status_without, submission.missing
-        rows = [_unmarked(submission, EXERCISES[name], status, missing) for name in names]
-        return Graded(rows, notes=[clean(missing)] if missing != NO_NOTEBOOK else [])
+        return graded_as_missing(submission)
     try:
         answer = read_answer(submission.path, submission.home, submission.lesson, dict(submission.files))
     except Unreadable as error:
@@ -82,6 +80,13 @@ def graded_as_unreadable(submission: Submission, reason: str) -> Graded:
         return Graded([_unmarked(submission, exercise, "unreadable", clean(reason)) for exercise in exercises])
     unknown = Exercise("", submission.lesson, 0.0, lambda *_: None, lambda _: None)
     return Graded([_unmarked(submission, unknown, "unreadable", clean(reason))])
+
+
+def graded_as_missing(submission: Submission) -> Graded:
+    """Rows for a submission that has no notebook, one for each exercise of its lesson."""
+    status, missing = submission.status_without, submission.missing
+    rows = [_unmarked(submission, EXERCISES[name], status, missing) for name in exercises_of(submission.lesson)]
+    return Graded(rows, notes=[clean(missing)] if missing != NO_NOTEBOOK else [])
 
 
 def graded_as_error(submission: Submission, reason: str) -> Graded:

@@ -14,17 +14,21 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 from urllib.parse import quote
 
 from jinja2 import Environment
 
 from bnn_core.autograder.exercises import EXERCISES
 from bnn_core.autograder.pictures import from_data
-from bnn_core.autograder.report import environment, shown
+from bnn_core.autograder.report import environment as report_environment
+from bnn_core.autograder.report import shown
+from bnn_core.classroom.attention import answer_in, concerns
 from bnn_core.classroom.grading import Graded, Row
 from bnn_core.classroom.report_folder import PAGE_MARK, pages_in
-from bnn_core.classroom.results import write_atomically
+from bnn_core.classroom.results import write_atomically, write_grades, write_report
+from bnn_core.classroom.roster import Person
+from bnn_core.classroom.standing import ClassStanding, Standing
 from bnn_core.classroom.text import as_name, natural
 
 BINS = 10
@@ -35,6 +39,12 @@ MOST_CODE = 200_000
 """Characters of code that a page shows."""
 
 MOST_NOTES = 50
+MOST_TELLING = 3
+MOST_EXAMPLE = 40
+"""Lines of an example of code on the class page."""
+
+LEAST_TO_SEPARATE = 8
+"""How many must have attempted an exercise for its checks to separate good work from weak."""
 
 STATUS_WORDS = {
     "passed": "all checks passed",
@@ -49,18 +59,11 @@ _LONGEST_NAME = 120
 """Bytes; file systems take about twice as many."""
 
 _RESERVED = re.compile(
-    r"index\.html|report\.json|grades\.csv|results\.jsonl|(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE
+    r"index\.html|report\.json|(grades|marks|overrides)\.csv|results\.jsonl|feedback-\w+\.zip"
+    r"|(con|prn|aux|nul|com\d|lpt\d)(\..*)?",
+    re.IGNORECASE,
 )
 _LOOKS_ESCAPED = re.compile(r".*-[0-9a-f]{16}", re.IGNORECASE)
-
-
-class Submitted(Protocol):
-    """Whose result it is, and of which lesson."""
-
-    @property
-    def student(self) -> str: ...
-    @property
-    def lesson(self) -> str: ...
 
 
 @dataclass(frozen=True)
@@ -78,6 +81,16 @@ class CheckColumn:
 
 
 @dataclass(frozen=True)
+class Telling:
+    """What an exercise's checks tell of a class. separating: those that the better half passed and the other did not,
+    with the share of either.
+    """
+
+    nobody_failed: tuple[str, ...]
+    separating: tuple[tuple[str, float, float], ...] = ()
+
+
+@dataclass(frozen=True)
 class Misunderstood:
     """A misconception of the class: who has it, in which checks it showed, and where it is taught."""
 
@@ -86,36 +99,74 @@ class Misunderstood:
     sections: tuple[str, ...]
     students: tuple[tuple[str, str], ...]
     checks: tuple[str, ...]
+    examples: tuple[tuple[str, str], ...] = ()
+    """The student and the exercise of those whose code can serve as an example."""
+
+    @property
+    def lesson(self) -> str:
+        return self.sections[0].partition(",")[0]
+
+
+def write_report_of(report: Path, standing: ClassStanding, seed: int) -> None:
+    """Write all that a report is: report.json, grades.csv and the pages. seed: the last grading's."""
+    write_report(report / "report.json", standing.rows)
+    write_grades(report / "grades.csv", standing.rows, standing.ids, standing.told_by_hand())
+    write_pages(report, standing.standings, seed, standing.seeds, standing.names.strangers, standing.unfit)
 
 
 def write_pages(
-    report: Path, results: Sequence[tuple[Submitted, Graded]], seed: int, earlier_seeds: Collection[int] = ()
+    report: Path,
+    standings: Sequence[Standing],
+    seed: int,
+    earlier_seeds: Collection[int] = (),
+    strangers: Collection[str] = (),
+    unfit: Sequence[str] = (),
 ) -> None:
     """Write index.html and a page for each result, and remove the pages of those that are gone.
 
-    earlier_seeds: of results from gradings with other seeds.
+    earlier_seeds: of results from gradings with other seeds. strangers: who is not on the list of the class.
+    unfit: sentences on what a person decided about marks that don't exist.
     """
-    templates = _environment()
-    pages = pages_of((item.student, item.lesson) for item, _ in results)
+    environment = templates()
+    pages = pages_of((one.student, one.lesson) for one in standings)
     _remove_pages_but(report, set(pages.values()))
-    page = templates.get_template("student.html")
-    for item, graded in results:
-        code, left_out = _shown_code(graded)
-        text = page.render(
-            submission=item,
-            graded=graded,
-            checks=_shown_checks(graded),
-            code=code,
-            left_out=left_out,
-            most_notes=MOST_NOTES,
-        )
-        write_atomically(report / pages[item.student, item.lesson], text)
-    rows = [row for _, graded in results for row in graded.rows]
-    notes = {(item.student, item.lesson): graded.notes for item, graded in results if graded.notes}
-    summary = class_summary(rows, notes)
+    for one in standings:
+        write_atomically(report / pages[one.student, one.lesson], student_page(one, environment))
+    rows = [row for one in standings for row in one.rows]
+    notes = {(one.student, one.lesson): one.graded.notes for one in standings if one.graded.notes}
+    people = {one.student: one.person for one in standings if one.person is not None}
+    summary = class_summary(rows, notes, people, strangers)
+    examples = {
+        (one.student, row["exercise"]): answer_in(one, row["exercise"]) for one in standings for row in one.rows
+    }
     seeds = sorted({*earlier_seeds} - {seed})
-    text = templates.get_template("class.html").render(**summary, seed=seed, earlier_seeds=seeds)
+    by_hand = {(one.student, one.lesson): one.by_hand for one in standings}
+    page = environment.get_template("class.html")
+    text = page.render(
+        **summary,
+        seed=seed,
+        earlier_seeds=seeds,
+        by_hand=by_hand,
+        unfit=unfit,
+        concerns=concerns(standings, strangers),
+        pages=pages,
+        examples=examples,
+    )
     write_atomically(report / "index.html", text)
+
+
+def student_page(one: Standing, environment: Environment) -> str:
+    """What a student may be sent about a lesson."""
+    code, left_out = _shown_code(one.graded)
+    page = environment.get_template("student.html")
+    return page.render(
+        submission=one,
+        graded=one.graded,
+        checks=_shown_checks(one.graded),
+        code=code,
+        left_out=left_out,
+        most_notes=MOST_NOTES,
+    )
 
 
 def pages_of(places: Iterable[tuple[str, str]]) -> dict[tuple[str, str], str]:
@@ -194,31 +245,52 @@ def _shown_code(graded: Graded) -> tuple[list[tuple[str, list[tuple[int, str]]]]
     return shown, total - (MOST_LINES - lines_left)
 
 
-def class_summary(rows: Sequence[Row], notes: Mapping[tuple[str, str], Sequence[str]] | None = None) -> dict[str, Any]:
-    """All that the class page shows. notes: what is to be said of how submissions were read."""
+def class_summary(
+    rows: Sequence[Row],
+    notes: Mapping[tuple[str, str], Sequence[str]] | None = None,
+    people: Mapping[str, Person] | None = None,
+    strangers: Collection[str] = (),
+) -> dict[str, Any]:
+    """All that the class page shows. notes: what is to be said of how submissions were read. people: those on the list
+    of the class; strangers: those who aren't.
+    """
     pages = pages_of((row["student"], row["lesson"]) for row in rows)
     return {
         "lessons": sorted({row["lesson"] for row in rows}, key=natural),
         "distribution": _distribution(rows),
+        "by_lesson": _by_lesson(rows),
+        "telling": {
+            exercise: _telling(rows, exercise) for exercise in {row["exercise"] for row in rows if row["exercise"]}
+        },
         "statuses": Counter(row["status"] for row in rows),
         "exercises": _heat_map(rows),
         "misunderstood": _misunderstood(rows, pages),
-        "students": _students(rows, pages),
+        "students": _students([row for row in rows if row["student"] not in strangers], pages),
+        "strangers": _students([row for row in rows if row["student"] in strangers], pages),
+        "ids": {name: person.id for name, person in (people or {}).items() if person.id not in name},
         "remarks": _remarks(notes or {}, pages),
         "row_count": len(rows),
     }
 
 
-def _environment() -> Environment:
-    pages = environment("bnn_core.classroom")
+def templates() -> Environment:
+    """What pages are made with."""
+    pages = report_environment("bnn_core.classroom")
     pages.globals |= {"words": STATUS_WORDS, "page_mark": PAGE_MARK, "state": state}
     pages.tests["all_skipped"] = lambda checks: all(state(check) == "skipped" for check in checks)
     pages.filters |= {
         "mark": lambda value: f"{round(value, 2):g}",
         "url": lambda path: quote(path.encode("utf-8", "surrogatepass")),
         "name": as_name,
+        "example": lambda place, examples: _cut(examples.get(place, "")),
     }
     return pages
+
+
+def _cut(code: str) -> str:
+    lines = code.split("\n")
+    more = f"\n… and {len(lines) - MOST_EXAMPLE} more lines" if len(lines) > MOST_EXAMPLE else ""
+    return "\n".join(lines[:MOST_EXAMPLE])[:MOST_CODE] + more
 
 
 def state(result: Mapping[str, Any]) -> str:
@@ -258,6 +330,30 @@ def _distribution(rows: Sequence[Row]) -> dict[str, Any]:
         "others": len(groups) - len(shares),
         "median": statistics.median(shares) if shares else 0.0,
     }
+
+
+def _by_lesson(rows: Sequence[Row]) -> list[tuple[str, dict[str, Any]]]:
+    """Each lesson's distribution, where there are several."""
+    lessons = sorted({row["lesson"] for row in rows if row["max_score"]}, key=natural)
+    if len(lessons) < 2:
+        return []
+    return [(lesson, _distribution([row for row in rows if row["lesson"] == lesson])) for lesson in lessons]
+
+
+def _telling(rows: Sequence[Row], exercise: str) -> Telling:
+    attempted = [row for row in rows if row["exercise"] == exercise and state(row) != "skipped"]
+    passed: defaultdict[str, list[bool]] = defaultdict(list)
+    for row in sorted(attempted, key=lambda row: row["score"]):
+        for check in row["checks"]:
+            passed[check["name"]].append(check["passed"])
+    failed = {check["name"] for row in attempted for check in row["checks"] if state(check) == "failed"}
+    half = len(attempted) // 2
+    if len(attempted) < LEAST_TO_SEPARATE:
+        return Telling(tuple(name for name in passed if name not in failed))
+    shares = {name: (sum(one[-half:]) / half, sum(one[:half]) / half) for name, one in passed.items()}
+    best = sorted(shares, key=lambda name: shares[name][1] - shares[name][0])[:MOST_TELLING]
+    separating = tuple((name, *shares[name]) for name in best if shares[name][0] > shares[name][1] and name in failed)
+    return Telling(tuple(name for name in passed if name not in failed), separating)
 
 
 def _heat_map(rows: Sequence[Row]) -> list[tuple[str, str, list[CheckColumn]]]:
@@ -303,6 +399,7 @@ def _told(
         tuple(sorted(taught, key=natural)),
         tuple(sorted(students.items(), key=lambda item: natural(item[0]))),
         tuple(check for check, _ in checks.most_common(3)),
+        tuple((row["student"], row["exercise"]) for row, _ in places),
     )
 
 

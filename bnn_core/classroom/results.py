@@ -6,6 +6,7 @@ or shown.
 from __future__ import annotations
 
 import csv
+import errno
 import hashlib
 import io
 import json
@@ -13,22 +14,30 @@ import math
 import os
 import platform
 import sys
-from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, astuple, dataclass
 from functools import lru_cache
 from importlib.metadata import distributions
 from pathlib import Path
 from typing import IO, Any, NamedTuple, get_args, get_origin, get_type_hints
 
 from bnn_core.classroom.grading import Graded, Row
+from bnn_core.classroom.refusals import Busy
+from bnn_core.classroom.roster import Person
 from bnn_core.classroom.text import as_json, as_name
 from bnn_core.lesson_files import Course
+
+if sys.platform != "win32":
+    import fcntl
+else:
+    fcntl = None
 
 JOURNAL = "results.jsonl"
 FORMULA_SIGNS = ("=", "+", "-", "@", "\t", "\r")
 STATUSES = ("passed", "failed", "not_attempted", "error", "timeout", "unreadable")
 
-_LINES = ({"seed"}, {"home"}, {"again"}, {"left"}, {"key", "graded"}, {"key", "seed", "graded"})
+_RESULTS = ({"key", "graded"}, {"key", "seed", "graded"})
+_LINES = ({"seed"}, {"home"}, {"again"}, {"left"}, {"people"}, {"policy"}, {"origins"}, *_RESULTS)
 
 _ROW = {"student": str, "lesson": str, "exercise": str, "status": str, "score": float, "max_score": float}
 _ROW |= {"message": str, "checks": list[dict[str, Any]]}
@@ -40,6 +49,20 @@ class Place(NamedTuple):
 
     student: str
     lesson: str
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a result came from: what tells the student from others of the same name, the platform that named the
+    files, and what the file or the folder was called there; when it was handed in, in ISO 8601, and whether the
+    platform says that it was late.
+    """
+
+    key: str = ""
+    system: str = ""
+    entry: str = ""
+    handed_in: str = ""
+    late: bool = False
 
 
 @dataclass(frozen=True)
@@ -59,18 +82,25 @@ class Entry:
 class Journal:
     """The lines of a report's folder: whose report it is, and every result that it ever took in.
 
-    latest: for each place of the report the result that stands there. seed: the last grading's. home: the folder of
-    the submissions. Nothing is written before `begin`.
+    latest: for each place of the report the result that stands there. seed: the last grading's. home: the folder of the
+    submissions. people: the class, where a list of it was given. policy: the text of the instructor's file. origins:
+    where results came from. Nothing is written before `begin`.
     """
 
-    def __init__(self, report: Path, fresh: bool = False) -> None:
+    def __init__(self, report: Path, fresh: bool = False, alone: bool = False) -> None:
+        """alone: nobody else may write to it meanwhile. Raises Busy where somebody does."""
         self.path = report / JOURNAL
+        self._alone = alone
+        self._begun = False
         self.seed: int | None = None
         self.home: str | None = None
         self.latest: dict[Place, Entry] = {}
+        self.people: tuple[Person, ...] = ()
+        self.policy = ""
+        self.origins: dict[Place, Origin] = {}
         self.is_foreign = False
         self._known: dict[str, Entry] = {}
-        self._file: IO[str] | None = None
+        self._file: IO[str] | None = self._opened() if alone and self.path.exists() else None
         text = self._text()
         lines = list(_lines(text))
         for line in lines:
@@ -80,7 +110,22 @@ class Journal:
         if fresh:
             self._known.clear()
 
+    def _opened(self) -> IO[str]:
+        """For reading and for adding lines. A lock goes with the process that took it, and not to its children."""
+        file = open(self.path, "a+", encoding="ascii", errors="replace")  # noqa: SIM115  (as long as the grading goes on)
+        if self._alone and fcntl is not None:
+            try:
+                fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                if error.errno in (errno.EACCES, errno.EAGAIN):
+                    file.close()
+                    raise Busy(f"somebody else is writing to {self.path.parent} now; wait until that is done") from None
+        return file
+
     def _text(self) -> str:
+        if self._file is not None:  # to open it once more would end the lock
+            self._file.seek(0)
+            return self._file.read()
         try:
             return self.path.read_text(encoding="ascii", errors="replace")
         except FileNotFoundError:
@@ -98,6 +143,15 @@ class Journal:
                 self.home = home
             case {"again": str() | None as lesson}:
                 self._forget_known(lesson)
+            case {"people": list(people)}:
+                hints = get_type_hints(Person)
+                if all(isinstance(one, dict) and set(one) == set(hints) and _has(one, hints) for one in people):
+                    self.people = tuple(Person(**{**one, "aliases": tuple(one["aliases"])}) for one in people)
+            case {"policy": str(policy)}:
+                self.policy = policy
+            case {"origins": list(origins)}:
+                if _fits(origins, list[tuple[tuple[str, str], tuple[str, str, str, str, bool]]]):
+                    self.origins = {Place(*place): Origin(*origin) for place, origin in origins}
             case {"left": [str(student), str(lesson)]}:
                 self.latest.pop(Place(student, lesson), None)
 
@@ -116,6 +170,25 @@ class Journal:
         if home is not None and str(home) != self.home:
             self.home = str(home)
             self._write({"home": self.home})
+
+    def enrol(self, people: Sequence[Person]) -> None:
+        """Note who is in the class."""
+        if tuple(people) != self.people:
+            self.people = tuple(people)
+            self._write({"people": [asdict(person) for person in self.people]})
+
+    def set_policy(self, text: str) -> None:
+        """Note how marks follow from checks."""
+        if text != self.policy:
+            self.policy = text
+            self._write({"policy": text})
+
+    def note_origins(self, origins: Mapping[Place, Origin]) -> None:
+        """Note where results came from, of those that stand in the report."""
+        known = {place: origin for place, origin in (self.origins | dict(origins)).items() if place in self.latest}
+        if known != self.origins:
+            self.origins = known
+            self._write({"origins": [[list(place), list(astuple(origin))] for place, origin in known.items()]})
 
     def grade_again(self, lesson: str | None) -> None:
         """Let no earlier result take the place of a new one: of this lesson's, or of any."""
@@ -148,8 +221,10 @@ class Journal:
 
     def _write(self, value: dict[str, Any]) -> None:
         if self._file is None:
-            self._file = open(self.path, "a", encoding="ascii")  # noqa: SIM115  (open as long as the grading goes on)
-            if self._file.tell():
+            self._file = self._opened()
+        if not self._begun:
+            self._begun = True
+            if self._file.seek(0, os.SEEK_END):
                 self._file.write("\n")  # the last line may have been cut off
         self._file.write(json.dumps(value) + "\n")
         self._file.flush()
@@ -251,12 +326,12 @@ def _digest(contents: Iterable[tuple[str, bytes]]) -> str:
     return digest.hexdigest()
 
 
-def write_atomically(path: Path, text: str) -> None:
+def write_atomically(path: Path, content: str | bytes) -> None:
     """All of the file or none of it, so that whoever reads it meanwhile finds the old one."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        part.write_text(text, encoding="utf-8", errors="replace", newline="")
+        part.write_bytes(content if isinstance(content, bytes) else content.encode("utf-8", "replace"))
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
@@ -266,11 +341,17 @@ def write_report(path: Path, rows: Iterable[Row]) -> None:
     write_atomically(path, as_json({"results": list(rows)}) + "\n")
 
 
-def write_grades(path: Path, rows: Iterable[Row]) -> None:
+def write_grades(
+    path: Path,
+    rows: Iterable[Row],
+    ids: Mapping[str, str] | None = None,
+    by_hand: Mapping[tuple[str, str], str] | None = None,
+) -> None:
     """A line per student and lesson: the score of every exercise, their total, and what could be had at most.
 
     An exercise that belongs to another lesson stays empty. Names that a spreadsheet would calculate get a quote
-    before them.
+    before them. ids: the students', where a list of the class has them. by_hand: by student and lesson, what a person
+    decided; there is a column for it where anything was.
     """
     by_submission: dict[tuple[str, str], dict[str, Row]] = {}
     for row in rows:
@@ -278,11 +359,16 @@ def write_grades(path: Path, rows: Iterable[Row]) -> None:
     exercises = list(dict.fromkeys(name for marks in by_submission.values() for name in marks if name))
     table = io.StringIO()
     writer = csv.writer(table)
-    writer.writerow(["student", "lesson", *exercises, "total", "max"])
+    writer.writerow(
+        ["student", *(["id"] if ids else []), "lesson", *exercises, "total", "max", *(["by hand"] if by_hand else [])]
+    )
     for (student, lesson), marks in by_submission.items():
-        scores = [_number(marks[name]["score"]) if name in marks else "" for name in exercises]
+        scores = [number(marks[name]["score"]) if name in marks else "" for name in exercises]
         total, most = (sum(row[field] for row in marks.values()) for field in ("score", "max_score"))
-        writer.writerow([as_text(as_name(student)), as_text(as_name(lesson)), *scores, _number(total), _number(most)])
+        who = [student, ids.get(student, "")] if ids else [student]
+        names = [as_text(as_name(name)) for name in (*who, lesson)]
+        said = [as_text(as_name(by_hand.get((student, lesson), "")))] if by_hand else []
+        writer.writerow([*names, *scores, number(total), number(most), *said])
     write_atomically(path, table.getvalue())
 
 
@@ -291,5 +377,5 @@ def as_text(value: str) -> str:
     return f"'{value}" if value.lstrip().startswith(FORMULA_SIGNS) or value.startswith(FORMULA_SIGNS) else value
 
 
-def _number(value: float) -> str:
+def number(value: float) -> str:
     return f"{round(value, 2):g}"

@@ -29,17 +29,23 @@ NBGRADER_SIGNS = frozenset(
 )
 """What lies beside nbgrader's folder of submissions in its course."""
 
-INSTRUCTORS_OWN = (".csv", ".xlsx", ".txt", ".md", ".db", ".log", ".json", ".yml", ".yaml", ".xml")
+INSTRUCTORS_OWN = (".csv", ".xlsx", ".txt", ".md", ".db", ".log", ".json", ".toml", ".yml", ".yaml", ".xml")
 """Suffixes of files beside the students' folders that are nobody's submission."""
 
 
 @dataclass
 class Student:
-    """A student, and where what they handed in begins. trouble: why it can't be looked into, in a sentence."""
+    """A student, and where what they handed in begins.
+
+    trouble: why it can't be looked into, in a sentence. key: what tells them from others of the same name; system: the
+    platform that named them, if one did.
+    """
 
     name: str
     roots: list[Root] = field(default_factory=list)
     trouble: str = ""
+    key: str = ""
+    system: str = ""
 
 
 def students_in(tree: Tree, name: str, top: Parts = ()) -> tuple[list[Student], list[str]]:
@@ -60,7 +66,8 @@ def students_in(tree: Tree, name: str, top: Parts = ()) -> tuple[list[Student], 
             if not entry.name.lower().endswith(INSTRUCTORS_OWN):
                 strays.append(printable(entry.name))
             continue
-        student = students.setdefault((owner.student, owner.key), Student(owner.student))
+        named = Student(owner.student, key=owner.key, system=owner.system)
+        student = students.setdefault((owner.student, owner.key), named)
         if entry.kind == "refused":
             student.trouble = entry.why
         else:

@@ -8,13 +8,16 @@ import hashlib
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from bnn_core.answers.course_own import prepare
 from bnn_core.answers.slicing import COURSE_PACKAGE
+from bnn_core.classroom.downloads import CANVAS, delivery
 from bnn_core.classroom.handed_in import FOLDER, Refused, Tree
 from bnn_core.classroom.recognising import Found, Root, recognise
 from bnn_core.classroom.sandbox.reading import MOST_FILE_BYTES, MOST_FILES, Say, in_children
@@ -25,6 +28,12 @@ NO_NOTEBOOK = "No notebook was handed in."
 MOST_LISTED = 12
 MOST_DEATHS = 5
 """How often looking through a submission is begun anew, each time without the file on which the reader died."""
+
+TIMESTAMP = "timestamp.txt"
+"""Where nbgrader notes when something was handed in."""
+
+LONGEST_TIME = 200
+_NBGRADER_TIME = re.compile(r"(?P<time>\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d)(?:\.\d+)?(?: (?P<zone>[\w/+-]+))?$")
 
 _NUMBERED_MODULE = re.compile(r"(?:-\d+| ?\(\d+\))(?=\.py$)")  # such a name could not be imported
 
@@ -37,7 +46,10 @@ class Submission:
     submissions. set_aside: other notebooks for the lesson, which are not graded. ignored: the course's own notebooks,
     with answers in them. name: the notebook's path within the submission, as the other two are. files: what lies beside
     the notebook, by the path from there. remarks: sentences on what was not read. missing: why there is no notebook.
-    digest: changes when any of this does.
+    digest: changes when any of this does. handed_in: when the notebook was, in ISO 8601, without a zone where the
+    system gives none, and empty where it gives no time; late: whether the system says so. key, system and entry: what
+    tells the student from others of the same name, the platform that named the files, and what the file or the folder
+    is called there.
     """
 
     student: str
@@ -51,6 +63,11 @@ class Submission:
     remarks: tuple[str, ...] = ()
     missing: str = NO_NOTEBOOK
     digest: str = ""
+    key: str = ""
+    system: str = ""
+    entry: str = ""
+    handed_in: str = ""
+    late: bool = False
 
     @property
     def notes(self) -> list[str]:
@@ -121,8 +138,11 @@ def _say_students(home: Path, say: Say) -> None:
 
 
 def _say_found(home: Path, student: Student, without: frozenset[tuple[str, ...]], say: Say) -> None:
-    for item in recognise(Tree(home), student.roots, without):
+    tree = Tree(home)
+    for item in recognise(tree, student.roots, without):
         say({"found": asdict(item)} if isinstance(item, Found) else {"begin": item})
+        if isinstance(item, Found) and item.kind == "file" and PurePosixPath(item.name).name == TIMESTAMP:
+            say({"time": tree.beginning(item.parts, LONGEST_TIME).decode("utf-8", "replace"), "of": item.name})
 
 
 # Their parent
@@ -134,6 +154,8 @@ class _Collection:
 
     student: Student
     found: list[Found]
+    times: Mapping[str, str] = field(default_factory=dict)
+    """What nbgrader's files of times say, by their paths."""
 
     def notebooks(self) -> dict[str, list[Found]]:
         """What may be graded, by lesson; under "", that of which the lesson can't be told."""
@@ -167,11 +189,41 @@ class _Collection:
             tuple((_from_folder(item, chosen), home.joinpath(*item.parts)) for item in beside if chosen),
             tuple(remarks),
             self._why_missing(own, remarks),
+            key=self.student.key,
+            system=self.student.system,
+            entry=self._entry(chosen),
         )
+        submission = replace(submission, handed_in=self._handed_in(home, chosen), late=self._is_late(submission.entry))
         texts = (submission.name, submission.set_aside, own, remarks, submission.missing)
         contents = [(chosen.digest, chosen.size) if chosen else None, *((item.name, item.digest) for item in beside)]
         digest = hashlib.sha256(repr((texts, contents)).encode("utf-8", "backslashreplace"))
         return replace(submission, digest=digest.hexdigest())
+
+    def _entry(self, chosen: Found | None) -> str:
+        """What is called the student's in the folder of submissions: of several files, the one that was graded."""
+        roots = [root.parts for root in self.student.roots]
+        around = [parts for parts in roots if chosen is not None and chosen.parts[: len(parts)] == parts]
+        return (around or roots or [("",)])[0][-1]
+
+    def _handed_in(self, home: Path, chosen: Found | None) -> str:
+        """When the notebook was handed in: what the system wrote down, or else the time of the file. What Canvas packs
+        has the time at which it did.
+        """
+        if chosen is None or self.student.system == CANVAS:
+            return ""
+        noted = self.times.get(str(PurePosixPath(chosen.name).with_name(TIMESTAMP)), "")
+        if moment := _nbgrader_time(noted) or _blackboard_time(chosen.attempt):
+            return moment
+        if home.is_dir():
+            outermost = next((path for path in _ways_to(home, chosen.parts) if path.is_file()), None)
+            return (
+                datetime.fromtimestamp(outermost.lstat().st_mtime, UTC).isoformat("T", "seconds") if outermost else ""
+            )
+        return datetime.fromtimestamp(chosen.modified, UTC).replace(tzinfo=None).isoformat() if chosen.modified else ""
+
+    def _is_late(self, entry: str) -> bool:
+        named = delivery(entry, is_folder=False)
+        return named is not None and named.late
 
     def _beside(self, notebook: Found) -> list[Found]:
         """The files that its code finds in its folder and below, as many as there is room for."""
@@ -207,6 +259,30 @@ class _Collection:
             remarks.append(f"There is no notebook in {_listed(files)}; hand in the notebook itself (.ipynb).")
         more = len(remarks) - MOST_LISTED
         return [*remarks[:MOST_LISTED], *([f"And {more} more remarks of this kind."] if more > 0 else [])]
+
+
+def _ways_to(home: Path, parts: tuple[str, ...]) -> Iterator[Path]:
+    """All that lies on the way to a file, and the file."""
+    yield from (home.joinpath(*parts[: length + 1]) for length in range(len(parts)))
+
+
+def _nbgrader_time(text: str) -> str:
+    """nbgrader writes a time and the name of its zone, such as "2026-11-02 10:11:12.345678 UTC"."""
+    found = _NBGRADER_TIME.match(text.strip())
+    if found is None:
+        return ""
+    try:
+        moment = datetime.fromisoformat(found["time"])
+        return moment.replace(tzinfo=ZoneInfo(found["zone"] or "UTC")).isoformat("T", "seconds")
+    except (ValueError, OSError, ZoneInfoNotFoundError):
+        return ""
+
+
+def _blackboard_time(attempt: str) -> str:
+    try:
+        return datetime.strptime(attempt, "%Y-%m-%d-%H-%M-%S").isoformat() if attempt else ""
+    except ValueError:
+        return ""
 
 
 def _remark(item: Found, is_graded: bool) -> str:
@@ -255,10 +331,11 @@ def _look_through(home: Path, students: Sequence[Student], at_once: int) -> list
             found = [_found(line["found"]) for line in said.lines if "found" in line]
             begun = [tuple(line["begin"][1]) for line in said.lines if "begin" in line]
             died = said.trouble and not said.took_too_long
+            times = {line["of"]: line["time"] for line in said.lines if "time" in line}
             if not died or not begun or len(without[number]) >= MOST_DEATHS:
                 if said.trouble:
                     found.append(Found("", (), "unread", f"Not all of it was looked into. {said.trouble}"))
-                finished[number] = _Collection(students[number], found)
+                finished[number] = _Collection(students[number], found, times)
                 del without[number]
             else:
                 without[number] |= {begun[-1]}
@@ -267,7 +344,7 @@ def _look_through(home: Path, students: Sequence[Student], at_once: int) -> list
 
 def _student(value: dict[str, Any]) -> Student:
     roots = [Root(**{**root, "parts": tuple(root["parts"]), "name": tuple(root["name"])}) for root in value["roots"]]
-    return Student(value["name"], roots, value["trouble"])
+    return Student(**{**value, "roots": roots})
 
 
 def _found(value: dict[str, Any]) -> Found:

@@ -8,14 +8,18 @@ import contextlib
 import errno
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
+from bnn_core.classroom.refusals import Unusable
 from bnn_core.classroom.text import as_name, clean
 from bnn_core.lesson_files import LessonFileError
+
+MOST_NAMES = 20
+"""How many names a line lists."""
 
 LONGEST_TIME = 86_400.0
 """Seconds that anything may be given: a day."""
@@ -49,6 +53,18 @@ class Folder(click.Path):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         if value == "" or "\0" in str(value):
             self.fail("it names no folder.", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+class TableFile(click.Path):
+    """The path of a file that holds a table, to be read or to be written; an empty text is none."""
+
+    def __init__(self) -> None:
+        super().__init__(path_type=Path)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if value == "" or "\0" in str(value):
+            self.fail("it names no file.", param, ctx)
         return super().convert(value, param, ctx)
 
 
@@ -86,10 +102,26 @@ def in_one_line() -> Iterator[None]:
         raise BadArgument(f"{of_the_system(error)}; {what_to_do(error)}") from None
 
 
+@contextlib.contextmanager
+def refusing_unusable() -> Iterator[None]:
+    """Turns what is wrong with a file that was given, and somebody else's writing to the report, into one line."""
+    try:
+        yield
+    except Unusable as error:
+        raise BadArgument(str(error)) from None
+
+
 def of_the_system(error: OSError) -> str:
     """What the system refused, with the file if it names one."""
     place = f"{as_name(os.fsdecode(error.filename))}: " if isinstance(error.filename, str | bytes) else ""
     return f"{place}{error.strerror or as_name(str(error))}"
+
+
+def listed(names: Sequence[str]) -> str:
+    """Names in a line, as many as fit; with semicolons between them where a name has a comma."""
+    between = "; " if any("," in name for name in names) else ", "
+    more = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
+    return between.join(map(as_name, names[:MOST_NAMES])) + more
 
 
 def is_refusal(error: OSError) -> bool:

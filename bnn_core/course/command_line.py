@@ -13,7 +13,9 @@ import click
 from tqdm import tqdm
 
 from bnn_core.course.arguments import SECONDS, BadArgument, Commands, Folder
+from bnn_core.course.export_command import export
 from bnn_core.course.grade_command import grade
+from bnn_core.course.override_command import override
 from bnn_core.lesson_files import Course
 
 WIDTH = 30  # of the bar of `progress`, in characters
@@ -185,3 +187,5 @@ def bar(items: Sequence[str], description: str) -> tqdm[str]:
 
 
 main.add_command(grade)
+main.add_command(export)
+main.add_command(override)

@@ -9,6 +9,7 @@ import os
 import secrets
 import signal
 import sys
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,13 +20,27 @@ import click
 from tqdm import tqdm
 
 from bnn_core.classroom.text import as_name, natural
-from bnn_core.course.arguments import SECONDS, Amount, Folder, is_refusal, of_the_system, what_to_do
+from bnn_core.course.arguments import (
+    SECONDS,
+    Amount,
+    Folder,
+    TableFile,
+    is_refusal,
+    listed,
+    of_the_system,
+    refusing_unusable,
+    what_to_do,
+)
 from bnn_core.course.arguments import BadArgument as CannotGrade
+from bnn_core.course.given_files import explained, look_at_overrides, people_in, policy_beside, policy_text
+from bnn_core.course.lessons import graded_lesson, graded_lessons
 from bnn_core.lesson_files import Course
 
 if TYPE_CHECKING:
     from bnn_core.classroom.results import Journal
+    from bnn_core.classroom.roster import Person
     from bnn_core.classroom.sandbox.launching import Sandbox
+    from bnn_core.classroom.standing import ClassStanding, Names
     from bnn_core.classroom.submissions import Submission
 
 PACKAGE = Path(__file__).parents[1]
@@ -35,8 +50,6 @@ MOST_MEMORY = 4096.0
 """GiB."""
 
 LARGEST_SEED = (1 << 63) - 1
-MOST_NAMES = 20
-"""How many names a line lists."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +58,8 @@ class Request:
 
     submissions: Path
     output: Path
+    roster: Path | None
+    policy: Path | None
     lesson: str | None
     jobs: int
     timeout: float
@@ -52,12 +67,23 @@ class Request:
     memory: float
     seed: int | None
     fresh: bool
+    again: tuple[str, ...]
+    dry_run: bool
     unsafe: bool
 
 
 @click.command()
-@click.argument("submissions", type=Folder())
-@click.option("--output", required=True, type=Folder(), help="The folder to write the report to.")
+@click.argument("submissions", type=Folder(), required=False)
+@click.option("--output", type=Folder(), help="The folder to write the report to.")
+@click.option(
+    "--roster",
+    type=TableFile(),
+    help="Who is in the class: a CSV with ids, or the gradebook that your school's system exports.",
+)
+@click.option(
+    "--policy", type=TableFile(), help="How marks follow from checks and time.  [default: grading.toml there]"
+)
+@click.option("--explain", is_flag=True, help="Say in words how marks come about by that policy, and grade nothing.")
 @click.option(
     "--lesson", help="Grade this lesson alone: its name, its number or its topic.  [default: all that are found]"
 )
@@ -71,16 +97,31 @@ class Request:
 @click.option("--memory", type=Amount(0.1, MOST_MEMORY), default=2.0, show_default=True, help="GiB for a submission.")
 @click.option("--seed", type=click.IntRange(0, LARGEST_SEED), help="Repeat a grading: the seed that its report names.")
 @click.option("--fresh", is_flag=True, help="Grade again what this report holds already.")
+@click.option(
+    "--again", multiple=True, help="Grade this student, or everyone in this exercise, again; may be repeated."
+)
+@click.option("--dry-run", is_flag=True, help="Say how each submission is understood, and grade nothing.")
 @click.option("--unsafe", is_flag=True, help="Run the code without protection where the system offers none.")
-def grade(**arguments: Any) -> None:
+@click.pass_context
+def grade(context: click.Context, /, explain: bool, **arguments: Any) -> None:
     """Grade SUBMISSIONS: a folder or a zip with a folder per student, or what Canvas, Moodle, Blackboard or nbgrader
     collected.
     """
+    if explain:
+        click.echo("\n".join(explained(arguments["policy"] or policy_beside(arguments["submissions"]))))
+        return
+    for parameter in context.command.params:
+        if parameter.name in ("submissions", "output") and arguments[parameter.name] is None:
+            raise click.MissingParameter(ctx=context, param=parameter)
     request = Request(**arguments)
     if not request.submissions.is_dir() and not _is_zip(request.submissions):
         raise CannotGrade(
             f"{request.submissions} is no folder and no zip; give the one that holds a folder per student"
         )
+    people = people_in(request.roster)
+    if request.dry_run:
+        _dry_run(request, people)
+        return
     if sys.platform == "win32":
         raise CannotGrade("Windows has no way to shut submissions in; grade on Linux, or in WSL 2")
     is_new = not request.output.exists()
@@ -90,7 +131,7 @@ def grade(**arguments: Any) -> None:
         raise CannotGrade(f"{request.output} can't be written to: {error.strerror}; give another folder") from None
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        _grade(request)
+        _grade(request, people)
     except KeyboardInterrupt:
         raise click.ClickException("stopped; start it again to go on from here") from None
     except OSError as error:
@@ -104,7 +145,7 @@ def grade(**arguments: Any) -> None:
         raise
 
 
-def _grade(request: Request) -> None:
+def _grade(request: Request, people: Sequence[Person] | None) -> None:
     from bnn_core.classroom.sandbox.launching import NoSandbox, WarmSandbox
 
     hidden = (
@@ -113,13 +154,20 @@ def _grade(request: Request) -> None:
         request.submissions.resolve(),
         request.output.resolve(),
     )
-    with WarmSandbox(hidden) as sandbox:  # it loads torch while this process does
+    with refusing_unusable(), WarmSandbox(hidden) as sandbox:  # it loads torch while this process does
         from bnn_core.classroom.control import NotProven
+        from bnn_core.classroom.overrides import read_overrides
         from bnn_core.classroom.results import Journal
+        from bnn_core.classroom.standing import class_standing
+        from bnn_core.course.told import what_happened
 
-        with Journal(request.output) as journal:
+        policy = policy_text(request.policy, request.submissions)
+        look_at_overrides(request.output)
+        began = time.monotonic()
+        with Journal(request.output, alone=True) as journal:
+            before = class_standing(journal, read_overrides(request.output)) if journal.latest else None
             try:
-                _results(request, sandbox, journal, hidden)
+                summary = _results(request, sandbox, journal, hidden, people)
             except NoSandbox as error:
                 raise CannotGrade(
                     f"nothing here can shut submitted code in: {error}. --unsafe runs it all the same"
@@ -128,27 +176,66 @@ def _grade(request: Request) -> None:
                 raise CannotGrade(
                     f"a right answer of the course's own is not graded right here, so nothing was graded: {error}"
                 ) from None
-            _write(request.output, journal)
+            if policy is not None:
+                journal.set_policy(policy)
+            standing = _write(request.output, journal)
+            seconds = time.monotonic() - began
+            for line in what_happened(before, standing, summary, seconds):
+                click.echo(line, err=True)
 
 
-def _results(request: Request, first: Sandbox, journal: Journal, hidden: tuple[Path, ...]) -> None:
-    """Put the result of every submission into the journal, graded now or before."""
+def _dry_run(request: Request, people: Sequence[Person] | None) -> None:
+    """Say what would be graded, and as whose."""
+    from bnn_core.classroom.results import Journal
+    from bnn_core.classroom.standing import called_in, names_of
+    from bnn_core.course.told import seen_as, understood
+
+    policy_text(request.policy, request.submissions)
+    look_at_overrides(request.output)
+    journal = Journal(request.output)
+    submissions = _find(request, request.submissions.resolve())
+    names = names_of(called_in(journal, submissions), journal.people if people is None else people)
+    click.echo(f"{request.submissions} is read as {seen_as(submissions)}")
+    for line in understood(submissions, names):
+        click.echo(line)
+
+
+def _results(
+    request: Request,
+    first: Sandbox,
+    journal: Journal,
+    hidden: tuple[Path, ...],
+    people: Sequence[Person] | None,
+) -> str:
+    """Put the result of every submission into the journal, graded now or before, and say how many of each there are.
+    people: on the list of the class, where one was given this time.
+    """
     from bnn_core.classroom.crew import Assignment, grade_all
+    from bnn_core.classroom.results import Place
     from bnn_core.classroom.sandbox.launching import Limits, ready_sandbox
+    from bnn_core.classroom.standing import called_in, names_of, origin_of
+    from bnn_core.course.told import again_of, seen_as
 
     folder = request.submissions.resolve()
     submissions = _find(request, folder)
-    students = {item.student for item in submissions}
-    _refuse_unfit_output(request, journal, submissions, students)
+    names = names_of(called_in(journal, submissions), journal.people if people is None else people)
+    if people is not None and not names.people:
+        raise CannotGrade(f"none of the {len(people)} students in {request.roster} handed in any of {folder}; "
+                          "give the list of this class")  # fmt: skip
+    _refuse_unfit_output(request, journal, submissions, names)
     seed = request.seed if request.seed is not None else journal.seed
     seed = secrets.randbits(31) if seed is None else seed
     journal.begin(seed, folder)
+    if people is not None:
+        journal.enrol(people)
     if request.fresh:
-        journal.grade_again(_lesson(request.lesson) if request.lesson is not None else None)
-    submissions = _settle_the_rest(request, journal, submissions, students)
+        journal.grade_again(graded_lesson(request.lesson) if request.lesson is not None else None)
+    seen = seen_as(submissions)
+    submissions = _settle_the_rest(request, journal, submissions, names)
     limits = Limits(request.timeout, min(request.call_timeout, request.timeout), int(request.memory * GIBIBYTE))
     keys = _keys(submissions, (seed, limits, request.unsafe))
-    missing = [position for position, key in enumerate(keys) if key not in journal]
+    again = again_of(request.again, submissions, names)
+    missing = [number for number, key in enumerate(keys) if key not in journal or submissions[number] in again]
     assignment = Assignment(limits, seed, hidden, request.unsafe)
     todo = [submissions[position] for position in missing]
     with tqdm(total=len(submissions), initial=len(submissions) - len(todo), unit="submission", disable=None) as bar:
@@ -161,48 +248,53 @@ def _results(request: Request, first: Sandbox, journal: Journal, hidden: tuple[P
                 bar.update()
     for key in keys:
         journal.let_stand(key)
+    journal.note_origins({Place(item.student, item.lesson): origin_of(item) for item in submissions})
+    return f"Read as {seen}: {len(todo)} graded anew, {len(submissions) - len(todo)} kept from before"
 
 
-def _refuse_unfit_output(
-    request: Request, journal: Journal, submissions: Sequence[Submission], students: set[str]
-) -> None:
+def _refuse_unfit_output(request: Request, journal: Journal, submissions: Sequence[Submission], names: Names) -> None:
     """Raises CannotGrade where the report can't go to where it is to go."""
     from bnn_core.classroom.report import pages_of
     from bnn_core.classroom.report_folder import in_the_way, misplaced, of_another_class
 
     output, folder = request.output, request.submissions
-    places = {(item.student, item.lesson) for item in submissions}
+    places = {(item.student, item.lesson) for item in submissions} | set(journal.latest)
+    shown = {place: (names.shown[place[0]], place[1]) for place in places}
+    shown |= {(name, lesson): (name, lesson) for name in names.absent for _, lesson in places}
+    found = pages_of(shown.values())
+    students = {item.student for item in submissions}
     reason = misplaced(output, folder) or of_another_class(output, journal, folder.resolve(), students)
-    if reason is None and (path := in_the_way(output, journal, pages_of(places | set(journal.latest)))):
+    if reason is None and (path := in_the_way(output, journal, {one: found[page] for one, page in shown.items()})):
         reason = f"{as_name(str(path))} is no report of this course's, and would be overwritten; give another"
     if reason is not None:
         raise CannotGrade(f"{reason} folder with --output")
 
 
 def _settle_the_rest(
-    request: Request, journal: Journal, submissions: Sequence[Submission], students: set[str]
+    request: Request, journal: Journal, submissions: Sequence[Submission], names: Names
 ) -> list[Submission]:
     """The submissions to grade. Of earlier results those go whose student is gone; where only the notebook is gone,
     they stay, unless everything is to be graded anew.
     """
-    lessons = _lessons()
-    only = _lesson(request.lesson) if request.lesson is not None else None
+    lessons = graded_lessons()
+    only = graded_lesson(request.lesson) if request.lesson is not None else None
     there = {(item.student, item.lesson) for item in submissions if item.path is not None}
+    students = {item.student for item in submissions}
     lacking = [place for place in journal.latest if place not in there and place.lesson in (only or place.lesson)]
     gone = [place for place in lacking if place.student not in students]
     dropped = [place for place in lacking if request.fresh or place.lesson not in lessons]
     kept = [place for place in lacking if place not in {*gone, *dropped} and journal.latest[place].graded.code]
     journal.leave_out({*gone, *dropped})
-    _tell("no longer among the submissions, and so no longer in the report", [place.student for place in gone])
-    _tell("kept from before, though the notebook is gone (--fresh drops them)", [" ".join(place) for place in kept])
+    left = [names.shown[place.student] for place in gone]
+    _tell("no longer among the submissions, and so no longer in the report", left)
+    stay = [f"{names.shown[place.student]} {place.lesson}" for place in kept]
+    _tell("kept from before, though the notebook is gone (--fresh drops them)", stay)
     return [item for item in submissions if (item.student, item.lesson) not in kept]
 
 
 def _tell(what: str, names: Sequence[str]) -> None:
     if names:
-        listed = sorted({as_name(name) for name in names}, key=natural)
-        more = f" and {len(listed) - MOST_NAMES} more" if len(listed) > MOST_NAMES else ""
-        click.echo(f"{what}: {', '.join(listed[:MOST_NAMES])}{more}", err=True)
+        click.echo(f"{what}: {listed(sorted(set(names), key=natural))}", err=True)
 
 
 def _keys(submissions: Sequence[Submission], circumstances: tuple[object, ...]) -> list[str]:
@@ -219,8 +311,8 @@ def _find(request: Request, folder: Path) -> Sequence[Submission]:
     from bnn_core.classroom.handed_in import Refused
     from bnn_core.classroom.submissions import find_submissions
 
-    lessons = _lessons()
-    only = _lesson(request.lesson) if request.lesson is not None else None
+    lessons = graded_lessons()
+    only = graded_lesson(request.lesson) if request.lesson is not None else None
     try:
         collected = find_submissions(folder, lessons, only, request.jobs or _cores())
     except Refused as refused:
@@ -239,37 +331,26 @@ def _is_zip(path: Path) -> bool:
         return False
 
 
-def _lessons() -> list[str]:
-    from bnn_core.autograder.exercises import EXERCISES
-
-    return sorted({exercise.lesson for exercise in EXERCISES.values()})
-
-
-def _lesson(wanted: str) -> str:
-    name = Path(wanted).name.removesuffix(".ipynb")
-    lessons = _lessons()
-    for lesson in lessons:
-        number, _, topic = lesson.partition("_")
-        if name in (lesson, number, number.lstrip("0") or "0", topic):
-            return lesson
-    raise CannotGrade(f"there is no lesson {wanted!r} with exercises; there are: {', '.join(lessons)}")
-
-
 def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _write(output: Path, journal: Journal) -> None:
+def _write(output: Path, journal: Journal) -> ClassStanding:
     """The report of everything that the journal holds."""
-    from bnn_core.classroom.report import write_pages
-    from bnn_core.classroom.results import write_grades, write_report
+    from bnn_core.classroom.overrides import read_overrides
+    from bnn_core.classroom.report import write_report_of
+    from bnn_core.classroom.standing import class_standing
 
-    places = sorted(journal.latest, key=lambda place: tuple(map(natural, place)))
-    entries = [journal.latest[place] for place in places]
-    rows = [row for entry in entries for row in entry.graded.rows]
-    seeds = {entry.seed for entry in entries if entry.seed is not None}
-    write_report(output / "report.json", rows)
-    write_grades(output / "grades.csv", rows)
-    write_pages(output, [(entry.place, entry.graded) for entry in entries], journal.seed or 0, seeds)
+    with refusing_unusable():
+        standing = class_standing(journal, read_overrides(output))
+    write_report_of(output, standing, journal.seed or 0)
+    names, rows = standing.names, standing.rows
+    _tell("in the roster, and handed in nothing", list(names.absent))
+    _tell("in no roster", [name for name in names.strangers if name not in names.unclear])
+    _tell("not told apart by the roster", names.unclear)
+    for sentence in standing.unfit:
+        click.echo(f"not applied: {sentence}", err=True)
     passed = sum(row["status"] == "passed" for row in rows)
-    click.echo(f"{len(entries)} submissions, {passed} of {len(rows)} exercises passed. Read {output / 'index.html'}")
+    count = f"{len(journal.latest)} submissions, {passed} of {len(rows)} exercises passed"
+    click.echo(f"{count}. Read {output / 'index.html'}")
+    return standing

@@ -4,111 +4,29 @@ by one that reads the mark in the notebook, so that these tests need no sandbox.
 
 from __future__ import annotations
 
-import contextlib
-import csv
 import errno
 import json
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from click.testing import CliRunner, Result
+from classroom.quick_class import SIXTH, THIRD, Class, replace_grading, snapshot
+from click.testing import Result
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from nbformat import v4
 
-from bnn_core.autograder.exercises import EXERCISES
-from bnn_core.classroom import crew
-from bnn_core.classroom.grading import Graded
 from bnn_core.classroom.results import JOURNAL, lesson_version
-from bnn_core.classroom.sandbox import launching
-from bnn_core.classroom.submissions import NO_NOTEBOOK, Submission
 from bnn_core.course import grade_command
-from bnn_core.course.command_line import main
-from bnn_core.lesson_files import Course, notebook_text
-
-THIRD, SIXTH = "03_bayesian_linear", "06_hidden_layer"
-
-
-def result_of(submission: Submission) -> Graded:
-    """What the notebook says that it is worth."""
-    rows = []
-    handed_in = submission.path is not None
-    text = submission.path.read_text(encoding="utf-8") if submission.path else ""
-    score = float(text.split("worth ")[1][0]) if "worth " in text else 0.0
-    # The first exercise of a lesson stands for all.
-    for exercise in [one for one in EXERCISES.values() if one.lesson == submission.lesson][:1]:
-        checks = [{"name": "it is right", "passed": score == 9, "message": "", "misconception": None}]
-        status = "passed" if score == 9 else "failed" if handed_in else "not_attempted"
-        row = {"student": submission.student, "lesson": submission.lesson, "exercise": exercise.name}
-        row |= {"status": status, "message": "" if handed_in else NO_NOTEBOOK, "checks": checks}
-        rows.append(row | {"score": min(score, exercise.points), "max_score": exercise.points})
-    code = [("cell 1", [(1, text)])] if handed_in else []
-    unknown = {"student": submission.student, "lesson": submission.lesson, "exercise": "", "status": "unreadable"}
-    return Graded(rows or [unknown | {"score": 0.0, "max_score": 0.0, "message": "", "checks": []}], code)
+from bnn_core.lesson_files import Course
 
 
 @pytest.fixture(autouse=True)
 def graded(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
     """Every submission that was really graded, not taken from the journal."""
-    seen: list[tuple[str, str]] = []
-
-    def grade_all(submissions: Sequence[Submission], *_: Any) -> Iterator[tuple[int, Graded]]:
-        for position, submission in enumerate(submissions):
-            seen.append((submission.student, submission.lesson))
-            yield position, result_of(submission)
-
-    sandbox = SimpleNamespace(protection="namespaces")
-    monkeypatch.setattr(launching, "WarmSandbox", lambda *_: contextlib.nullcontext(sandbox))
-    monkeypatch.setattr(launching, "ready_sandbox", lambda *_: sandbox)
-    monkeypatch.setattr(crew, "grade_all", grade_all)
-    monkeypatch.setattr(grade_command.signal, "signal", lambda *_: None)
-    return seen
-
-
-class Class:
-    """A folder of submissions and a report."""
-
-    def __init__(self, root: Path) -> None:
-        self.folder, self.report = root / "class", root / "report"
-
-    def hand_in(self, student: str, lesson: str, worth: int = 5) -> None:
-        (self.folder / student).mkdir(parents=True, exist_ok=True)
-        notebook = v4.new_notebook(cells=[v4.new_code_cell(f"# worth {worth}", id="one")])
-        (self.folder / student / f"{lesson}.ipynb").write_text(notebook_text(notebook), encoding="utf-8")
-
-    def grade(self, *options: str, output: Path | None = None) -> Result:
-        arguments = ["grade", str(self.folder), "--output", str(output or self.report), *options]
-        return CliRunner().invoke(main, arguments)
-
-    def graded(self, *options: str) -> set[tuple[str, str, float]]:
-        """Grade, and give what the report then holds, in each of its three forms."""
-        result = self.grade(*options)
-        assert result.exit_code == 0, result.output
-        rows = json.loads((self.report / "report.json").read_text(encoding="utf-8"))["results"]
-        held = {(row["student"], row["lesson"], row["score"]) for row in rows}
-        with (self.report / "grades.csv").open(newline="", encoding="utf-8") as file:
-            assert {(line["student"], line["lesson"], float(line["total"])) for line in csv.DictReader(file)} == held
-        assert {(path.parent.name, path.stem) for path in self.report.glob("*/*.html")} == {one[:2] for one in held}
-        index = (self.report / "index.html").read_text(encoding="utf-8")
-        assert all(f'href="{student}/{lesson}.html"' in index for student, lesson, _ in held)
-        return held
-
-    def refused(self, *options: str, output: Path | None = None) -> str:
-        """The one line with which a grading is refused, which has changed nothing."""
-        before = snapshot(self.folder.parent)
-        result = self.grade(*options, output=output)
-        assert result.exit_code == 2, result.output
-        assert snapshot(self.folder.parent) == before
-        (line,) = result.output.splitlines()
-        return line
-
-
-def snapshot(folder: Path) -> dict[Path, bytes | None]:
-    return {path: path.read_bytes() if path.is_file() else None for path in folder.rglob("*")}
+    return replace_grading(monkeypatch)
 
 
 @pytest.fixture
@@ -422,7 +340,7 @@ def test_a_disk_that_takes_nothing_is_one_line_that_says_what_to_do(
     course_class: Class, monkeypatch: pytest.MonkeyPatch, number: int, status: int, advice: str, file: str
 ) -> None:
     def refuse(path: object, mode: str = "r", *_: Any, **__: Any) -> Any:
-        if file in str(path) and mode in ("w", "a"):
+        if file in str(path) and mode[0] in "wa":
             raise OSError(number, "No!", str(path))
         return real(path, mode, *_, **__)
 

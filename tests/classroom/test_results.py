@@ -20,7 +20,7 @@ from bnn_core.classroom.grading import Graded, Row
 from bnn_core.classroom.report import MOST_LINES, class_summary, file_name, pages_of, write_pages
 from bnn_core.classroom.results import Journal, as_text, write_atomically, write_grades, write_report
 from bnn_core.classroom.sandbox.reading import read_answer
-from bnn_core.classroom.submissions import Submission
+from bnn_core.classroom.standing import Standing
 from bnn_core.classroom.text import as_name, clean, natural
 from bnn_core.lesson_files import notebook_text
 
@@ -51,12 +51,9 @@ def row(student: str, passed: int = len(CHECKS), misconception: str | None = Non
     return base | {"max_score": 10.0, "message": "BayesianLinear: …", "checks": checks} | fields
 
 
-def graded(*rows: Row) -> list[tuple[Submission, Graded]]:
+def graded(*rows: Row) -> list[Standing]:
     code = [("cell 1", [(1, "</pre><script>alert(1)</script>"), (2, "x = 1 < 2")])]
-    return [
-        (Submission(item["student"], item["lesson"], None, Path()), Graded([item], code, ["<b>note</b>"]))
-        for item in rows
-    ]
+    return [Standing(item["student"], item["lesson"], Graded([item], code, ["<b>note</b>"])) for item in rows]
 
 
 class Tags(HTMLParser):
@@ -271,10 +268,10 @@ def test_a_page_keeps_its_place_when_others_join() -> None:
 
 
 def test_a_students_page_shows_what_a_failed_check_saw(tmp_path: Path) -> None:
-    ((submission, result),) = graded(row("ada", len(CHECKS) - 1))
+    (one,) = graded(row("ada", len(CHECKS) - 1))
     seen = ("BayesianLinear", CHECKS[-1].name, PICTURE[2])
     unreadable = ("BayesianLinear", CHECKS[0].name, {"what": 1})
-    write_pages(tmp_path, [(submission, replace(result, pictures=[seen, unreadable]))], seed=1)
+    write_pages(tmp_path, [replace(one, graded=replace(one.graded, pictures=[seen, unreadable]))], seed=1)
     page = (tmp_path / "ada" / f"{LESSON}.html").read_text(encoding="utf-8")
     assert page.count("<svg") == 1
     assert 'aria-label="The output: your 3 values' in page
@@ -282,7 +279,7 @@ def test_a_students_page_shows_what_a_failed_check_saw(tmp_path: Path) -> None:
 
 def page_of(folder: Path, *rows: Row, code: list[tuple[str, list[tuple[int, str]]]] | None = None) -> str:
     """The page of the first."""
-    handed_in = [(submission, replace(result, code=code or [])) for submission, result in graded(*rows)]
+    handed_in = [replace(one, graded=replace(one.graded, code=code or [])) for one in graded(*rows)]
     write_pages(folder, handed_in, seed=1)
     return (folder / rows[0]["student"] / f"{LESSON}.html").read_text(encoding="utf-8")
 

@@ -1,0 +1,126 @@
+"""What an instructor should look at before the marks go out: results that the grader can't answer for alone. It points
+and says what to do; it judges nobody.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+
+from bnn_core.classroom.standing import Standing
+from bnn_core.classroom.submissions import NO_NOTEBOOK
+
+Place = tuple[str, str]
+"""A student and a lesson."""
+
+NO_PYTHON = "valid Python"
+"""In what is said of a cell that can't be parsed."""
+
+LEAST_ALIKE = 80
+"""Characters that an answer must have for its likeness to another to mean anything."""
+
+
+@dataclass(frozen=True)
+class Concern:
+    """title: what there is; advice: what to do. groups: those concerned, who are alike in it together."""
+
+    title: str
+    advice: str
+    groups: tuple[tuple[Place, ...], ...]
+
+    @property
+    def count(self) -> int:
+        return sum(map(len, self.groups))
+
+
+def _statuses(*statuses: str) -> Callable[[Standing], bool]:
+    return lambda one: any(row["status"] in statuses for row in one.rows)
+
+
+def _notes(words: str) -> Callable[[Standing], bool]:
+    return lambda one: any(words in note for note in one.graded.notes)
+
+
+def _nothing(one: Standing) -> bool:
+    return any(row["message"].startswith(NO_NOTEBOOK) for row in one.rows)
+
+
+def _no_check(one: Standing) -> bool:
+    """Whether an answer that is there, and is Python, could not be run at all."""
+    return not _notes(NO_PYTHON)(one) and any(
+        row["status"] == "error" and not any(check["passed"] for check in row["checks"]) for row in one.rows
+    )
+
+
+_KINDS: tuple[tuple[str, str, Callable[[Standing], bool]], ...] = (
+    (
+        "It took too long",
+        "Look whether the code waits or goes round for ever. If it is merely slow, grade it again with --again NAME "
+        "and a longer --timeout.",
+        _statuses("timeout"),
+    ),
+    ("It can't be read", "The page says what was handed in. Ask for the notebook itself.", _statuses("unreadable")),
+    (
+        "It isn't valid Python",
+        "The cell was left out. Look whether a slip of typing cost the marks.",
+        _notes(NO_PYTHON),
+    ),
+    ("It could not be run", "No check got through. Look whether something small stands before it.", _no_check),
+    (
+        "Several notebooks were handed in",
+        "The page says which was graded. Ask if it was the one that was meant.",
+        _notes("Several notebooks"),
+    ),
+    (
+        "The course's own notebooks were handed in",
+        "They are never graded. If nothing else is there, ask for the learner's notebook.",
+        lambda one: _notes("the course's own")(one) or any("the course's own" in row["message"] for row in one.rows),
+    ),
+    ("Nothing was handed in", "Ask whether they are still in the class.", _nothing),
+)
+
+
+def concerns(standings: Sequence[Standing], strangers: Collection[str] = ()) -> list[Concern]:
+    """All that there is, the kinds in the order in which they are worth looking at. strangers: who is in no roster."""
+    found = []
+    for title, advice, concerned in _KINDS:
+        places = [(one.student, one.lesson) for one in standings if concerned(one)]
+        if places:
+            found.append(Concern(title, advice, tuple((place,) for place in places)))
+    if alike := same_answers(standings):
+        found.append(
+            Concern(
+                "The same answer, letter by letter",
+                "Comments and all. It may be the published solution, work in pairs, or a copy: a question to ask, and "
+                "no verdict.",
+                alike,
+            )
+        )
+    unknown = [(one.student, one.lesson) for one in standings if one.student in strangers]
+    if unknown:
+        advice = "Add them to the roster, or rename the folder to the id, and grade again: it costs no time."
+        found.append(Concern("In no roster", advice, tuple((place,) for place in unknown)))
+    return found
+
+
+def same_answers(standings: Sequence[Standing]) -> tuple[tuple[Place, ...], ...]:
+    """Groups of students of whom an exercise's answer is the same. Who answered nothing isn't among them."""
+    alike: defaultdict[tuple[str, str], list[Place]] = defaultdict(list)
+    for one in standings:
+        for row in one.rows:
+            answer = answer_in(one, row["exercise"])
+            if row["status"] not in ("not_attempted", "unreadable") and len(answer) >= LEAST_ALIKE:
+                alike[row["exercise"], answer].append((one.student, one.lesson))
+    groups = {tuple(places) for places in alike.values() if len(places) > 1}
+    return tuple(sorted(groups, key=lambda places: (-len(places), places)))
+
+
+def answer_in(one: Standing, exercise: str) -> str:
+    """The lines of the cell that defines the exercise's answer; empty where none does."""
+    if not exercise:
+        return ""
+    defines = re.compile(rf"^[ \t]*(?:def|class)[ \t]+{re.escape(exercise)}\b", re.MULTILINE)
+    cells = ("\n".join(text for _, text in lines) for _, lines in one.graded.code)
+    return next((cell for cell in cells if defines.search(cell)), "").strip()

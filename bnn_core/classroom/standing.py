@@ -1,0 +1,222 @@
+"""What a class has come to: the results that a report's journal holds, under the names that the list of the class has,
+with a row for everyone on it. Pages, marks and all that is exported are made from this. It may not know how they look.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import groupby
+from pathlib import Path
+
+from bnn_core.answers.notebook import exercises_of
+from bnn_core.classroom.grading import Graded, Row, graded_as_missing
+from bnn_core.classroom.overrides import OVERRIDES, Directory, Override
+from bnn_core.classroom.policy import HandedIn, Policy, apply, read_policy, time_shown
+from bnn_core.classroom.results import Journal, Origin, Place, number
+from bnn_core.classroom.roster import Matched, Person, match, shown_names
+from bnn_core.classroom.submissions import Submission
+from bnn_core.classroom.text import clean, natural
+
+UNKNOWN = Origin()
+"""Of results that were graded before origins were noted, and of who handed in nothing."""
+
+
+@dataclass(frozen=True)
+class Names:
+    """By which name each student of the submissions is shown, who is whom, and who of the class handed in nothing."""
+
+    shown: Mapping[str, str]
+    people: Mapping[str, Person]
+    absent: Mapping[str, Person]
+    strangers: tuple[str, ...] = ()
+    unclear: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class ByHand:
+    """A score that a person set. own: the one that the checks gave."""
+
+    score: float
+    own: float
+    comment: str
+
+    def told(self, exercise: str) -> str:
+        reason = f": {self.comment}" if self.comment else ""
+        return f"{exercise} {number(self.score)} (grader: {number(self.own)}){reason}"
+
+
+@dataclass(frozen=True)
+class Standing:
+    """A student's result in a lesson, as it is shown.
+
+    place: where it stands in the journal; None for who handed in nothing. by_hand: by exercise, what a person decided.
+    rules: sentences on what the policy changed. handed_in: when, as it is shown.
+    """
+
+    student: str
+    lesson: str
+    graded: Graded
+    place: Place | None = None
+    person: Person | None = None
+    origin: Origin = UNKNOWN
+    by_hand: Mapping[str, ByHand] = field(default_factory=dict)
+    rules: tuple[str, ...] = ()
+    days_late: int | None = None
+    handed_in: str = ""
+
+    @property
+    def rows(self) -> list[Row]:
+        return self.graded.rows
+
+
+@dataclass(frozen=True)
+class ClassStanding:
+    """Everyone's results, in the order of names and lessons."""
+
+    standings: tuple[Standing, ...]
+    names: Names
+    seeds: frozenset[int] = field(default_factory=frozenset)
+    unfit: tuple[str, ...] = ()
+    """A sentence for each override of what doesn't exist."""
+
+    @property
+    def rows(self) -> list[Row]:
+        return [row for standing in self.standings for row in standing.rows]
+
+    @property
+    def ids(self) -> dict[str, str]:
+        """By the name shown, the id of everyone who is on the list of the class."""
+        return {one.student: one.person.id for one in self.standings if one.person is not None}
+
+    def told_by_hand(self) -> dict[tuple[str, str], str]:
+        """By student and lesson what a person decided, with the grader's own marks, in a line."""
+        return {
+            (one.student, one.lesson): "; ".join(said.told(exercise) for exercise, said in one.by_hand.items())
+            for one in self.standings
+            if one.by_hand
+        }
+
+    def called_by(self) -> dict[str, set[str]]:
+        """For each student all that they may be called by."""
+        found: defaultdict[str, set[str]] = defaultdict(set)
+        for one in self.standings:
+            found[one.student].add(one.student)
+            if person := one.person:
+                found[one.student] |= {person.name, f"{person.name} ({person.id})", *person.ids}
+            found[one.student] |= {one.place.student, one.origin.key or one.student} if one.place else set()
+        return dict(found)
+
+
+def names_of(called: Mapping[str, Collection[str]], people: Sequence[Person]) -> Names:
+    """called: for each student of the submissions what they are called by. people: the class, nobody where no list of
+    it was given.
+    """
+    if not people:
+        return Names({student: student for student in called}, {}, {})
+    matched: Matched = match(called, people)
+    others = sorted((student for student in called if student not in matched.people), key=natural)
+    names, apart = shown_names(people, others)
+    shown = apart | {student: names[person] for student, person in matched.people.items()}
+    there = set(matched.people.values())
+    absent = {names[person]: person for person in people if person not in there}
+    return Names(shown, matched.people, absent, tuple(apart.values()), tuple(apart[one] for one in matched.unclear))
+
+
+def called_in(journal: Journal, submissions: Iterable[Submission] = ()) -> dict[str, set[str]]:
+    """What every student is called by, of those in the journal and of some submissions."""
+    called: defaultdict[str, set[str]] = defaultdict(set)
+    for place in journal.latest:
+        called[place.student] |= {place.student, journal.origins.get(place, UNKNOWN).key or place.student}
+    for item in submissions:
+        called[item.student] |= {item.student, item.key or item.student}
+    return dict(called)
+
+
+def class_standing(journal: Journal, overrides: Sequence[Override] = ()) -> ClassStanding:
+    """overrides: what a person decided; of two about the same mark the later counts."""
+    names = names_of(called_in(journal), journal.people)
+    standings: list[Standing] = []
+    for place, entry in journal.latest.items():
+        student = names.shown[place.student]
+        graded = replace(entry.graded, rows=[row | {"student": student} for row in entry.graded.rows])
+        origin = journal.origins.get(place, UNKNOWN)
+        standings.append(Standing(student, place.lesson, graded, place, names.people.get(place.student), origin))
+    for lesson in {place.lesson for place in journal.latest if exercises_of(place.lesson)}:
+        for student, person in names.absent.items():
+            nothing = graded_as_missing(Submission(student, lesson, None, Path()))
+            standings.append(Standing(student, lesson, nothing, person=person))
+    standings.sort(key=lambda one: (natural(one.student), natural(one.lesson)))
+    seeds = frozenset(entry.seed for entry in journal.latest.values() if entry.seed is not None)
+    standings = _by_policy(read_policy(journal.policy), standings)
+    return _with_overrides(ClassStanding(tuple(standings), names, seeds), overrides)
+
+
+def _by_policy(policy: Policy, standings: Sequence[Standing]) -> list[Standing]:
+    """Everyone's results with the points that the policy gives."""
+    found = []
+    for _, group in groupby(standings, key=lambda one: one.student):
+        mine = list(group)
+        times = [HandedIn(one.origin.handed_in, one.origin.late) for one in mine]
+        applied = apply(policy, [(one.lesson, when, one.rows) for one, when in zip(mine, times, strict=True)])
+        for one, when, result in zip(mine, times, applied, strict=True):
+            graded = replace(one.graded, rows=result.rows)
+            shown = time_shown(policy, when) if one.graded.code else ""
+            found.append(replace(one, graded=graded, rules=result.rules, days_late=result.days_late, handed_in=shown))
+    return found
+
+
+def origin_of(submission: Submission) -> Origin:
+    one = submission
+    return Origin(one.key, one.system, one.entry, one.handed_in, one.late)
+
+
+def _with_overrides(standing: ClassStanding, overrides: Sequence[Override]) -> ClassStanding:
+    directory = Directory(standing.called_by())
+    results = {(one.student, row["exercise"]): (one, row) for one in standing.standings for row in one.rows}
+    decided: dict[tuple[str, str], Override] = {}
+    unfit = []
+    for override in overrides:
+        found = directory.find(override.student)
+        if why := misfit(
+            override, found, results.get((found[0], override.exercise), (None, None))[1] if found else None
+        ):
+            unfit.append(f"{OVERRIDES}, line {override.line}: {why}")
+        else:
+            decided[found[0], override.exercise] = override
+    return replace(
+        standing,
+        standings=tuple(_decided(one, decided) for one in standing.standings),
+        unfit=tuple(unfit),
+    )
+
+
+def misfit(override: Override, students: Sequence[str], row: Row | None) -> str:
+    """Why an override fits nothing, in a sentence; empty where it fits. students: who may be meant; row: the result."""
+    if not students:
+        return f"nobody in the report is called {override.student!r}"
+    if len(students) > 1:
+        return f"{override.student!r} may be {' or '.join(students)}; give an id"
+    if row is None or not override.exercise:
+        return f"{students[0]} has no result of an exercise {override.exercise!r}"
+    if not 0 <= override.score <= row["max_score"]:
+        return (
+            f"{number(override.score)} is not among the points of {override.exercise}, 0 to {number(row['max_score'])}"
+        )
+    return ""
+
+
+def _decided(one: Standing, decided: Mapping[tuple[str, str], Override]) -> Standing:
+    by_hand, rows = {}, []
+    for row in one.rows:
+        override = decided.get((one.student, row["exercise"]))
+        if override is not None:
+            comment = clean(override.comment)
+            by_hand[row["exercise"]] = ByHand(override.score, row["score"], comment)
+            told = f"Set by hand from {number(row['score'])} to {number(override.score)} points"
+            before = f"{row['message'].rstrip('.')}. " if row["message"] else ""
+            message = f"{before}{told}{': ' if comment else '.'}{comment}"
+            row = row | {"score": override.score, "message": message}
+        rows.append(row)
+    return replace(one, by_hand=by_hand, graded=replace(one.graded, rows=rows)) if by_hand else one

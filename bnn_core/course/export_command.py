@@ -1,0 +1,154 @@
+"""`bnn-course export`: what an instructor types to get marks and feedback out of a report, and reads. What goes where
+is told in the modules it calls.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from bnn_core.course.arguments import BadArgument, Folder, TableFile, listed, refusing_unusable
+from bnn_core.course.lessons import graded_lesson
+
+if TYPE_CHECKING:
+    from bnn_core.classroom.gradebooks import Filled, Mark
+    from bnn_core.classroom.standing import ClassStanding, Standing
+
+MARKS, FEEDBACK = "marks.csv", "feedback-{}.zip"
+
+report_folder = click.argument("report", type=Folder(exists=True))
+one_lesson = click.option("--lesson", help="Of this lesson alone: its name, its number or its topic.  [default: all]")
+
+
+@click.group()
+def export() -> None:
+    """Marks and feedback from a report, as your school's system takes them."""
+
+
+@export.command()
+@report_folder
+@click.option("--format", "form", required=True, type=click.Choice(["canvas", "moodle", "blackboard", "wide"]))
+@click.option("--into", type=TableFile(), help="The table that you downloaded from the system, to be filled in.")
+@click.option("--title", help="The assignment's title, where that table has several.")
+@one_lesson
+@click.option("--scale", is_flag=True, help="Convert points where the system gives another number of them at most.")
+@click.option("--output", type=TableFile(), help="The file to write.  [default: that of --into, or REPORT/marks.csv]")
+def marks(
+    report: Path, form: str, into: Path | None, title: str | None, lesson: str | None, scale: bool, output: Path | None
+) -> None:
+    """Fill the marks of REPORT into the table that you downloaded from the system, and change nothing else in it; or
+    write a table of the whole class, `--format wide`.
+    """
+    if form == "wide" and (into or title or scale):
+        raise BadArgument("a wide table is written anew; leave out --into, --title and --scale")
+
+    from bnn_core.classroom import gradebooks
+    from bnn_core.classroom.results import write_atomically
+    from bnn_core.classroom.tables import Table
+
+    if form != "wide" and into is None:
+        raise BadArgument(
+            f"--format {form} fills in {gradebooks.WHAT_TO_GIVE[form]}; download it, and give it with --into"
+        )
+    standing, chosen = _of_lesson(report, lesson)
+    if into is None:
+        path = output or report / MARKS
+        rows = [row for one in chosen for row in one.rows]
+        late: dict[str, int] = {}
+        for one in chosen:
+            if one.days_late is not None:
+                late[one.student] = late.get(one.student, 0) + one.days_late
+        write_atomically(path, gradebooks.wide(rows, standing.ids, standing.told_by_hand(), late))
+        click.echo(f"{len({one.student for one in chosen})} students. Read {path}")
+        return
+    points, most = _marks_of(standing, chosen)
+    with refusing_unusable():
+        table = Table.read(into)
+        done = gradebooks.fill_in(table, form, points, most, title, scale)
+        content = table.content()
+    path = (output or into).resolve()
+    write_atomically(path, content)
+    _tell(done)
+    click.echo(f"{done.count} marks in {done.title!r}. Give {output or into} back to the system")
+
+
+@export.command()
+@report_folder
+@click.option("--format", "form", required=True, type=click.Choice(["canvas", "moodle", "folder"]))
+@one_lesson
+@click.option("--output", type=TableFile(), help="The zip to write.  [default: REPORT/feedback-FORMAT.zip]")
+def feedback(report: Path, form: str, lesson: str | None, output: Path | None) -> None:
+    """Pack the students' pages of REPORT into a zip: with the names by which the system finds whose they are, or with a
+    folder for each student.
+    """
+    from bnn_core.classroom.feedback import pack
+    from bnn_core.classroom.results import write_atomically
+
+    _, chosen = _of_lesson(report, lesson)
+    packed = pack(chosen, form)
+    if not packed.count:
+        raise BadArgument(f"nothing in {report} was graded from a download of {form.title()}; give --format folder")
+    path = output or report / FEEDBACK.format(form)
+    write_atomically(path, packed.content)
+    _say("left out, for the system takes back no page for what they handed in", packed.left_out)
+    click.echo(f"{packed.count} pages in {path}")
+
+
+def _of_lesson(report: Path, wanted: str | None) -> tuple[ClassStanding, list[Standing]]:
+    """The report, and what of it is of one lesson, or of all."""
+    with opened(report) as standing:
+        lesson = graded_lesson(wanted) if wanted is not None else None
+        chosen = [one for one in standing.standings if lesson in (None, one.lesson)]
+        if not chosen:
+            raise BadArgument(f"{report} holds no result of {lesson}; grade that lesson first")
+        return standing, chosen
+
+
+@contextmanager
+def opened(report: Path) -> Iterator[ClassStanding]:
+    """What a report holds."""
+    from bnn_core.classroom.overrides import read_overrides
+    from bnn_core.classroom.results import Journal
+    from bnn_core.classroom.standing import class_standing
+
+    with Journal(report) as journal:
+        if not journal.latest:
+            raise BadArgument(no_report(report))
+        with refusing_unusable():
+            standing = class_standing(journal, read_overrides(report))
+        _say("not applied", standing.unfit)
+        yield standing
+
+
+def no_report(folder: Path) -> str:
+    return f"{folder} holds no report; `bnn-course grade SUBMISSIONS --output {folder}` makes one"
+
+
+def _marks_of(standing: ClassStanding, chosen: Sequence[Standing]) -> tuple[list[Mark], float]:
+    """Everyone's points, and what could be had."""
+    from bnn_core.classroom.gradebooks import Mark
+
+    called = standing.called_by()
+    most: dict[str, float] = {}
+    points: dict[str, float] = {}
+    for one in chosen:
+        most[one.lesson] = max(most.get(one.lesson, 0.0), sum(row["max_score"] for row in one.rows))
+        points[one.student] = points.get(one.student, 0.0) + sum(row["score"] for row in one.rows)
+    return [Mark(student, had, called[student]) for student, had in points.items()], sum(most.values())
+
+
+def _tell(done: Filled) -> None:
+    changes = [f"{name} from {before} to {after}" for name, before, after in done.changed]
+    _say("changed", changes)
+    _say("excused, and left so", done.excused)
+    _say("in the report, and not in the table", done.not_in_table)
+    _say("in the table, and without a mark in the report", done.without_mark)
+
+
+def _say(what: str, names: Sequence[str]) -> None:
+    if names:
+        click.echo(f"{what}: {listed(names)}", err=True)

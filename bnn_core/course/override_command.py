@@ -1,0 +1,53 @@
+"""`bnn-course override`: a person's judgement of a mark, as it is typed. It adds a line to the report's overrides and
+writes the report anew; nothing is graded.
+"""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+
+import click
+
+from bnn_core.course.arguments import Amount, BadArgument, Folder, listed, refusing_unusable
+from bnn_core.course.export_command import no_report
+
+MOST_POINTS = 1_000_000.0
+
+
+@click.command()
+@click.argument("report", type=Folder(exists=True))
+@click.argument("student")
+@click.argument("exercise")
+@click.argument("score", type=Amount(0.0, MOST_POINTS))
+@click.option("--comment", default="", help="Why, in words that the student reads.")
+def override(report: Path, student: str, exercise: str, score: float, comment: str) -> None:
+    """Give STUDENT (a name or an id) SCORE points for EXERCISE in REPORT, whatever the grader gave.
+
+    Before a name that begins with a hyphen put two more: `bnn-course override REPORT -- -NAME EXERCISE SCORE`.
+    """
+    from bnn_core.classroom.overrides import OVERRIDES, Directory, Override, read_overrides, with_override
+    from bnn_core.classroom.report import write_report_of
+    from bnn_core.classroom.results import Journal, number, write_atomically
+    from bnn_core.classroom.standing import class_standing, misfit
+
+    with refusing_unusable(), Journal(report, alone=True) as journal:
+        if not journal.latest:
+            raise BadArgument(no_report(report))
+        standing = class_standing(journal, read_overrides(report))
+        directory = Directory(standing.called_by())
+        found = directory.find(student)
+        rows = {row["exercise"]: row for row in standing.rows if found and row["student"] == found[0]}
+        wanted = Override(student, exercise, score, comment)
+        if why := misfit(wanted, found, rows.get(exercise)):
+            names = list(rows) if found else directory.students
+            near = difflib.get_close_matches(exercise if found else student, names, 3, 0.5) or names
+            hint = f"; there is {listed(near)}" if exercise not in rows and len(found) < 2 else ""
+            raise BadArgument(f"{why}{hint}")
+        write_atomically(report / OVERRIDES, with_override(report, Override(found[0], exercise, score, comment)))
+        standing = class_standing(journal, read_overrides(report))
+        write_report_of(report, standing, journal.seed or 0)
+    said = next(
+        one.by_hand[exercise] for one in standing.standings if exercise in one.by_hand and one.student == found[0]
+    )
+    click.echo(f"{found[0]}, {exercise}: {number(said.score)} points; the grader gave {number(said.own)}")

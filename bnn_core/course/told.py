@@ -1,0 +1,85 @@
+"""What a grading says of itself: how it understood the submissions, what it graded, and whose marks are others than
+before.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+from bnn_core.answers.notebook import exercises_of
+from bnn_core.autograder.exercises import EXERCISES
+from bnn_core.classroom.results import number
+from bnn_core.classroom.standing import ClassStanding, Names
+from bnn_core.classroom.submissions import Submission
+from bnn_core.classroom.text import as_name
+from bnn_core.course.arguments import BadArgument, listed
+
+MOST_FOR_MINUTES = 120.0
+
+
+def seen_as(submissions: Sequence[Submission]) -> str:
+    """Whose download it is."""
+    systems = Counter(item.system for item in submissions)
+    named = sorted(system for system in systems if system)
+    own = "a folder or a zip per student"
+    if not named:
+        return own
+    return f"a download of {' and '.join(named)}" + (f", and {own}" if "" in systems else "")
+
+
+def understood(submissions: Sequence[Submission], names: Names) -> Iterator[str]:
+    """A line for each submission, and for who handed in nothing."""
+    for item in submissions:
+        who = f"{as_name(names.shown[item.student])}, {item.lesson}"
+        when = f", handed in {item.handed_in}" if item.handed_in else ", late" if item.late else ""
+        if item.path is None:
+            yield f"{who}: nothing to grade. {as_name(item.missing)}"
+            continue
+        aside = f", and not {listed(item.set_aside)}" if item.set_aside else ""
+        beside = f", with {len(item.files)} files beside it" if item.files else ""
+        yield f"{who}: {as_name(item.name)}{aside}{beside}{when}"
+    for name in names.absent:
+        yield f"{as_name(name)}: handed in nothing"
+    for name in names.strangers:
+        yield f"{as_name(name)}: in no roster"
+
+
+def again_of(wanted: Sequence[str], submissions: Sequence[Submission], names: Names) -> list[Submission]:
+    """What is to be graded again: a student's submissions, or everyone's in an exercise. Raises BadArgument."""
+    found: list[Submission] = []
+    for name in wanted:
+        fitting = [item for item in submissions if name in exercises_of(item.lesson)]
+        fitting += [item for item in submissions if name in _called(item, names)]
+        if not fitting:
+            known = [*EXERCISES, *(names.shown[item.student] for item in submissions)]
+            near = difflib.get_close_matches(name, known, 3, 0.5)
+            hint = f"; did you mean {listed(near)}?" if near else ""
+            raise BadArgument(f"there is no student and no exercise {name!r} among the submissions{hint}")
+        found += fitting
+    return found
+
+
+def _called(item: Submission, names: Names) -> set[str]:
+    person = names.people.get(item.student)
+    return {item.student, item.key, names.shown[item.student], *(person.ids if person else ())}
+
+
+def what_happened(before: ClassStanding | None, after: ClassStanding, summary: str, seconds: float) -> Iterator[str]:
+    """summary: of how many were graded."""
+    took = f"{seconds:.0f} s" if seconds < MOST_FOR_MINUTES else f"{seconds / 60:.0f} minutes"
+    yield f"{summary}, in {took}"
+    if before is None:
+        return
+    old = {(one.place, row["exercise"]): row["score"] for one in before.standings if one.place for row in one.rows}
+    changes = []
+    for one in after.standings:
+        if one.place is None:
+            continue
+        for row in one.rows:
+            earlier = old.get((one.place, row["exercise"]))
+            if earlier is not None and abs(earlier - row["score"]) > 0.005:
+                changes.append(f"{one.student} in {row['exercise']} from {number(earlier)} to {number(row['score'])}")
+    if changes:
+        yield f"marks changed: {listed(changes)}"

@@ -1,0 +1,102 @@
+"""What the class page puts before the instructor's eye, and what it tells of the class beyond marks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from classroom.test_results import LESSON, Tags, row
+
+from bnn_core.classroom.attention import Concern, concerns, same_answers
+from bnn_core.classroom.grading import Graded
+from bnn_core.classroom.report import class_summary, write_pages
+from bnn_core.classroom.standing import Standing
+from bnn_core.classroom.submissions import NO_NOTEBOOK
+
+ANSWER = "class BayesianLinear(nn.Module):\n    # mine\n" + "\n".join(f"    x{n} = {n}" for n in range(9))
+
+
+def standing(student: str, passed: int = 3, code: str = "", notes: tuple[str, ...] = (), **fields: Any) -> Standing:
+    lines = [("cell 1", [(1, "import torch")]), ("cell 2", list(enumerate(code.split("\n"), 1)))]
+    made = row(student, passed, **fields)
+    return Standing(student, made["lesson"], Graded([made], lines if code else [], list(notes)))
+
+
+def titles(*standings: Standing, strangers: tuple[str, ...] = ()) -> dict[str, list[str]]:
+    return {
+        item.title: [place[0] for group in item.groups for place in group] for item in concerns(standings, strangers)
+    }
+
+
+def test_a_class_without_a_trouble_needs_no_eye() -> None:
+    assert concerns([standing("ada"), standing("bo", 0, status="not_attempted")]) == []
+
+
+@pytest.mark.parametrize(
+    ("one", "title"),
+    [
+        (standing("ada", status="timeout"), "It took too long"),
+        (standing("ada", 0, status="unreadable"), "It can't be read"),
+        (standing("ada", 0, status="error"), "It could not be run"),
+        (standing("ada", 0, status="error", notes=("cell 2 isn't valid Python (line 2).",)), "It isn't valid Python"),
+        (
+            standing("ada", notes=("Several notebooks were handed in for this lesson.",)),
+            "Several notebooks were handed in",
+        ),
+        (
+            standing("ada", 0, status="not_attempted", message="x.ipynb is the course's own, with its answers."),
+            "The course's own notebooks were handed in",
+        ),
+        (standing("ada", 0, status="not_attempted", message=NO_NOTEBOOK), "Nothing was handed in"),
+    ],
+)
+def test_each_trouble_is_shown_once_with_what_to_do(one: Standing, title: str) -> None:
+    assert titles(one, standing("bo")) == {title: ["ada"]}
+    assert all(item.advice for item in concerns([one]))
+
+
+def test_who_is_in_no_roster_is_shown() -> None:
+    assert titles(standing("ada"), standing("bo"), strangers=("bo",)) == {"In no roster": ["bo"]}
+
+
+def test_the_same_answer_is_shown_together_and_another_comment_makes_another() -> None:
+    class_ = [
+        standing("ada", code=ANSWER),
+        standing("bo", code=ANSWER),
+        standing("cy", code=ANSWER.replace("mine", "my")),
+    ]
+    assert same_answers(class_) == ((("ada", LESSON), ("bo", LESSON)),)
+    assert concerns(class_) == [
+        Concern("The same answer, letter by letter", concerns(class_)[0].advice, same_answers(class_))
+    ]
+    short = "class BayesianLinear: ..."
+    assert same_answers([standing("ada", code=short), standing("bo", code=short)]) == ()
+    stubs = [standing(name, 0, code=ANSWER, status="not_attempted") for name in ("ada", "bo")]
+    assert same_answers(stubs) == ()
+
+
+def test_the_page_begins_with_it_and_names_nobody_in_an_example(tmp_path: Path) -> None:
+    wrong = standing("ada", code=f"{ANSWER}\n    y = '<b>'", misconception="no-sampling")
+    other = standing("bo", 0, status="timeout", lesson="06_hidden_layer", exercise="HiddenLayer")
+    write_pages(tmp_path, [wrong, other], seed=1)
+    text = (tmp_path / "index.html").read_text(encoding="utf-8")
+    headings = ["Needs your eye", "What the class misunderstood", "Students", "Marks", "Exercises and checks"]
+    places = [text.index(f"<h2>{heading}</h2>") for heading in headings]
+    assert places == sorted(places)
+    page = Tags(text)
+    assert "It took too long: 1" in page.text
+    (example,) = [part.partition("</pre>")[0] for part in text.split('<pre class="bnn-code">')[1:]]
+    assert "y = &#39;&lt;b&gt;&#39;" in example
+    assert "ada" not in example
+    assert text.count('class="bnn-bars"') == 2
+    assert not {"script", "img"} & {tag for tag, _ in page.tags}
+
+
+def test_checks_that_separate_and_checks_that_nobody_failed() -> None:
+    everyone = [row(f"s{n}", passed=20 if n < 5 else len(row("x")["checks"])) for n in range(10)]
+    telling = class_summary(everyone)["telling"]["BayesianLinear"]
+    names = [check["name"] for check in everyone[0]["checks"]]
+    assert telling.nobody_failed == tuple(names[:20])
+    assert telling.separating[0] == (names[20], 1.0, 0.0)
+    assert class_summary(everyone[:4])["telling"]["BayesianLinear"].separating == ()

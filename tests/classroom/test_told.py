@@ -1,0 +1,103 @@
+"""What a grading says of itself: whose download it is, how each file was understood, and what has changed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from classroom.quick_class import SIXTH, THIRD, Class, replace_grading, snapshot
+from classroom.systems import (
+    ABSENT,
+    CLASS,
+    Someone,
+    blackboard_entry,
+    canvas_entry,
+    canvas_gradebook,
+    download,
+    folder_entry,
+    moodle_entry,
+)
+
+
+@pytest.fixture
+def graded(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
+    return replace_grading(monkeypatch)
+
+
+@pytest.fixture
+def own(tmp_path: Path, graded: list[tuple[str, str]]) -> Class:
+    return Class(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("entry", "says"),
+    [
+        (canvas_entry, "a download of Canvas"),
+        (moodle_entry, "a download of Moodle"),
+        (blackboard_entry, "a download of Blackboard"),
+        (folder_entry, "a folder or a zip per student"),
+    ],
+)
+def test_it_says_whose_download_it_sees(own: Class, entry: Callable[[Someone], str], says: str) -> None:
+    download(own.folder, entry)
+    assert f"Read as {says}: 7 graded anew" in own.grade().output
+
+
+def test_a_dry_run_says_how_everything_is_understood_and_writes_nothing(
+    own: Class, tmp_path: Path, graded: list[tuple[str, str]]
+) -> None:
+    download(own.folder, canvas_entry)
+    (own.folder / "zz_4799_99_essay.pdf").write_bytes(b"%PDF")
+    (tmp_path / "canvas.csv").write_text(canvas_gradebook(), encoding="utf-8")
+    before = snapshot(tmp_path)
+    result = own.grade("--dry-run", "--roster", str(tmp_path / "canvas.csv"))
+    assert result.exit_code == 0, result.output
+    lines = result.output.splitlines()
+    assert f"O'Neil, Zoë, {THIRD}: {THIRD}.ipynb, late" in lines
+    assert f"李, 明, {THIRD}: {THIRD}.ipynb" in lines
+    assert f"{ABSENT.sortable}: handed in nothing" in lines
+    assert "zz: in no roster" in lines
+    assert any(line.startswith(f"zz, {THIRD}: nothing to grade. No notebook that can be read") for line in lines)
+    assert snapshot(tmp_path) == before
+    assert graded == []
+
+
+def test_a_run_ends_with_what_has_changed(own: Class) -> None:
+    own.hand_in("ada", THIRD, worth=3)
+    own.hand_in("bo", THIRD, worth=5)
+    result = own.grade()
+    assert "2 graded anew, 0 kept from before, in " in result.output
+    assert "marks changed" not in result.output
+    own.hand_in("ada", THIRD, worth=8)
+    result = own.grade()
+    assert "1 graded anew, 1 kept from before" in result.output
+    assert "marks changed: ada in BayesianLinear from 3 to 8" in result.output
+    assert "marks changed" not in own.grade().output
+
+
+def test_one_student_or_one_exercise_can_be_graded_again(own: Class, graded: list[tuple[str, str]]) -> None:
+    for student in ("ada", "bo"):
+        own.hand_in(student, THIRD)
+    own.hand_in("bo", SIXTH)
+    own.grade()
+    for option, again in (("ada", [("ada", THIRD)]), ("HiddenLayer", [("bo", SIXTH)])):
+        graded.clear()
+        assert own.grade("--again", option).exit_code == 0
+        assert graded == again
+    graded.clear()
+    line = own.grade("--again", "adda").output.splitlines()[-1]
+    assert "no student and no exercise 'adda' among the submissions; did you mean ada?" in line
+    assert graded == []
+
+
+def test_a_student_is_graded_again_by_the_name_or_the_id_of_the_roster(
+    own: Class, tmp_path: Path, graded: list[tuple[str, str]]
+) -> None:
+    download(own.folder, canvas_entry)
+    (tmp_path / "canvas.csv").write_text(canvas_gradebook(), encoding="utf-8")
+    own.grade("--roster", str(tmp_path / "canvas.csv"))
+    for name in ("Lovelace, Ada (4716)", str(CLASS[5].number)):
+        graded.clear()
+        assert own.grade("--again", name).exit_code == 0
+        assert graded == [("lovelaceada (4716)", THIRD)]
