@@ -422,9 +422,8 @@ assert weights_r_hat.max() > r_hat.max() + 0.1
 # are $8! = 40{,}320$ orders, so the posterior has as many copies of each hill, and a chain that walks about one of
 # them has no need of the others. One chain's unit 3 does what another chain's unit 5 does.
 #
-# A function knows nothing of the order of units. So **judge a sampler of networks by its functions, not by its
-# weights**, as Izmailov and others do [5, section 4]. They report the same: R-hat close to 1 for most
-# predictions, and much larger ones for many weights.
+# A function knows nothing of the order of units. So **judge a sampler of networks by its functions, and not by its
+# weights alone**. Izmailov and others [5, section 5] look at both, for networks of hundreds of thousands of weights.
 #
 # From here on we take these draws as the posterior. Keep in mind how far that goes: an effective sample size of one or
 # two hundred gives a standard deviation to within five or ten percent, and not to three digits.
@@ -733,7 +732,7 @@ guess(
 )
 
 # %% tags=["experiment"]
-ENSEMBLE_PRIOR = 3.0  # change this to 1.0, predict, run
+ENSEMBLE_PRIOR = 30.0  # change this to 1.0, predict, run
 
 five = climb(5, ENSEMBLE_PRIOR, label=f"prior {ENSEMBLE_PRIOR:g}")
 print(f"prior {ENSEMBLE_PRIOR:g}: spread at {MIDDLE:.0f} hp {spread_at(five, [MIDDLE])[0]:.2f} mpg,", end=" ")
