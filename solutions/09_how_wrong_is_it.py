@@ -571,9 +571,10 @@ assert bound["NUTS"] > 1.15 > 1.0 > bound["mean-field"]
 # 40 cars don't fix the curve so well.)
 #
 # We repeated all this with five seeds: other cars in training, other starts. (You can: `SEED` is in the first cell.) In
-# the middle of the gap the posterior was 2.2 to 2.9 times as wide as the mean-field network, and 1.5 to 4 times as wide
-# as Laplace: in five of five it was the wider one. The ensemble had 0.3 to 1.2 times the posterior's spread. So *which*
-# of the three is narrowest there is a matter of luck: mostly the mean-field network, once Laplace, once the ensemble.
+# the middle of the gap the posterior was 2.1 to 2.9 times as wide as the mean-field network, and 1.4 to 4.6 times as
+# wide as Laplace: in five of five it was the wider one. The ensemble had 0.3 to 1.2 times the posterior's spread. So
+# *which* of the three is narrowest there is a matter of luck: in three seeds the mean-field network, once Laplace, once
+# the ensemble.
 
 # %% [markdown]
 # ## Why independent weights can't do it
@@ -645,7 +646,7 @@ guessed("live-units-of-the-posterior")
 assert live["NUTS"].double().mean() > live["mean-field"].double().mean() + 1.5
 
 # %% [markdown]
-# The posterior uses about half of its units (4.1 to 4.6 on average, in five seeds; the mean-field network 1.2 to 2.2).
+# The posterior uses about half of its units (4.0 to 4.6 on average, in five seeds; the mean-field network 1.2 to 2.2).
 # They share the work, and each draw shares it out differently. It has no reason to do without them: in the posterior a
 # unit needn't be nailed down, as long as the others make up for it. For independent weights each unit that takes part
 # adds noise at the cars, so silence is cheaper. Over-pruning, too, is a price of independence, and not what Bayes' rule
@@ -697,11 +698,13 @@ assert not LOW < next_car["mean-field"] < HIGH
 assert seconds["NUTS"] > 2 * max(seconds[name] for name in order[1:])
 
 # %% [markdown]
-# **The gold standard doesn't win.** Amid the data all four are much alike. In the gap, the mean-field network, whose
-# doubt is wrong there, comes out as well as NUTS, to within 0.05 nats, in three of our five seeds. In the other two
-# NUTS is ahead by 0.15, and in just these the mean-field network has a single live unit left, so that its curve hardly
-# bends. The ensemble is ahead of NUTS in two seeds, and behind in one. Beyond the data, Laplace is ahead of NUTS in
-# five of five. Why is the right doubt worth so little here?
+# **The gold standard doesn't win.** Amid the data all four are much alike: within 0.1 nats in four of our five seeds.
+# In the fifth, the one shown here, the mean-field network is ahead by 0.1, and the ensemble is behind, as it follows
+# the 40 cars too closely. In the gap, the mean-field network, whose doubt is wrong there, comes out as well as NUTS, to
+# within 0.05 nats, in three of five seeds. In the other two NUTS is ahead by about 0.15, and in just these the
+# mean-field network has a single live unit left, so that its curve hardly bends. The ensemble is ahead of NUTS in two
+# seeds, behind in two, and level in one. Beyond the data, the ensemble is ahead of NUTS in five of five, and Laplace in
+# four. Why is the right doubt worth so little here?
 #
 # - **The noise hides it.** A single car scatters by 4 miles per gallon. A doubt of 3 about the curve makes a total of
 #   $\sqrt{4^2 + 3^2} = 5$; with a doubt of 1 it is 4.1. For the likelihood of a car that is a small difference.
@@ -713,9 +716,9 @@ assert seconds["NUTS"] > 2 * max(seconds[name] for name in order[1:])
 # With more of either the others' cost grows slowly, and that of NUTS soon is beyond reach.
 #
 # So if you want predictions like those you trained for, take a cheap method, and be content. It is another matter when
-# somebody *acts* on the doubt, as in lesson 08. Look at the last two lines above: asked where one more car would teach
-# it most, the posterior points into the gap. The mean-field network would send you to an end of the data, where there
-# are cars already. **Where** it is unsure is what it has wrong.
+# somebody *acts* on the doubt, as in lesson 08. Look at the last two lines above: asked where it is least sure, the
+# posterior points into the gap (in four of five seeds; once to the weakest cars). The mean-field network would send you
+# to an end of the data, where there are cars already (in five of five). **Where** it is unsure is what it has wrong.
 
 # %% [markdown]
 # ### Your experiment: give the ensemble the prior
