@@ -702,9 +702,9 @@ assert seconds["NUTS"] > 2 * max(seconds[name] for name in order[1:])
 # In the fifth, the one shown here, the mean-field network is ahead by 0.1, and the ensemble is behind, as it follows
 # the 40 cars too closely. In the gap, the mean-field network, whose doubt is wrong there, comes out as well as NUTS, to
 # within 0.05 nats, in three of five seeds. In the other two NUTS is ahead by about 0.15, and in just these the
-# mean-field network has a single live unit left, so that its curve hardly bends. The ensemble is ahead of NUTS in two
-# seeds, behind in two, and level in one. Beyond the data, the ensemble is ahead of NUTS in five of five, and Laplace in
-# four. Why is the right doubt worth so little here?
+# mean-field network has little more than one live unit, so that its curve hardly bends. The ensemble is ahead of NUTS
+# in two seeds, behind in two, and level in one. Beyond the data, the ensemble is ahead of NUTS in five of five, and
+# Laplace in four. Why is the right doubt worth so little here?
 #
 # - **The noise hides it.** A single car scatters by 4 miles per gallon. A doubt of 3 about the curve makes a total of
 #   $\sqrt{4^2 + 3^2} = 5$; with a doubt of 1 it is 4.1. For the likelihood of a car that is a small difference.
