@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from bnn_core.gaussian import gaussian_kl, gaussian_log_prob, monte_carlo_kl, sample_gaussian
     from bnn_core.hidden_layer import HiddenLayer, log_prob_per_row
     from bnn_core.local_reparameterization import gradient_correlation, sample_preactivation
+    from bnn_core.small_network import log_joint, network_output
 
 __all__ = [
     "BayesianLinear",
@@ -20,9 +21,11 @@ __all__ = [
     "gaussian_kl",
     "gaussian_log_prob",
     "gradient_correlation",
+    "log_joint",
     "log_prob_per_row",
     "monte_carlo_kl",
     "negative_elbo",
+    "network_output",
     "predict",
     "sample_gaussian",
     "sample_preactivation",
@@ -36,9 +39,11 @@ HOMES = {
     "gaussian_kl": "gaussian",
     "gaussian_log_prob": "gaussian",
     "gradient_correlation": "local_reparameterization",
+    "log_joint": "small_network",
     "log_prob_per_row": "hidden_layer",
     "monte_carlo_kl": "gaussian",
     "negative_elbo": "bayes_by_backprop",
+    "network_output": "small_network",
     "predict": "bayes_by_backprop",
     "sample_gaussian": "gaussian",
     "sample_preactivation": "local_reparameterization",

@@ -189,7 +189,9 @@ class Subject:
         return len(self._arguments) - 1
 
     def pack(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[list[Any], dict[str, Any]]:
-        """Arguments as they cross the interface: tensors and models become `Argument`s, everything else stays."""
+        """Arguments as they cross the interface: tensors and models become `Argument`s, those in a dict too;
+        everything else stays.
+        """
         return [self._pack(item) for item in args], {name: self._pack(item) for name, item in kwargs.items()}
 
     def _pack(self, item: Any) -> Any:
@@ -197,6 +199,8 @@ class Subject:
             return Argument(self.key(item), item.detach(), item.requires_grad)
         if isinstance(item, Model):
             return Argument(self.key(item), item)
+        if isinstance(item, dict):
+            return {name: self._pack(value) for name, value in item.items()}
         return tuple(item) if isinstance(item, torch.Size) else item
 
     def seed(self, seed: int) -> None:

@@ -163,3 +163,13 @@ def test_seeding_reaches_all_generators() -> None:
     torch.manual_seed(3)
     torch.rand(())
     assert InProcess("code", code).perform([RandomNumber()])[0] == pytest.approx(drawn[0][1])
+
+
+def test_tensors_in_a_dict_are_arguments_of_their_own() -> None:
+    weight, bias = torch.ones(2, requires_grad=True), torch.zeros(2)
+    asked = subject(lambda parameters, factor: factor * parameters["weight"] + parameters["bias"].add_(1))
+    reply = asked.call({"weight": weight, "bias": bias}, 3.0)
+    assert torch.equal(reply.tensor, torch.full((2,), 4.0))
+    assert torch.equal(reply.gradients([weight], torch.ones(2))[0], torch.full((2,), 3.0))
+    assert torch.equal(asked.present_value(bias), torch.ones(2))
+    assert torch.equal(bias, torch.zeros(2))

@@ -38,6 +38,7 @@ from bnn_core.autograder.judging.gradients import (
     scaled,
 )
 from bnn_core.autograder.judging.values import (
+    ROUNDING,
     close,
     described,
     expected_and_came,
@@ -61,6 +62,9 @@ Inputs = Callable[[Evidence], Sequence[Arguments]]
 """Draws the arguments of several calls; the first are the usual ones, the others what might be an exception."""
 
 FEWEST_CALLS, MOST_DRAWS = 30, 20_000
+
+Group = Sequence[Arguments]
+"""The arguments of calls whose values are compared with one another."""
 
 Suspects = Sequence[tuple[Mistake, Formula]]
 """Mistakes whose formula is known."""
@@ -93,16 +97,18 @@ class FunctionExercise(Exercise):
         right: Formula,
         std: Formula | None = None,
         parts: Sequence[str] = (),
+        together: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
         """right: the value for the arguments, tensors in float64; of a random function, the mean of its draws, and
         std their standard deviation. parts: where it returns a tuple, what its elements are called; its value
-        is then their stack.
+        is then their stack. together: arguments that the function takes as one dict, by its name.
         """
         super().__init__(name, lesson, points, FunctionEvidence, self._use)
         self.inputs = inputs
         self.right = right
         self.std = std
         self.parts = parts
+        self.together = together or {}
         self.wrong_answers: list[WrongAnswer] = []
         self._first: list[CheckFunction] = []
 
@@ -174,6 +180,37 @@ class FunctionExercise(Exercise):
                 raise Failed(message, mistake)
 
         return self.check(name, self._first)(value_is_right)
+
+    def equals_up_to_a_constant(
+        self, name: str, taught_in: str, mistakes: Iterable[Mistake], groups: Callable[[Evidence], Sequence[Group]]
+    ) -> CheckFunction:
+        """Between the calls of a group its value changes as it should: all values of a group may be shifted alike.
+
+        mistakes: each with the formula for the value that it leads to.
+        """
+        known = self._learn(name, taught_in, mistakes, lambda formula: formula)
+
+        def changes_are_right(evidence: Evidence) -> None:
+            cases = groups(evidence)
+            exact = [[exactly(arguments) for arguments in group] for group in cases]
+            expected = [stacked(self.right, group) for group in exact]
+            values = [
+                torch.stack([self.value(self.called(evidence, case), finite=False) for case in group])
+                for group in cases
+            ]
+            for group, right, came in zip(cases, expected, values, strict=True):
+                if close_up_to_a_constant(came, right):
+                    continue
+                kept = {key: value for key, value in group[0].items() if not isinstance(value, Tensor)}
+                what = f"With {described(kept)}, its change when the tensors change"
+                message = expected_and_came(what, right[1:] - right[0], came[1:] - came[0])
+                for mistake, formula in known:
+                    predicted = [stacked(formula, group) for group in exact]
+                    if all(map(close_up_to_a_constant, values, predicted)):
+                        raise Failed(message, mistake)
+                raise Failed(message)
+
+        return self.check(name, self._first)(changes_are_right)
 
     def draws_anew(self, name: str, needs: Sequence[CheckFunction] = (), inputs: Inputs | None = None) -> CheckFunction:
         """Two calls with the same arguments differ, whatever their sizes."""
@@ -334,7 +371,18 @@ class FunctionExercise(Exercise):
     # How it is done.
 
     def called(self, evidence: Evidence, arguments: Arguments) -> Reply:
-        return evidence.subject.call(*arguments.values())
+        return evidence.subject.call(*self.given(arguments).values())
+
+    def given(self, arguments: Arguments) -> dict[str, Any]:
+        """What the function is called with, by the names of its parameters."""
+        dict_of = {name: group for group, names in self.together.items() for name in names}
+        given: dict[str, Any] = {}
+        for name, value in arguments.items():
+            if name in dict_of:
+                given.setdefault(dict_of[name], {})[name] = value
+            else:
+                given[name] = value
+        return given
 
     def value(self, reply: Reply, size: Sequence[int] | None = None, finite: bool = True) -> Tensor:
         """The value that was to be returned, of this shape. Raises Failed with what came instead."""
@@ -374,7 +422,7 @@ class FunctionExercise(Exercise):
             raise Failed(f"Some elements aren't finite, others each time: {numbers(first.tensor)}.", "noise-under-root")
 
     def _use(self, subject: Subject) -> None:
-        subject.call(*self.inputs(Evidence(subject, 0))[0].values())
+        subject.call(*self.given(self.inputs(Evidence(subject, 0))[0]).values())
 
     @property
     def _std(self) -> Formula:
@@ -389,7 +437,7 @@ class FunctionExercise(Exercise):
         self.knows(section, known)
         suspects = [(mistake, mistake.formula) for mistake in known if mistake.formula is not None]
         for mistake, formula in suspects:
-            function = answer(formula)
+            function = flattening(answer(formula)) if self.together else answer(formula)
             self.wrong_answers.append(WrongAnswer(check, mistake, in_parts(function) if self.parts else function))
         return suspects
 
@@ -397,6 +445,27 @@ class FunctionExercise(Exercise):
 def in_parts(formula: Formula) -> Callable[..., tuple[Tensor, ...]]:
     """The formula for a stack as a function that gives a tuple."""
     return lambda *arguments: tuple(formula(*arguments))
+
+
+def flattening(formula: Formula) -> Formula:
+    """The formula as a function of dicts, whose values it takes one by one."""
+
+    def function(*given: Any) -> Tensor:
+        return formula(*(value for item in given for value in (item.values() if isinstance(item, dict) else [item])))
+
+    return function
+
+
+def stacked(formula: Formula, calls: Sequence[Sequence[Any]]) -> Tensor:
+    """The formula's values for each of these arguments."""
+    return torch.stack([formula(*arguments) for arguments in calls])
+
+
+def close_up_to_a_constant(came: Tensor, right: Tensor) -> bool:
+    """Whether values along the first dimension differ from the first as the right ones do, up to rounding."""
+    largest = right.abs().max()
+    change, wanted = came - came[0], right - right[0]
+    return matches(change, wanted, ROUNDING * (wanted.abs() + largest + 1e-2))
 
 
 def drawing(mean: Formula, std: Formula) -> Formula:
