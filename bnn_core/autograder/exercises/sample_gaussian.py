@@ -10,7 +10,7 @@ from torch import Tensor
 
 from bnn_core.autograder.exercise import Evidence
 from bnn_core.autograder.judging.draws import Axis
-from bnn_core.autograder.judging.function_exercise import Arguments, FunctionExercise
+from bnn_core.autograder.judging.function_exercise import Arguments, Formula, FunctionExercise, drawing
 from bnn_core.autograder.mistakes import CODE, DRAWING, GRADIENTS, STANDARD_DEVIATION, Mistake, shared
 
 SIZES = [(2, 3), (3, 3), (1,), (1, 4), (300,)]
@@ -47,6 +47,14 @@ def with_noise(formula: Callable[..., Tensor]) -> Callable[..., Tensor]:
     """The formula as a function that draws epsilon where it isn't given."""
     return lambda mean, log_std, epsilon=None: formula(
         mean, log_std, torch.randn_like(mean) if epsilon is None else epsilon
+    )
+
+
+def where_no_noise_is_given(mean: Formula, std: Formula) -> Formula:
+    """A function that draws with this mean and this standard deviation, and is right where epsilon is given."""
+    draw = drawing(mean, std)
+    return lambda mean, log_std, epsilon=None: (
+        draw(mean, log_std) if epsilon is None else shifted(mean, log_std, epsilon)
     )
 
 
@@ -93,7 +101,7 @@ noise = exercise.draws(
     needs=[kept, anew], taught_in="The mathematics", wrong_means=[
         Mistake("epsilon-drawn-as-w", "Where no epsilon is given, it is drawn with the mean and the std, and then"
                 " shifted and stretched once more: epsilon itself comes from N(0, 1).", lambda m, s: m + s.exp() * m),
-    ],
+    ], answer=where_no_noise_is_given,
 )  # fmt: skip
 exercise.gradients_are_right("gradients reach mean and log_std, and are right", of=["mean", "log_std"], needs=[noise])
 exercise.has_manners("the result has the dtype of the arguments", "it leaves the global random seed alone")

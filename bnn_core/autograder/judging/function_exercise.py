@@ -258,15 +258,17 @@ class FunctionExercise(Exercise):
         wrong_stds: Iterable[Mistake] = (),
         usual: int | None = None,
         otherwise: str | None = None,
+        answer: Callable[[Formula, Formula], Formula] | None = None,
     ) -> CheckFunction:
         """Its draws are right + std·ε with independent, standard normal ε: three checks, with these names.
 
         calls: over how many it is judged. axes: what the dimensions of the result count, as many as it has. otherwise:
-        the mistake where only inputs after the first `usual` ones are drawn with another spread. Returns the last.
+        the mistake where only inputs after the first `usual` ones are drawn with another spread. answer: makes of the
+        formulas for mean and std a function to hand in. Returns the last.
         """
-        std = self._std
-        means = self._learn(mean, taught_in, wrong_means, lambda formula: drawing(formula, std))
-        stds = self._learn(spread, taught_in, wrong_stds, lambda formula: drawing(self.right, formula))
+        std, hand_in = self._std, answer or drawing
+        means = self._learn(mean, taught_in, wrong_means, lambda formula: hand_in(formula, std))
+        stds = self._learn(spread, taught_in, wrong_stds, lambda formula: hand_in(self.right, formula))
         what = "an element of the result"
 
         def sampled(evidence: FunctionEvidence) -> Sequence[tuple[Sequence[Any], Tensor]]:
