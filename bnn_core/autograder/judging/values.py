@@ -37,7 +37,8 @@ def expected_and_came(what: str, expected: Tensor, came: Tensor, relative: bool 
     """What was expected, and what came, at the places where they differ most, be it relative to what was expected."""
     if expected.numel() == 1:
         return Comparison(f"{what} should be {number(expected.item())}; yours is {number(came.item())}.")
-    difference = (came - expected) / (expected.abs() + 1e-9 if relative else 1.0)
+    apart = torch.where(came == expected, 0.0, came - expected)  # not nan where both are infinite
+    difference = apart / (expected.abs() + 1e-9 if relative else 1.0)
     worst = difference.abs().flatten().argsort(descending=True)[:MOST_NUMBERS].sort().values
     said = f"{what} should be {numbers(expected.flatten()[worst])}; yours is {numbers(came.flatten()[worst])}."
     comparison = Comparison(said)
