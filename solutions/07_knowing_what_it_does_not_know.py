@@ -817,9 +817,10 @@ for angle in angles:
         probs = runs[0](x)
         accuracies[name].append((probs.mean(dim=0).argmax(dim=1) == y_test).float().mean().item())
         doubt[name].append(predictive_entropy(probs).mean().item())
-for name in kinds:
-    print(f"{name:16} accuracy", " ".join(f"{value:.2f}" for value in accuracies[name]), end="   ")
-    print("doubt", " ".join(f"{value:.2f}" for value in doubt[name]))
+for title, measured in (("accuracy", accuracies), ("predictive entropy [nats]", doubt)):
+    print(f"{title:27}" + "".join(f"{angle:5d}°" for angle in angles))
+    for name, values in measured.items():
+        print(f"  {name:25}" + "".join(f"{value:6.2f}" for value in values))
 
 # %% tags=["figure"]
 guessed("07-rotation")
@@ -840,7 +841,7 @@ for name in ("plain", "dropout", "ensemble"):
     assert doubt[name][quarter] < doubt[name][0]
 for name in ("Bayesian", "Bayesian, KL/10"):
     assert doubt[name][quarter] > doubt[name][0]
-    assert doubt[name][quarter] > 5 * max(doubt[other][quarter] for other in ("plain", "dropout", "ensemble"))
+    assert doubt[name][quarter] > 2 * max(doubt[other][quarter] for other in ("plain", "dropout", "ensemble"))
 
 # %% [markdown]
 # None of them can read a digit on its side. What is remarkable is the doubt. At 30 degrees all are less sure, as they
@@ -1066,6 +1067,9 @@ show(
 # %% tags=["claim"]
 assert ratios["Bayesian"].median() < ratios["Bayesian, KL/10"].median()
 assert (ratios["Bayesian"] < 1).float().mean() > 0.6
+((one,), _) = kinds["Bayesian"][0].args
+blank = train_set.x.amax(dim=0) == 0
+assert one[0].weight_log_std.exp()[:, blank].mean() > 0.7
 
 # %% [markdown]
 # ## Numbers in place of classes
@@ -1099,10 +1103,10 @@ def stacked(parts):
 
 
 def regression_scores(draws, noise_std, targets, unit):
-    """RMSE and log-likelihood, (R,) each. draws: (S, R, N); noise_std: (R, 1); unit: (R,), undoes the scaling."""
+    """RMSE, log-likelihood and noise, (R,) each. draws: (S, R, N); noise_std: (R, 1); unit: (R,), undoes the scaling."""
     rmse = (draws.mean(dim=0) - targets).square().mean(dim=1).sqrt() * unit
     density = gaussian_log_prob(targets, draws, noise_std).logsumexp(dim=0) - math.log(len(draws))
-    return rmse, density.mean(dim=1) - unit.log()
+    return rmse, density.mean(dim=1) - unit.log(), noise_std[:, 0] * unit
 
 
 def compare_on(name, dataset, splits=5):
@@ -1135,14 +1139,14 @@ compared = {
     "Boston": compare_on("Boston", datasets.boston_housing()),
     "diabetes": compare_on("diabetes", datasets.diabetes()),
 }
-print(f"\n{'':10}{'':22}{'RMSE':>14}{'log-likelihood':>18}")
+print(f"\n{'':10}{'':22}{'RMSE':>14}{'log-likelihood':>18}{'noise':>8}")
 for name, models in compared.items():
-    for model, (rmse, likelihood) in models.items():
+    for model, (rmse, likelihood, noise) in models.items():
         print(f"{name:10}{model:22}{rmse.mean():7.2f} ± {rmse.std():4.2f}", end="")
-        print(f"{likelihood.mean():11.2f} ± {likelihood.std():4.2f}")
+        print(f"{likelihood.mean():11.2f} ± {likelihood.std():4.2f}{noise.mean():8.1f}")
 published = {"VI": (4.32, -2.90), "backpropagation (PBP)": (3.01, -2.57), "dropout": (2.97, -2.46)}
 for name, (rmse, likelihood) in published.items():
-    print(f"{'Boston':10}{name:22}{rmse:7.2f}{likelihood:18.2f}   in [8]")
+    print(f"{'Boston':10}{name:22}{rmse:7.2f}{likelihood:18.2f}{'as in [8]':>18}")
 
 # %% tags=["figure"]
 guessed("07-regression")
@@ -1155,13 +1159,16 @@ gain = {
 assert gain["Boston"][0].mean() < 0
 assert gain["Boston"][1].mean() > 0
 assert gain["diabetes"][1].mean() < 0
-assert gain["diabetes"][0].mean().abs() < 4
+assert gain["diabetes"][0].mean().abs() < 3
+rmse, _, noise = compared["diabetes"]["Bayesian"]
+assert noise.mean() > compared["diabetes"]["linear"][2].mean() + 4
+assert noise.mean() > rmse.mean() + 4
 
 # %% [markdown]
 # On the Boston houses the network wins on both scores, on average over the splits. On diabetes the linear model has the
-# better log-likelihood, and in the RMSE there is hardly a difference. With 400 noisy patients there is nothing
-# in the data that a straight line wouldn't say, and the network takes too much for noise, as the ten points of
-# lesson 04 did. A network that knows its doubt isn't thereby the better model.
+# better log-likelihood, and in the RMSE there is hardly a difference. The network's errors are no larger, but it takes
+# too much for noise, more than its own error on new patients. In lesson 04 ten points had the same effect. A network
+# that knows its doubt isn't thereby the better model.
 #
 # The published numbers are from Table 1 of [8], for 20 other splits and 50 hidden units: *VI* is variational inference
 # as Graves did it in 2011, *PBP* another approximation, *dropout* the method from above. Ours lies between them. Small
@@ -1221,7 +1228,7 @@ assert with_habit.mean() > found["plain"].mean() + 0.04
 # disagree much.
 #
 # **4. A small ECE that means nothing.** A network that always answers with the average frequencies of the classes is
-# perfectly calibrated, and useless. Look at the NLL beside it, and at how many examples and bins the ECE was made of.
+# as good as perfectly calibrated, and useless. Look at the NLL beside it, and at how many examples and bins the ECE was made of.
 #
 # **5. Switching to `eval()`.** It turns dropout off, and with it all the doubt of a dropout network. (A Bayesian layer
 # draws in both modes.)
@@ -1254,7 +1261,7 @@ assert with_habit.mean() > found["plain"].mean() + 0.04
 #
 # <details><summary>Answer</summary>
 #
-# For weights of inputs that are nearly always 0, such as pixels in the corners. Their standard deviations have gone
+# For weights of inputs that are always 0, such as pixels in the corners. Their standard deviations have gone
 # back to the prior's, about 1, and a mean may lie anywhere near 0 without being known: size without signal. And for
 # weights with a small mean that the data hold very firmly.
 #

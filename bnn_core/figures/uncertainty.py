@@ -196,15 +196,20 @@ def calibration(probs: Mapping[str, Tensor], labels: Tensor) -> Figure:
 
     probs: B × C for each network, averaged over its draws.
     """
-    figure, panels = subplots(1, len(probs), size=(8.2, 3.0), sharey=True, squeeze=False)
-    for axes, (name, one), colour in zip(panels[0], probs.items(), COLOURS, strict=False):
+    columns = min(3, len(probs))
+    rows = math.ceil(len(probs) / columns)
+    figure, panels = subplots(rows, columns, size=(7.6, 2.9 * rows), sharex=True, sharey=True, squeeze=False)
+    for axes in panels.flat[len(probs) :]:
+        axes.axis("off")
+    for axes, (name, one), colour in zip(panels.flat, probs.items(), COLOURS, strict=False):
         confidence, accuracy, share = reliability(one, labels)
         axes.plot([0, 1], [0, 1], color=GREY, linewidth=1.2, linestyle="--")
         axes.vlines(confidence, confidence, accuracy, color=colour, linewidth=1.4)
         axes.scatter(confidence, accuracy, s=12 + 400 * share, color=colour, alpha=0.75, linewidth=0)
-        axes.set(xlim=(0.15, 1.1), ylim=(-0.04, 1.1), xlabel="confidence", xticks=[0.2, 0.6, 1.0])
-        axes.set_title(name, fontsize=10)
-    panels[0][0].set_ylabel("accuracy")
+        axes.set(xlim=(0.15, 1.1), ylim=(-0.04, 1.1), xlabel="confidence", title=name)
+        axes.tick_params(labelbottom=True)
+    for axes in panels[:, 0]:
+        axes.set_ylabel("accuracy")
     return figure
 
 
