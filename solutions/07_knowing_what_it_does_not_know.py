@@ -1103,7 +1103,7 @@ def stacked(parts):
 
 
 def regression_scores(draws, noise_std, targets, unit):
-    """RMSE, log-likelihood and noise, (R,) each. draws: (S, R, N); noise_std: (R, 1); unit: (R,), undoes the scaling."""
+    """RMSE, log-likelihood and noise, (R,) each. draws: (S, R, N); noise_std: (R, 1); unit: (R,), of a target."""
     rmse = (draws.mean(dim=0) - targets).square().mean(dim=1).sqrt() * unit
     density = gaussian_log_prob(targets, draws, noise_std).logsumexp(dim=0) - math.log(len(draws))
     return rmse, density.mean(dim=1) - unit.log(), noise_std[:, 0] * unit
@@ -1228,7 +1228,8 @@ assert with_habit.mean() > found["plain"].mean() + 0.04
 # disagree much.
 #
 # **4. A small ECE that means nothing.** A network that always answers with the average frequencies of the classes is
-# as good as perfectly calibrated, and useless. Look at the NLL beside it, and at how many examples and bins the ECE was made of.
+# as good as perfectly calibrated, and useless. Look at the NLL beside it, and at how many examples and bins the ECE
+# was made of.
 #
 # **5. Switching to `eval()`.** It turns dropout off, and with it all the doubt of a dropout network. (A Bayesian layer
 # draws in both modes.)
