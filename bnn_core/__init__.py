@@ -14,19 +14,29 @@ if TYPE_CHECKING:
     from bnn_core.hidden_layer import HiddenLayer, log_prob_per_row
     from bnn_core.local_reparameterization import gradient_correlation, sample_preactivation
     from bnn_core.small_network import log_joint, network_output
+    from bnn_core.uncertainty import (
+        expected_calibration_error,
+        mutual_information,
+        predictive_entropy,
+        prune_by_signal_to_noise,
+    )
 
 __all__ = [
     "BayesianLinear",
     "HiddenLayer",
+    "expected_calibration_error",
     "gaussian_kl",
     "gaussian_log_prob",
     "gradient_correlation",
     "log_joint",
     "log_prob_per_row",
     "monte_carlo_kl",
+    "mutual_information",
     "negative_elbo",
     "network_output",
     "predict",
+    "predictive_entropy",
+    "prune_by_signal_to_noise",
     "sample_gaussian",
     "sample_preactivation",
     "selective_error",
@@ -36,15 +46,19 @@ __all__ = [
 HOMES = {
     "BayesianLinear": "bayesian_linear",
     "HiddenLayer": "hidden_layer",
+    "expected_calibration_error": "uncertainty",
     "gaussian_kl": "gaussian",
     "gaussian_log_prob": "gaussian",
     "gradient_correlation": "local_reparameterization",
     "log_joint": "small_network",
     "log_prob_per_row": "hidden_layer",
     "monte_carlo_kl": "gaussian",
+    "mutual_information": "uncertainty",
     "negative_elbo": "bayes_by_backprop",
     "network_output": "small_network",
     "predict": "bayes_by_backprop",
+    "predictive_entropy": "uncertainty",
+    "prune_by_signal_to_noise": "uncertainty",
     "sample_gaussian": "gaussian",
     "sample_preactivation": "local_reparameterization",
     "selective_error": "decisions",

@@ -15,6 +15,7 @@ from torch import Tensor
 from bnn_core.autograder.exercise import Failed
 from bnn_core.autograder.judging import draws, gradients, values
 from bnn_core.autograder.judging.draws import SIGMAS, Axis
+from bnn_core.autograder.judging.function_exercise import named
 
 COUNT = 2000
 
@@ -154,3 +155,20 @@ def test_a_backward_pass_is_linear() -> None:
     for factor, accepted in ((1.0, True), (1.0019, True), (1.0021, False), (0.5, False)):
         came = rejects(gradients.linear_gradients, scaled(factor), torch.ones(1))
         assert came == (None if accepted else "gradient-clipped")
+
+
+def test_what_differs_is_shown_where_both_are_infinite_elsewhere() -> None:
+    right, came = torch.tensor([-math.inf, 1.0, -math.inf]), torch.tensor([-math.inf, 2.0, 0.5])
+    said = values.expected_and_came("it", right.repeat(4), came.repeat(4))
+    assert said == "it should be [-inf, -inf, -inf, -inf]; yours is [0.5, 0.5, 0.5, 0.5]."
+    said = values.expected_and_came("it", right[:2].repeat(4), came[:2].repeat(4))
+    assert said == "it should be [1, 1, 1, 1]; yours is [2, 2, 2, 2]."
+
+
+def test_whole_numbers_stay_whole_where_others_become_float64() -> None:
+    arguments = {"probs": torch.ones(2), "labels": torch.arange(2), "held": torch.tensor([True]), "num_bins": 3}
+    exact = named(arguments)
+    assert exact["probs"].dtype == torch.float64
+    assert exact["labels"].dtype == torch.int64
+    assert exact["held"].dtype == torch.bool
+    assert exact["num_bins"] == 3

@@ -121,8 +121,10 @@ class FunctionExercise(Exercise):
         mistakes: Iterable[Mistake] = (),
         scalar: str = "",
         inputs: Inputs | None = None,
+        finite: bool = True,
     ) -> CheckFunction:
-        """It returns finite real numbers in the shape of what is right. scalar: what one number is called here.
+        """It returns real numbers in the shape of what is right. scalar: what one number is called here. finite:
+        whether its values must be.
 
         mistakes: each with a formula for a value of the shape that it leads to.
         """
@@ -138,7 +140,7 @@ class FunctionExercise(Exercise):
                     self._refuse_random_holes(evidence, arguments, reply)
                 if len(reply.parts) == len(self.parts):
                     self._refuse_shapes(reply, size, known, exact)
-                self.value(reply, size)
+                self.value(reply, size, finite)
 
         self._first = [self.check(name)(shape_is_right)]
         return shape_is_right
@@ -486,14 +488,16 @@ def enough(calls: int, arguments: Arguments, right: Formula) -> int:
 
 
 def named(arguments: Arguments) -> dict[str, Any]:
-    """The arguments, their tensors and models in float64."""
+    """The arguments, their tensors and models in float64; whole numbers, such as labels, stay whole."""
     return {key: in_double(value) for key, value in arguments.items()}
 
 
 def in_double(value: Any) -> Any:
     if isinstance(value, Model):
         return value.double()
-    return value.detach().double() if isinstance(value, Tensor) else value
+    if not isinstance(value, Tensor):
+        return value
+    return value.detach().double() if value.is_floating_point() else value.detach()
 
 
 def exactly(arguments: Arguments) -> list[Any]:

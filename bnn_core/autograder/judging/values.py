@@ -50,7 +50,8 @@ def expected_and_came(what: str, expected: Tensor, came: Tensor, relative: bool 
 
 def worst_places(expected: Tensor, came: Tensor, relative: bool = False) -> Tensor:
     """Where the values differ most, as indices of the flat tensors, in their order."""
-    difference = (came - expected) / (expected.abs() + 1e-9 if relative else 1.0)
+    apart = torch.where(came == expected, 0.0, came - expected)  # not nan where both are infinite
+    difference = apart / (expected.abs() + 1e-9 if relative else 1.0)
     return difference.abs().flatten().argsort(descending=True)[:MOST_NUMBERS].sort().values
 
 
