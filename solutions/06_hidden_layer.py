@@ -101,9 +101,9 @@ guessed("two-equal-rows")
 # 2. **`log_prob` returns what the weights cost**: minus their KL divergence from the prior, times a factor. It
 #    ignores the value that it is asked about.
 #
-# The second is a trick of bookkeeping. `log_prob` usually means the logarithm of a density: how thickly draws lie at that
-# value. Here it is the entry that is missing in the sum: whoever adds up the log_probs of everything in the model gets
-# the right loss, without knowing that there are weights inside.
+# The second is a trick of bookkeeping. `log_prob` usually means the logarithm of a density: how thickly draws lie at
+# that value. Here it is the entry that is missing in the sum: whoever adds up the log_probs of everything in the model
+# gets the right loss, without knowing that there are weights inside.
 #
 # A switch, `weight_space_sampling`, draws the weights after all, for pictures of functions.
 
@@ -884,7 +884,7 @@ assert all(abs(share - right) < 1e-3 for share, right in zip(shares, [1, -1, 0],
 # Only the first arrangement is right, and it is the only one that Pyro warns of. So: **`HiddenLayer` belongs in the
 # model alone, and the guide is empty.**
 #
-# A loss that *rewards* the KL asks the network to get as far away from its prior as it can. Watch it do so.
+# A reward for the KL draws the network away from its prior, as far as it can get. Watch.
 
 # %% tags=["experiment"]
 trapped, history_trap = train_in_pyro("in the trap", prior_model, guide_with_layers)
@@ -1107,9 +1107,8 @@ for count, low, high in [(5, 0.3, 0.7), (80, 1.5, 2.6)]:
 # %% [markdown]
 # ## How strong the KL should be
 #
-# `KL_factor` looks like a knob to be tuned. It isn't: the mathematics says $B/N$. Here is what happens when it
-# is left at 0, and when it is ten times too large. (That is easily done: leave it at its default of 1 with
-# batches of a tenth of the data.)
+# `KL_factor` looks like a knob to be tuned. It isn't: the mathematics says $B/N$. Here is what happens when it is left
+# at 0, and when it is ten times too large, as its default of 1 is with batches of a tenth of the data.
 
 # %% tags=["figure"]
 guess(
