@@ -87,7 +87,8 @@ CODE = (
     ),
     Mistake(
         "concatenation-shapes",
-        "The tensors that torch.cat joins don't fit: their sizes are the same, but in the dimension that grows.",
+        "The tensors that torch.cat joins don't fit: they must have as many dimensions as each other, and the same size"
+        " in each of these but the one that grows.",
         error_signs=("Sizes of tensors must match except in dimension", "Tensors must have same number of dimensions"),
     ),
     Mistake(

@@ -139,8 +139,37 @@ def trap(losses: Mapping[str, Tensor], log_scales: Mapping[str, Tensor], every: 
         axes.set(xlabel="training step", ylabel=label)
     panels[0].axhline(0, color=GREY, linewidth=1)
     panels[0].set_title("the loss that SVI reports")
-    panels[1].set_title("how sure the weights are")
-    panels[0].legend(loc="lower left")
+    panels[1].set_title("the log scale (lower = surer)")
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
+    return figure
+
+
+@drawing
+def judged_functions(
+    train: Dataset,
+    unseen: Sequence[Dataset],
+    limit: float,
+    grid: Tensor,
+    functions: Mapping[str, Tensor],
+    noise_std: float,
+    lines: int = 15,
+) -> Figure:
+    """Draws of several networks, with all the cars, a panel for each: its title, and (S, G) draws over the grid.
+
+    noise_std [miles per gallon]: how far single cars scatter about the function. lines: how many draws to show.
+    """
+    figure, panels = subplots(1, len(functions), size=(3.3 * len(functions), 4.4), sharey=True, squeeze=False)
+    for axes, (title, draws) in zip(panels[0], functions.items(), strict=True):
+        for cars in unseen:
+            axes.scatter(cars.column("horsepower"), cars.y, s=9, color="#9A9A9A", linewidth=0, zorder=2)
+        _draw_cars(axes, train, limit)
+        mean, std = draws.mean(dim=0), draws.std(dim=0)
+        for spread, depth in (((std**2 + noise_std**2).sqrt(), 0.12), (std, 0.22)):
+            axes.fill_between(grid, mean - 2 * spread, mean + 2 * spread, color=BLUE, alpha=depth, linewidth=0)
+        axes.plot(grid, draws[:lines].T, color=BLUE, linewidth=0.7, alpha=0.6)
+        axes.plot(grid, mean, color=VERMILLION, linewidth=2.5)
+        axes.set_title(title)
+        axes.label_outer()
     return figure
 
 

@@ -4,11 +4,12 @@ import html.parser
 
 import pytest
 import torch
+from matplotlib.collections import PolyCollection
 
 from bnn_core import datasets, figures
 from bnn_core.figures import hidden_layer as lesson_06
 
-TRAIN, _ = datasets.auto_mpg().split(40)
+TRAIN, OTHERS = datasets.auto_mpg().split(40)
 GRID = torch.linspace(42, 232, 20)
 
 
@@ -59,11 +60,23 @@ def test_every_figure_is_labelled_and_draws_without_a_warning() -> None:
     for figure in (
         lesson_06.trap({"one": torch.rand(9), "two": torch.rand(9)}, {"one": torch.rand(9), "two": torch.rand(9)}, 20),
         lesson_06.sampling_modes(TRAIN, 110, GRID, values),
+        lesson_06.judged_functions(TRAIN, [OTHERS], 110, GRID, {"one": draws(0)}, 4.0),
     ):
         figures.html(figure, "drawn without a warning")
         panels = [axes for axes in figure.axes if axes.get_label() != "<colorbar>"]
         assert all(axes.get_ylabel() and axes.get_title(loc="left") for axes in panels)
         assert all(axes.get_xlabel() for axes in panels[-2:])
+
+
+def test_the_bands_of_a_network_are_those_of_its_draws() -> None:
+    values = draws(0)
+    (axes,) = lesson_06.judged_functions(TRAIN, [OTHERS], 110, GRID, {"one": values}, 4.0).axes
+    spreads = ((values.var(dim=0) + 4.0**2).sqrt(), values.std(dim=0))
+    bands = [found for found in axes.collections if isinstance(found, PolyCollection)]
+    for band, spread in zip(bands, spreads, strict=True):
+        drawn = torch.as_tensor(band.get_paths()[0].vertices)
+        highest = (values.mean(dim=0) + 2 * spread).max()
+        assert float(drawn[:, 1].max()) == pytest.approx(float(highest), abs=1e-4)
 
 
 def test_the_trap_spans_the_training_steps() -> None:

@@ -742,6 +742,18 @@ WRONG: list[Wrong] = [
         "matrix-turned-when-square",
     ),
     Wrong(
+        "divides by the prior's variance in the logarithm",
+        changed((KL_TERMS, KL_TERMS.replace("log(std)", "log(self.A_scale / self.A_prior_scale**2)"))),
+        KL_NUMBER,
+        "prior-power-in-log",
+    ),
+    Wrong(
+        "takes half the logarithm of the prior's scale",
+        changed((KL_TERMS, KL_TERMS.replace("log(std)", "log(self.A_scale / self.A_prior_scale**0.5)"))),
+        KL_NUMBER,
+        "prior-power-in-log",
+    ),
+    Wrong(
         "gives each input its prior where both sizes are the same",
         changed(
             (

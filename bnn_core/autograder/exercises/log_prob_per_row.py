@@ -53,7 +53,7 @@ def one_for_each(evidence: Evidence) -> None:
 
 exercise.returns("its shape is (num_rows,), for one row, too")
 exercise.keeps_arguments("kl stays as it was")
-exercise.equals("each row has an equal share of −KL_factor·kl", taught_in="What Pyro asks of a distribution",
+shares = exercise.equals("each row has an equal share of −KL_factor·kl", taught_in="What Pyro asks of a distribution",
                 inputs=inputs_without_kl, mistakes=[
     Mistake(
         "whole-kl-in-every-row",
@@ -127,7 +127,7 @@ exercise.equals("each row has an equal share of −KL_factor·kl", taught_in="Wh
         lambda kl, f, n: right(kl.log(), f, n),
     ),
 ])  # fmt: skip
-exercise.gradients_are_right("its gradient reaches kl, and is right", of=["kl"])
+exercise.gradients_are_right("its gradient reaches kl, and is right", of=["kl"], needs=[shares])
 exercise.has_manners("the result has the dtype of kl", "it leaves the global random seed alone")
 exercise.knows("Your turn: a log_prob for each row", CODE, [
     Mistake("rows-not-a-tensor", "The result is a {what}, not a tensor: gradients can't flow through it."),

@@ -235,6 +235,8 @@ def mistaken_prior(problem: Problem, prior: Tensor, came: Tensor) -> str | None:
         ("prior-not-on-every-term", kl(prior, one, prior)),
         ("prior-not-on-every-term", kl(one, prior, prior)),
         ("prior-log-sign", kl(prior, prior, inverse)),
+        ("prior-power-in-log", kl(prior, prior, prior**2)),
+        ("prior-power-in-log", kl(prior, prior, root)),
         ("prior-not-spread", without_log + prior.log().sum()),
         ("prior-not-spread", without_log + mean.numel() * prior.mean().log()),
         ("prior-not-spread", kl(prior.mean(), prior.mean(), prior.mean())),

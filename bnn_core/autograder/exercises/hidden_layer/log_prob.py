@@ -11,6 +11,7 @@ from bnn_core.autograder.exercise import Failed
 from bnn_core.autograder.exercises.hidden_layer.kl import (
     kl_gradient_is_right,
     kl_is_right,
+    kl_is_right_for_a_number,
     require_kl_gradients,
     right_kl,
 )
@@ -60,7 +61,7 @@ def require_same_log_prob(layer: Layer, what: str, values: Sequence[Tensor]) -> 
         raise Failed(f"For {what} it gives {numbers(came)}.", "log-prob-of-the-value")
 
 
-@exercise.check("log_prob is −KL_factor·KL", needs=[log_prob_is_scalar])
+@exercise.check("log_prob is −KL_factor·KL", needs=[log_prob_is_scalar, kl_is_right_for_a_number])
 def log_prob_is_right(evidence: Evidence) -> None:
     for factor in (0.25, 3.0, 0.0):
         for rows, mode in ((2, LOCAL), (7, LOCAL), (4, WEIGHT_SPACE)):
@@ -105,7 +106,7 @@ def log_prob_gradient_is_right(evidence: Evidence) -> None:
     require_kl_gradients(reply, problem, -2.0, "log_prob")
 
 
-@exercise.check("KL and log_prob follow A_mean and A_scale when they change", needs=[kl_is_right])
+@exercise.check("KL and log_prob follow A_mean and A_scale when they change", needs=[log_prob_is_scalar])
 def kl_is_fresh(evidence: Evidence) -> None:
     problem, later = evidence.kl_problem().with_gradients(), evidence.kl_problem()
     layer = evidence.layer(problem)

@@ -39,7 +39,7 @@ DISTRIBUTION = (
     ),
     Mistake(
         "sample-shape-ignored",
-        "rsample ignores sample_shape: it draws that many times, in dimensions of their own.",
+        "rsample ignores sample_shape: it should draw that many times, in dimensions of their own.",
     ),
     Mistake(
         "sample-shape-incomplete",
@@ -157,6 +157,11 @@ DISTRIBUTION = (
     Mistake(
         "kl-factor-in-draws",
         "KL_factor changes the draws; it belongs to log_prob alone.",
+    ),
+    Mistake(
+        "prior-power-in-log",
+        "The logarithm in your KL takes a wrong power of A_prior_scale: it is log(A_scale / A_prior_scale), or half the"
+        " logarithm of the ratio of the variances.",
     ),
     Mistake(
         "kl-by-rows",
