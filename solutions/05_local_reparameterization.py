@@ -42,10 +42,10 @@ torch.set_num_threads(1)  # more threads gain little here, and make timings unst
 # `weight_mean` with its own gradient, $x\,(w x - t)$. A training step uses the *average* of the batch's gradients.
 #
 # In the picture, each dot is the gradient of one example (40 are shown at most), and each black bar is the average of
-# the whole batch. Ten draws of the noise stand side by side. The examples stay the same: **all that changes from draw to draw is the
-# noise.** On the left, one weight is drawn for the whole batch, as the layer of lesson 03 does it. In the middle,
-# each example has a weight of its own. On the right is the standard deviation of the average, for every batch
-# size.
+# the whole batch. Ten draws of the noise stand side by side. The examples stay the same: **all that changes from draw
+# to draw is the noise.** On the left, one weight is drawn for the whole batch, as the layer of lesson 03 does it. In
+# the middle, each example has a weight of its own. On the right is the standard deviation of the average, for every
+# batch size.
 #
 # First, a guess.
 
@@ -140,10 +140,10 @@ show(
         {"their sum": (two, two_mean, two_std), "a sum of 784": (many, many_mean, many_std)},
     ),
     alt="Left: a cloud of drawn pairs of weights, coloured by the sum; along each of three slanted black lines the sum"
-    " is the same. Middle and right: histograms of the sum, of two weights and of 784, each under the Gaussian curve that has"
-    " the predicted mean and standard deviation. The curves fit.",
-    caption="Left: each dot is a pair, its colour the sum, from low (dark blue) to high (yellow); on a black line the sum"
-    " is the same. Right: histograms of draws, under the predicted Gaussian (red).",
+    " is the same. Middle and right: histograms of the sum, of two weights and of 784, each under the Gaussian curve that"
+    " has the predicted mean and standard deviation. The curves fit.",
+    caption="Left: each dot is a pair, its colour the sum, from low (dark blue) to high (yellow); on a black line the"
+    " sum is the same. Right: histograms of draws, under the predicted Gaussian (red).",
 )
 
 # %% tags=["claim"]
@@ -312,10 +312,10 @@ two_rows = torch.tensor([[1.0, 2.0, 0.5], [1.5, 1.0, -0.5]])
 A_mean, A_scale = torch.randn(3, 4), torch.full((3, 4), 0.5, requires_grad=True)
 first_look = {}
 print(f"{'':28}unit 0 of row 0    rows 0 and 1    gradient for a scale")
-print(f"{'over 3,000 draws':28}mean        std     correlation    mean            std")
+print(f"{'over 1,500 draws':28}mean        std     correlation    mean            std")
 for name, sample in WAYS.items():
     draws, slopes = [], []
-    for _ in range(3000):
+    for _ in range(1500):
         Z = sample(two_rows, A_mean, A_scale)
         loss = Z.square().sum()  # a sum over rows
         slopes.append(torch.autograd.grad(loss, A_scale)[0][1, 0])
@@ -471,9 +471,9 @@ assert abs(matrices[LOCAL][others].mean()) < 0.02
 # %% tags=["figure"]
 guess(
     "local-rho",
-    "Two random digits: a correlation of 0.05. Beside independent noise, the variance of the average over 128 digits"
-    " is larger …",
-    ["by about 5 %", "about two times", "five to ten times"],
+    "Two random digits: a correlation of a few hundredths. Beside independent noise, the variance of the average over 128"
+    " digits is larger …",
+    ["by a few per cent", "about two times", "four times or more"],
 )
 
 # %% [markdown]
@@ -583,8 +583,8 @@ def gradient_correlation(gradients):
 check(gradient_correlation)
 
 # %% [markdown]
-# **Change this, predict, run.** These are gradients as in the slider's picture, with one weight for all. What is $\rho$,
-# and what does it become with `weight_log_std = -3.0`? And with a weight for each: `torch.randn(500, 64)`?
+# **Change this, predict, run.** These are gradients as in the slider's picture, with one weight for all. What is
+# $\rho$, and what does it become with `weight_log_std = -3.0`? And with a weight for each: `torch.randn(500, 64)`?
 
 # %% tags=["experiment"]
 weight_log_std = -1.0
@@ -631,10 +631,11 @@ for name, rho in correlations.items():
         print(f"{name if column == 0 else '':26}{parameter:8}{row}")
 
 # %% [markdown]
-# Between one and six hundredths, then, with one draw for the batch. Now the measurement: the variance of the *average* gradient, for every layer, as the batch grows from 1 to 512. For
-# each batch we compute the gradient twice, with new noise. The difference of the two comes from the noise alone, and
-# half its square, summed over a layer's weights, is a fair estimate of the variance. We average it over several
-# batches; all ways get the same ones. (A weight matrix for each row is measured as far as it goes in a short time.)
+# Between one and six hundredths, then, with one draw for the batch. Now the measurement: the variance of the *average*
+# gradient, for every layer, as the batch grows from 1 to 512. For each batch we compute the gradient twice, with new
+# noise. The difference of the two comes from the noise alone, and half its square, summed over a layer's weights, is a
+# fair estimate of the variance. We average it over several batches; all ways get the same ones. (A weight matrix for
+# each row is measured as far as it goes in a short time.)
 
 # %% tags=["experiment"]
 BATCH_SIZES = [2**power for power in range(10)]
@@ -664,7 +665,8 @@ for name, sample in WAYS.items():
     variances[name] = torch.stack([noise_variance(size, sample) for size in progress])
 
 B = torch.tensor(BATCH_SIZES)[:, None, None]
-v = variances[ONE][0]  # a batch of one: the variance of a single example
+few = len(variances[EACH_ROW])
+v = (B[:few] * variances[EACH_ROW]).mean(dim=0)  # of a single example: independent noise falls as 1/B
 predicted = v / B * (1 + (B - 1) * correlations[ONE])
 
 # %% tags=["figure"]
@@ -676,7 +678,7 @@ show(
     " line of local reparameterization lies far below both others from batch size 1 on; for the means it starts close"
     " to them.",
     caption="Variance over the noise alone, summed over the weights of a layer. Dashed: predicted for one draw for the"
-    " batch, from the ρ of your function and the variance at batch size 1.",
+    " batch, from the ρ of your function and the variance v of single examples.",
 )
 
 # %% tags=["experiment"]
@@ -693,8 +695,8 @@ print("variance with one draw for the batch, over that with local reparameteriza
 print(HEAD)
 for size in (1, 8, 32, 128, 512):
     print_row(f"batch of {size}", ratios[BATCH_SIZES.index(size)])
-print("\nthe row of 128, over that of 1; and what your ρ says of it")
-gained = ratios[BATCH_SIZES.index(128)] / ratios[0]
+print("\none draw for a batch of 128, over independent noise, v/128")
+gained = variances[ONE][BATCH_SIZES.index(128)] / (v / 128)
 print_row("measured", gained)
 print_row("1 + 127ρ", 1 + 127 * correlations[ONE])
 print("\nvariance at a batch of 128, over that at 512")
@@ -707,7 +709,7 @@ print_row("predicted", predicted[BATCH_SIZES.index(128)] / predicted[BATCH_SIZES
 guessed("local-rho")
 
 # %% [markdown]
-# Five to ten times, for the gradient that we looked at, that for the top layer's means. Each digit in a batch has one
+# Four times or more, for the gradient that we looked at, that for the top layer's means. Each digit in a batch has one
 # variance, and a covariance with *every other* digit; 127 small ones outweigh a large one. Prediction and measurement
 # agree roughly: $\rho$ comes from one batch and six draws, and the variances from ten batches and two draws of each.
 #
@@ -735,7 +737,7 @@ assert ((alone > 512 / 2) & (alone < 512 * 2)).all()
 assert ((predicted / variances[ONE]).log().abs() < math.log(2)).all()
 assert ((correlations[ONE] > 0.01) & (correlations[ONE] < 0.08)).all()
 assert (correlations[LOCAL].abs() < 0.01).all()
-assert 5 < gained[-1, 0] < 10
+assert 4 < gained[-1, 0] < 14
 assert ((gained / (1 + 127 * correlations[ONE])).log().abs() < math.log(2)).all()
 assert (ratios[BATCH_SIZES.index(128), :, 1] > 100).all()  # a standard deviation ten times smaller
 assert 0.7 < ratios[0][-1, 0] < 1.4
@@ -750,7 +752,7 @@ assert (ratios[:, :, 1] > 10).all()
 # %% tags=["figure"]
 guess(
     "local-within-a-row",
-    "The top layer's log_stds gain a factor of about 40 at a batch of 1. What sets this number?",
+    "At a batch of 1 the top layer's log_stds gain a factor of some tens. What sets this number?",
     [
         "how many inputs it has: 200",
         "how many of its inputs are on for a digit",
@@ -820,7 +822,6 @@ with torch.no_grad():
 for layer, (D, _), count in zip(LAYERS, itertools.pairwise(SIZES), counts, strict=True):
     print(f"{layer:8} layer: {D} inputs, of which {count:.0f} count")
 
-few = len(variances[EACH_ROW])
 within_a_row = variances[EACH_ROW] / variances[LOCAL][:few]
 print("\nvariance with a draw for each row, over that with local reparameterization")
 print(HEAD)
@@ -886,7 +887,8 @@ assert average[0, 1] > average[1, 1]
 # %% [markdown]
 # ## What it costs
 #
-# The log_stds, which make the layer Bayesian, gain most at every batch size. What does it cost? Time one step, forward and backward, for each way. (Absolute times are those of the machine that this was run on.)
+# The log_stds, which make the layer Bayesian, gain most at every batch size. What does it cost? Time one step, forward
+# and backward, for each way. (Absolute times are those of the machine that this was run on.)
 
 
 # %% tags=["experiment"]
@@ -933,10 +935,11 @@ assert times[LOCAL][at] < 3 * times[ONE][at]
 
 # %% [markdown]
 # A weight matrix for each row gives every digit its own noise, too, but the time grows with the batch, and so
-# does the memory: $B \cdot D \cdot H$ numbers in each layer. Local reparameterization stays within a small
-# factor of one draw for the batch. It needs two matrix products where a linear layer needs one, but only
-# $B \cdot H$ random numbers in place of $D \cdot H$. For small batches the one makes up for the other, more or less;
-# for large ones the second product weighs more.
+# does the memory: $B \cdot D \cdot H$ numbers in each layer. (In a batch of 1 it draws what one draw for the batch
+# draws; but PyTorch handles it as a stack of matrices, and that takes longer even for a stack of one.) Local
+# reparameterization stays within a small factor of one draw for the batch. It needs two matrix products where a linear
+# layer needs one, but only $B \cdot H$ random numbers in place of $D \cdot H$. For small batches the one makes up for
+# the other, more or less; for large ones the second product weighs more.
 
 # %% [markdown]
 # ## Does it train better?
@@ -955,12 +958,12 @@ assert times[LOCAL][at] < 3 * times[ONE][at]
 guess(
     "local-training",
     "The noise in the log_stds' gradients, as a standard deviation, is more than ten times smaller."
-    " The KL, after 60 steps, is …",
+    " The KL, after 40 steps, is …",
     ["about as large", "about 0.6 times as large", "less than 0.1 times as large"],
 )
 
 # %% tags=["experiment"]
-STEPS, EVERY, AT, BATCH, PRIOR_STD = 60, 10, 30, 128, 0.1
+STEPS, EVERY, AT, BATCH, PRIOR_STD = 40, 10, 20, 128, 0.1
 SEEDS = range(1, 6)
 
 
@@ -1015,11 +1018,12 @@ curves = {
     for title in ("KL per digit", "loss of unseen digits")
 }
 for title, ways in curves.items():
-    shown = "".join(f"{step:9}" for step in range(0, STEPS + 1, 20))
+    shown = "".join(f"{step:9}" for step in range(0, STEPS + 1, EVERY))
     print(f"{title + ' at step':28}{shown}")
     for name, values in ways.items():
-        row = values.mean(dim=0)[::2]
-        print(f"{name:28}" + "".join(f"{value:9.2f}" for value in row))
+        print(f"{name:28}" + "".join(f"{value:9.2f}" for value in values.mean(dim=0)))
+    lower = (ways[LOCAL] < ways[ONE])[:, 20 // EVERY].sum()
+    print(f"after 20 steps lower with {LOCAL} in {lower} of {len(SEEDS)} runs")
 
 # %% tags=["figure"]
 show(
@@ -1034,10 +1038,10 @@ show(
 guessed("local-training")
 
 # %% [markdown]
-# About 0.6 times, in each of the five runs. The quieter gradient learns faster, but by far less than a factor of ten. The
-# KL's own part of the gradient has no noise: it pulls every log_std towards the prior, both ways alike. What the noise
-# of the task loss does is to shake them on their way. Look at the log_stds of the bottom layer after 30 steps, for
-# pixels that are often lit, and at the typical size of their gradients, by which Adam divides every step:
+# About 0.6 times, in each of the five runs. The quieter gradient learns faster, but by far less than a factor of ten.
+# The KL's own part of the gradient has no noise: it pulls every log_std towards the prior, both ways alike. What the
+# noise of the task loss does is to shake them on their way. Look at the log_stds of the bottom layer after 20 steps,
+# for pixels that are often lit, and at the typical size of their gradients, by which Adam divides every step:
 
 # %% tags=["experiment"]
 lit = digits.x.mean(dim=0) > 0.1  # pixels that are often lit; dark ones teach nothing
@@ -1051,26 +1055,28 @@ for name, log_std in on_the_way.items():
 # %% tags=["figure"]
 show(
     figures.log_std_histograms(on_the_way, -3.0, math.log(PRIOR_STD)),
-    alt="Histograms of the bottom layer's log_stds after 30 steps, between the start, −3, and the prior's, −2.3. With"
+    alt="Histograms of the bottom layer's log_stds after 20 steps, between the start, −3, and the prior's, −2.3. With"
     " one draw for the batch they are spread widely. With local reparameterization nearly all stand in one peak.",
-    caption="The log_stds of the bottom layer's weights for pixels that are often lit, after 30 steps. The two axes of counts differ.",
+    caption="The log_stds of the bottom layer's weights for pixels that are often lit, after 20 steps."
+    " The two axes of counts differ.",
 )
 
 # %% [markdown]
 # This is what the variance of a gradient looks like from inside. All these weights are to go nearly the same way. With
-# local reparameterization they go there together, as one peak, and their gradient is hardly more than the KL's pull.
-# With one draw for the batch noise makes the typical gradient more than twice as large. Adam divides by it, so the
-# steady pull moves the weights less far, and each by another amount.
+# local reparameterization they go there together, as one peak. With one draw for the batch, noise makes
+# the typical gradient more than twice as large. Adam divides by it, so the steady pull moves the weights less far, and
+# each by another amount.
 #
-# The loss of unseen digits falls earlier, too: after 20 steps it is lower in each of the five runs. Both ways look for
-# the same optimum (question 3): what the trick saves is time.
+# The loss of unseen digits falls earlier, too, on average; the last line of the table says in how many runs. Both ways
+# look for the same optimum (question 3): what the trick saves is time.
 
 # %% tags=["claim"]
 kl, loss = curves["KL per digit"], curves["loss of unseen digits"]  # each way: (runs, times)
 ratio = kl[LOCAL][:, -1] / kl[ONE][:, -1]
 assert ((ratio > 0.5) & (ratio < 0.7)).all()
 assert (kl[LOCAL][:, 1:] < kl[ONE][:, 1:]).all()
-assert (loss[LOCAL][:, 20 // EVERY] < loss[ONE][:, 20 // EVERY]).all()
+assert loss[LOCAL][:, 20 // EVERY].mean() < loss[ONE][:, 20 // EVERY].mean() - 0.05
+assert (loss[LOCAL][:, 20 // EVERY] < loss[ONE][:, 20 // EVERY]).sum() >= 3
 for one, local in zip(runs[ONE], runs[LOCAL], strict=True):
     assert one["log_std"][lit].std() > 5 * local["log_std"][lit].std()
     assert one["log_std"][lit].mean() < local["log_std"][lit].mean() - 0.1

@@ -46,8 +46,8 @@ def batch_settings() -> Figure:
 
 def _draw_one_setting(batch_size: int, log_std: float) -> tuple[Figure, str]:
     alt = (
-        f"Gradients of {batch_size} example{'s' * (batch_size > 1)} for a weight of log_std {log_std:.1f}, in {STEPS} draws: with one weight"
-        " for all they move together, with a weight for each their average hardly moves."
+        f"Gradients of {batch_size} example{'s' * (batch_size > 1)} for a weight of log_std {log_std:.1f}, in {STEPS} draws:"
+        " with one weight for all they move together, with a weight for each their average hardly moves."
     )
     return draw_gradients([(batch_size, log_std)]), alt
 
@@ -122,8 +122,8 @@ def _draw_spread(axes: Axes, batch_size: int, std: float) -> None:
     for curve, colour in ((shared, VERMILLION), (own, BLUE)):
         axes.loglog(sizes, curve, color=colour)
         axes.plot(batch_size, curve[here], "o", color=colour, markersize=8)
-    label_line(axes, "one weight for all", 2, float(shared[-1]) * 1.5, VERMILLION, va="bottom", fontsize=10)
-    label_line(axes, "a weight for each", 1.1, float(own[-1]) * 1.3, BLUE, va="bottom", fontsize=10)
+    label_line(axes, "one weight for all", 2, float(shared[-1]) * 1.5, VERMILLION, va="bottom", fontsize=9)
+    label_line(axes, "a weight for each", 1.1, float(own[-1]) * 1.3, BLUE, va="bottom", fontsize=9)
     axes.set(ylim=(6e-4, 4))
     _batch_ticks(axes, (1, 16, 256))
 
