@@ -140,8 +140,8 @@ show(
         {"their sum": (two, two_mean, two_std), "a sum of 784": (many, many_mean, many_std)},
     ),
     alt="Left: a cloud of drawn pairs of weights, coloured by the sum; along each of three slanted black lines the sum"
-    " is the same. Middle and right: histograms of the sum, of two weights and of 784, each under the Gaussian curve that"
-    " has the predicted mean and standard deviation. The curves fit.",
+    " is the same. Middle and right: histograms of the sum, of two weights and of 784, each under the Gaussian curve"
+    " that has the predicted mean and standard deviation. The curves fit.",
     caption="Left: each dot is a pair, its colour the sum, from low (dark blue) to high (yellow); on a black line the"
     " sum is the same. Right: histograms of draws, under the predicted Gaussian (red).",
 )
@@ -471,8 +471,8 @@ assert abs(matrices[LOCAL][others].mean()) < 0.02
 # %% tags=["figure"]
 guess(
     "local-rho",
-    "Two random digits: a correlation of a few hundredths. Beside independent noise, the variance of the average over 128"
-    " digits is larger …",
+    "Two random digits: a correlation of a few hundredths. Beside independent noise, the variance of the average over"
+    " 128 digits is larger …",
     ["by a few per cent", "about two times", "four times or more"],
 )
 
@@ -1064,7 +1064,7 @@ show(
 # %% [markdown]
 # This is what the variance of a gradient looks like from inside. All these weights are to go nearly the same way. With
 # local reparameterization they go there together, as one peak. With one draw for the batch, noise makes
-# the typical gradient more than twice as large. Adam divides by it, so the steady pull moves the weights less far, and
+# the typical gradient about twice as large. Adam divides by it, so the steady pull moves the weights less far, and
 # each by another amount.
 #
 # The loss of unseen digits falls earlier, too, on average; the last line of the table says in how many runs. Both ways
@@ -1081,7 +1081,7 @@ for one, local in zip(runs[ONE], runs[LOCAL], strict=True):
     assert one["log_std"][lit].std() > 5 * local["log_std"][lit].std()
     assert one["log_std"][lit].mean() < local["log_std"][lit].mean() - 0.1
     assert local["typical gradient"][lit].mean() < pull
-    assert one["typical gradient"][lit].mean() > 2 * local["typical gradient"][lit].mean()
+    assert one["typical gradient"][lit].mean() > 1.7 * local["typical gradient"][lit].mean()
 
 # %% [markdown]
 # ## What goes wrong in practice

@@ -46,8 +46,8 @@ def batch_settings() -> Figure:
 
 def _draw_one_setting(batch_size: int, log_std: float) -> tuple[Figure, str]:
     alt = (
-        f"Gradients of {batch_size} example{'s' * (batch_size > 1)} for a weight of log_std {log_std:.1f}, in {STEPS} draws:"
-        " with one weight for all they move together, with a weight for each their average hardly moves."
+        f"Gradients of {batch_size} example{'s' * (batch_size > 1)} for a weight of log_std {log_std:.1f}, in {STEPS}"
+        " draws: with one weight for all they move together, with a weight for each their average hardly moves."
     )
     return draw_gradients([(batch_size, log_std)]), alt
 
