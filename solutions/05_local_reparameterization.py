@@ -90,7 +90,7 @@ guessed("local-shared-weight")
 # examples that are in the batch.) Nor can a larger batch make up for a larger `weight_log_std`. With a weight for each
 # example, the errors are independent. They cancel, and the curve keeps falling.
 #
-# At batch size 1 the two are the same thing. Remember this: it returns below.
+# At batch size 1 the two are the same thing.
 
 # %% [markdown]
 # ## The idea: draw what the weights would have done
@@ -181,9 +181,6 @@ assert abs(many.std() / many_std - 1) < 0.06
 # | $Z$ | what is returned | $(B, H)$ | the pre-activations that we want to draw |
 # | $\Gamma,\ \Delta$ | `mean`, `variance` | $(B, H)$ | their means and variances |
 # | $\varepsilon$ | `epsilon` | $(B, H)$ | independent draws from $\mathcal N(0, 1)$, new in every call |
-#
-# (If you read the paper [1]: its letters are others. There $A$ is the *input*, $W$ the weights and $B$ the
-# pre-activations. Ours are those of `HiddenLayer`, a part of the library Pyro, which lesson 06 builds.)
 #
 # With a draw of $A$ for row $b$, unit $h$ would get $Z_{bh} = \sum_d X_{bd} A_{dh}$. Its mean and variance are
 #
@@ -713,14 +710,11 @@ guessed("local-rho")
 # variance, and a covariance with *every other* digit; 127 small ones outweigh a large one. Prediction and measurement
 # agree roughly: $\rho$ comes from one batch and six draws, and the variances from ten batches and two draws of each.
 #
-# Read the picture from left to right, and then compare the curves.
-#
 # - **One draw for the batch:** the variance falls at first, then bends, and falls ever more slowly, towards $\rho\,v$.
 #   Four times as many examples, 512 in place of 128, lower it hardly at all: by a factor of 1.1 to 1.5, says the
 #   formula. **The other two** fall in straight lines, as $1/B$, as far as they are shown: their rows are independent.
 # - **Between rows: it grows with the batch.** A draw for each row and one for the batch start together. At batch size 1
-#   they are the same thing, as in the slider. They part where $(B - 1)\,\rho$ gets near 1, and from there on a larger
-#   batch pays only with independent noise.
+#   they are the same thing, as in the slider. They part where $(B - 1)\,\rho$ gets near 1.
 # - **Within a row: it pays in log_std first.** There, local reparameterization is far below one draw for the batch at
 #   *every* batch size. This is the second saving, and it is next. (All these are variances. A variance 400 times
 #   smaller is a standard deviation 20 times smaller.)
@@ -887,8 +881,7 @@ assert average[0, 1] > average[1, 1]
 # %% [markdown]
 # ## What it costs
 #
-# The log_stds, which make the layer Bayesian, gain most at every batch size. What does it cost? Time one step, forward
-# and backward, for each way. (Absolute times are those of the machine that this was run on.)
+# Time one step, forward and backward, for each way. (Absolute times are those of the machine that this was run on.)
 
 
 # %% tags=["experiment"]
@@ -1068,7 +1061,7 @@ show(
 # each by another amount.
 #
 # The loss of unseen digits falls earlier, too, on average; the last line of the table says in how many runs. Both ways
-# look for the same optimum (question 3): what the trick saves is time.
+# look for the same optimum (question 2): what the trick saves is time.
 
 # %% tags=["claim"]
 kl, loss = curves["KL per digit"], curves["loss of unseen digits"]  # each way: (runs, times)
@@ -1090,7 +1083,7 @@ for one, local in zip(runs[ONE], runs[LOCAL], strict=True):
 # are all off. Its variance is 0, the root's slope there is infinite, and infinity times zero is NaN. The
 # forward pass looks fine. One such row makes *every* gradient of `A_scale` NaN, and after the next step the
 # whole network. To choose the result afterwards with `torch.where` doesn't help: the slope of the root is
-# computed all the same. Guard **before** the root. (The `HiddenLayer` of Pyro 1.9.2 has this flaw; lesson 06
+# computed all the same. Guard **before** the root. (`HiddenLayer` of the library Pyro 1.9.2 has this flaw; lesson 06
 # builds one that hasn't.)
 
 # %% tags=["experiment"]
@@ -1183,20 +1176,7 @@ assert (noise_variance(128, one_epsilon) > 3 * noise_variance(128, sample_preact
 #
 # </details>
 #
-# **2.** With one draw for the batch, four times as many examples, 512 in place of 128, hardly lower the variance: not
-# by four, but by a factor near 1 (see the second table of the measurement). Could you get a steadier gradient from the
-# same examples without the trick, at little cost?
-#
-# <details><summary>Answer</summary>
-#
-# Yes: split the large batch into parts, give each part a weight draw of its own, and average their gradients.
-# Each part is large enough for the examples' own variances to be averaged away, and the parts' shared noise is
-# independent. A draw for each row is the extreme of this. Several computers that share a batch do it without
-# extra cost, provided that they don't share the seed.
-#
-# </details>
-#
-# **3.** Does local reparameterization change the optimum that training looks for? And the KL?
+# **2.** Does local reparameterization change the optimum that training looks for? And the KL?
 #
 # <details><summary>Answer</summary>
 #
