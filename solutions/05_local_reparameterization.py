@@ -881,7 +881,7 @@ assert average[0, 1] > average[1, 1]
 # %% [markdown]
 # ## What it costs
 #
-# Time one step, forward and backward, for each way. (Absolute times are those of the machine that this was run on.)
+# Time one step, forward and backward, for each way.
 
 
 # %% tags=["experiment"]
@@ -1123,9 +1123,6 @@ for name, wrong in {
     print(f"{name:30}{(wrong / right).mean():8.2f}")
 
 # %% [markdown]
-# The second mistake hides well here, because most pixels are near 0 or 1, and those are their own squares. With
-# inputs of both signs the sum can be negative: then the root is NaN or, behind the guard, the noise is gone.
-#
 # **3. One epsilon for all rows.** Noise of shape $(1, H)$ broadcasts silently. **Change this, predict, run:** how much
 # variance does it cost in a batch of 1, and how much in one of 128?
 
