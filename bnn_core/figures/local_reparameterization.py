@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullLocator
 from torch import Tensor
 
-from bnn_core.figures import BLUE, GREEN, GREY, ORANGE, VERMILLION, drawing, label_line, live_figure, subplots
+from bnn_core.figures import BLUE, GREEN, GREY, VERMILLION, drawing, label_line, live_figure, subplots
 from bnn_core.gaussian import gaussian_log_prob
 
 COLOURS = (VERMILLION, GREEN, BLUE)  # one draw for all rows, a draw for each row, local reparameterization
@@ -21,7 +21,7 @@ MARKERS = ("o", "^", "s")
 # --- One weight, many examples ------------------------------------------------------------------------------
 
 BATCH_SIZES = tuple(2**power for power in range(10))
-SETTINGS = ((1, -1.0), (16, -1.0), (256, -1.0))
+SETTINGS = ((1, -1.0), (256, -1.0), (256, -0.4))
 STEPS, SHOWN = 10, 40  # draws side by side, and how many examples of each get a dot
 WEIGHT_MEAN, TRUE_WEIGHT = 0.2, 0.5
 GRADIENTS = (-3.4, 2.6)  # the axis of the gradients, wide enough for nearly all dots at the largest log_std
@@ -40,14 +40,14 @@ def batch_slider() -> Any:
 
 
 def batch_settings() -> Figure:
-    """The slider's picture at three batch sizes, for where widgets don't run."""
+    """The slider's picture at three settings, for where widgets don't run."""
     return draw_gradients(SETTINGS)
 
 
 def _draw_one_setting(batch_size: int, log_std: float) -> tuple[Figure, str]:
     alt = (
-        f"Gradients of {batch_size} examples for a weight of log_std {log_std:.1f}, in {STEPS} draws: with one weight"
-        " for all they move together, with a weight for each their average hardly moves."
+        f"Gradients of {batch_size} example{'s' * (batch_size > 1)} for a weight of log_std {log_std:.1f}, in {STEPS}"
+        " draws: with one weight for all they move together, with a weight for each their average hardly moves."
     )
     return draw_gradients([(batch_size, log_std)]), alt
 
@@ -60,7 +60,7 @@ def draw_gradients(settings: Sequence[tuple[int, float]]) -> Figure:
     """
     height = 0.7 + 2.5 * len(settings)
     # Fixed margins: to compute them takes as long as to draw, and a slider redraws often.
-    margins = {"left": 0.1, "right": 0.985, "bottom": 0.55 / height, "top": 1 - 0.35 / height}
+    margins = {"left": 0.115, "right": 0.985, "bottom": 0.55 / height, "top": 1 - 0.35 / height}
     figure, rows = subplots(
         len(settings),
         3,
@@ -77,7 +77,7 @@ def draw_gradients(settings: Sequence[tuple[int, float]]) -> Figure:
         _draw_spread(axes[2], batch_size, std)
         for panel in axes[:2]:
             panel.set(ylim=GRADIENTS)
-        axes[0].set_ylabel(f"gradient, B = {batch_size}")
+        axes[0].set_ylabel(f"gradient, B = {batch_size}\nlog_std = {log_std:.1f}".replace("-", "−"))
         axes[1].set_yticklabels([])
     for axes, title in zip(rows[0], ("one weight for all", "a weight for each", "std of average"), strict=True):
         axes.set_title(title)
@@ -101,9 +101,11 @@ def _draw_steps(axes: Axes, batch_size: int, std: float, shared: bool) -> None:
     gradients = x[:, None] * (weight * x[:, None] - target[:, None])
     colour = VERMILLION if shared else BLUE
     count = min(batch_size, SHOWN)
+    # A single example is its own average: its dot stands before the bar.
+    look = {"s": 9, "alpha": 0.6} if count > 1 else {"s": 36, "alpha": 1.0, "zorder": 5}
     beside = torch.linspace(-0.3, 0.3, count) if count > 1 else torch.zeros(1)
     for step in range(STEPS):
-        axes.scatter(step + 1 + beside, gradients[:count, step], s=9, color=colour, alpha=0.6, linewidth=0)
+        axes.scatter(step + 1 + beside, gradients[:count, step], color=colour, linewidth=0, **look)
     averages = gradients.mean(dim=0)
     steps = torch.arange(1, STEPS + 1)
     axes.hlines(averages, steps - 0.42, steps + 0.42, color="black", linewidth=2.2, zorder=4)
@@ -120,8 +122,8 @@ def _draw_spread(axes: Axes, batch_size: int, std: float) -> None:
     for curve, colour in ((shared, VERMILLION), (own, BLUE)):
         axes.loglog(sizes, curve, color=colour)
         axes.plot(batch_size, curve[here], "o", color=colour, markersize=8)
-    label_line(axes, "one for all", 6, float(shared[-1]) * 1.5, VERMILLION, va="bottom", fontsize=10)
-    label_line(axes, "one for each", 1.1, float(own[-1]) * 1.3, BLUE, va="bottom", fontsize=10)
+    label_line(axes, "one weight for all", 2, float(shared[-1]) * 1.5, VERMILLION, va="bottom", fontsize=9)
+    label_line(axes, "a weight for each", 1.1, float(own[-1]) * 1.3, BLUE, va="bottom", fontsize=9)
     axes.set(ylim=(6e-4, 4))
     _batch_ticks(axes, (1, 16, 256))
 
@@ -149,7 +151,7 @@ def sums_of_weights(weights: Tensor, x: Tensor, sums: Mapping[str, tuple[Tensor,
     for level in torch.quantile(values, torch.tensor([0.1, 0.5, 0.9])):
         point = centre + (level - centre @ x) * x / x.square().sum()
         ends = torch.stack([point - 3 * along, point + 3 * along])
-        cloud.plot(*ends.T, color=ORANGE, linewidth=1.5)
+        cloud.plot(*ends.T, color="black", linewidth=1.5)
     reach = 3.2 * float(weights.std(dim=0).max())
     cloud.set(xlim=(float(centre[0]) - reach, float(centre[0]) + reach), xlabel="weight 1", ylabel="weight 2")
     cloud.set(ylim=(float(centre[1]) - reach, float(centre[1]) + reach), title="two weights, drawn")
@@ -253,7 +255,7 @@ def training_curves(steps: Sequence[int], curves: Mapping[str, Mapping[str, Tens
 def _plain_ticks(axes: Axes) -> None:
     """Ticks of a log axis as plain numbers, where it spans a decade or two."""
     low, high = axes.get_ylim()
-    ticks = [tick for tick in (0.2, 0.5, 1, 2, 5, 10, 20, 50) if low <= tick <= high]
+    ticks = [tick for tick in (0.2, 0.3, 0.5, 0.7, 1, 1.5, 2, 3, 5, 7, 10, 15, 20, 30) if low <= tick <= high]
     axes.yaxis.set_major_locator(FixedLocator(ticks))
     axes.yaxis.set_minor_locator(NullLocator())
     axes.set_yticklabels([f"{tick:g}" for tick in ticks])
@@ -269,7 +271,7 @@ def log_std_histograms(log_stds: Mapping[str, Tensor], start: float, prior: floa
         for place, text in ((start, "start"), (prior, "prior")):
             axes.axvline(place, color=GREY, linestyle="--", linewidth=1.2)
             axes.text(place, 1.01, text, color=GREY, ha="center", transform=axes.get_xaxis_transform(), fontsize=10)
-        axes.set(xlim=(low, high), yticks=[], xlabel="log_std")
+        axes.set(xlim=(low, high), xlabel="log_std")
         axes.set_title(name, pad=18)
     panels[0][0].set_ylabel("how many weights")
     return figure

@@ -41,7 +41,8 @@ def test_the_curves_of_the_spread_are_those_of_shared_and_independent_noise() ->
 
 def test_the_static_figure_has_a_row_per_setting() -> None:
     labels = [axes.get_ylabel() for axes in lesson_05.batch_settings().axes]
-    assert labels[::3] == [f"gradient, B = {size}" for size, _ in lesson_05.SETTINGS]
+    settings = [f"gradient, B = {size}\nlog_std = −{-log_std}" for size, log_std in lesson_05.SETTINGS]
+    assert labels[::3] == settings
 
 
 def test_the_batch_slider_describes_what_it_shows() -> None:

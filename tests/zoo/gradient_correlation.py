@@ -128,7 +128,24 @@ WRONG: list[Wrong] = [
         KEPT,
         "arguments-modified",
     ),
-    Wrong("adds a guard", changed(("* variances)", "* variances + 1e-8)")), VALUE, None),
+    Wrong("adds a guard", changed(("* variances)", "* variances + 1e-8)")), VALUE, "variance-guarded"),
+    Wrong(
+        "correlates flattened gradients",
+        changed(
+            (CENTRED, "C = torch.corrcoef(gradients.transpose(0, 1).flatten(1))"),
+            ("variances = deviations.square().sum()", "pairs = examples * (examples - 1)"),
+            ("pairs = deviations.sum(dim=1).square().sum() - variances", "total = C.sum() - examples"),
+            (RETURN, "return total / pairs"),
+        ),
+        VALUE,
+        "parameters-flattened",
+    ),
+    Wrong(
+        "takes means of different things",
+        changed((RETURN, "return pairs / (examples * (examples - 1)) / deviations.square().mean()")),
+        VALUE,
+        "variance-over-draws-and-parameters",
+    ),
     Wrong(
         "takes two examples alone",
         changed((CENTRED, f"gradients, examples = gradients[:, :2], 2\n    {CENTRED}")),
@@ -139,7 +156,7 @@ WRONG: list[Wrong] = [
         "adds up the parameters' gradients",
         changed((CENTRED, f"gradients = gradients.sum(dim=2, keepdim=True)\n    {CENTRED}")),
         VALUE,
-        None,
+        "parameters-added-up",
     ),
     Wrong(
         "works in float32",

@@ -62,6 +62,11 @@ def scaled(factor: Callable[[int, int], float]) -> Callable[[Tensor], Tensor]:
     return lambda gradients: right(gradients) * factor(*gradients.shape[:2])
 
 
+def per_parameter(factor: Callable[[int, int], float]) -> Callable[[Tensor], Tensor]:
+    """ρ times what a wrong count of S draws and P parameters makes of it."""
+    return lambda gradients: right(gradients) * factor(gradients.shape[0], gradients.shape[2])
+
+
 def on_covariances(function: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
     return lambda gradients: function(covariances(gradients))
 
@@ -69,6 +74,33 @@ def on_covariances(function: Callable[[Tensor], Tensor]) -> Callable[[Tensor], T
 def of_each_pair(covariance: Tensor) -> Tensor:
     std = covariance.diagonal().sqrt()
     return off_diagonal(covariance / (std[:, None] * std)).mean()
+
+
+def flattened(gradients: Tensor) -> Tensor:
+    """B × B, of rows in which draws and parameters stand side by side, about one average of each row."""
+    return torch.cov(gradients.transpose(0, 1).flatten(1))
+
+
+def guarded(epsilon: float, divisor: Callable[[int, int], float]) -> Callable[[Tensor], Tensor]:
+    """ρ with epsilon added to the variance, which is the right one, a sum over the draws, over divisor(S, B)."""
+
+    def correlation(gradients: Tensor) -> Tensor:
+        draws, examples, _ = gradients.shape
+        sums = draws * covariances(gradients)
+        variance, covariance = sums.diagonal().mean(), off_diagonal(sums).mean()
+        return covariance / (variance + epsilon * divisor(draws, examples))
+
+    return correlation
+
+
+DIVISORS: list[Callable[[int, int], float]] = [
+    lambda S, B: S,
+    lambda S, B: S - 1,
+    lambda S, B: 1,
+    lambda S, B: 1 / B,
+    lambda S, B: 1 / (B * (B - 1)),
+]
+"""What averages and sums make of a sum over the draws: over S, S − 1 or 1; with examples, or pairs, added up."""
 
 
 def mistake(name: str, sentence: str, *formulas: Callable[[Tensor], Tensor]) -> list[Mistake]:
@@ -108,6 +140,26 @@ exercise.equals(
     *mistake("divisors-mixed", "Covariance and variance are divided by different numbers, one by S and one by S − 1, as"
              " torch.var does unless it is told correction=0.",
              scaled(lambda S, B: (S - 1) / S), scaled(lambda S, B: S / (S - 1))),
+    *mistake("variance-not-averaged", "Your variance is B times the right one: it is summed over the examples; divide"
+             " it by their number.", scaled(lambda S, B: 1 / B)),
+    *mistake("variance-over-parameters", "Your variance is averaged over the parameters, the covariance is summed over"
+             " them: sum both.", per_parameter(lambda S, P: P)),
+    *mistake("variance-over-draws-and-parameters", "Your variance is averaged over draws and parameters, the covariance"
+             " is summed over them: do the same with both.", per_parameter(lambda S, P: S * P)),
+    *mistake("covariance-over-parameters", "Your covariance is averaged over the parameters, the variance is summed"
+             " over them: sum both.", per_parameter(lambda S, P: 1 / P)),
+    *mistake("covariance-over-draws-alone", "Your covariance is averaged over the draws, and the variance is summed"
+             " over them: do the same with both.", scaled(lambda S, B: 1 / S)),
+    *mistake("variance-over-draws-alone", "Your variance is averaged over the draws, and the covariance is summed over"
+             " them: do the same with both.", scaled(lambda S, B: S), scaled(lambda S, B: S - 1)),
+    *mistake("variance-guarded", "Something is added to the denominator, and for tiny gradients it shows: add nothing.",
+             *(guarded(epsilon, divisor) for epsilon in (1e-6, 1e-8, 1e-10) for divisor in DIVISORS)),
+    *mistake("parameters-flattened", "Draws and parameters are flattened into one dimension, and one average of both is"
+             " subtracted: each parameter has an average of its own, over the draws.",
+             lambda G: of_each_pair(flattened(G)), lambda G: from_matrix(flattened(G))),
+    *mistake("parameters-added-up", "The parameters' gradients are added up or averaged before they are multiplied."
+             " Multiply parameter by parameter, and sum the products.", lambda G: right(G.sum(dim=2, keepdim=True)),
+             lambda G: of_each_pair(covariances(G.sum(dim=2, keepdim=True)))),
     *mistake("correlation-squared", "This is the square of the correlation.", lambda G: right(G) ** 2),
     *mistake("sign-lost", "The sign is lost: a correlation may be negative, and covariances cancel in their average.",
              on_covariances(lambda C: off_diagonal(C).abs().mean() / C.diagonal().mean()),
