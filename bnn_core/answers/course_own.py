@@ -10,7 +10,7 @@ from __future__ import annotations
 import ast
 import hashlib
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
@@ -41,7 +41,12 @@ def is_own_notebook(notebook: Notebook, lesson: str) -> bool:
     if notebook.mark == solved.digest:
         own = _answers(solved, lesson)
         return any(_same_code(source, own[name]) for name, source in _answers(notebook, lesson).items() if name in own)
-    return notebook.mark is None and _statements(notebook.cells) == _solved_statements(lesson) != []
+    if notebook.mark is not None:
+        return False
+    # The learner's notebook, from which the solved one may have been made, has no claims.
+    return any(
+        _statements(cells(notebook)) == _solved_statements(lesson, cells) != [] for cells in (_all_cells, _without_claims)
+    )
 
 
 def prepare(lessons: Iterable[str]) -> None:
@@ -49,7 +54,8 @@ def prepare(lessons: Iterable[str]) -> None:
     _own_modules()
     exercises_of("")
     for lesson in lessons:
-        _solved_statements(lesson)
+        for cells in (_all_cells, _without_claims):
+            _solved_statements(lesson, cells)
 
 
 def is_own_module(content: bytes, lessons: Iterable[str]) -> bool:
@@ -86,10 +92,18 @@ def _solved(lesson: str) -> Notebook | None:
         return None
 
 
+def _all_cells(notebook: Notebook) -> tuple[str, ...]:
+    return notebook.cells
+
+
+def _without_claims(notebook: Notebook) -> tuple[str, ...]:
+    return tuple(source for source, tags in zip(notebook.cells, notebook.tags, strict=True) if "claim" not in tags)
+
+
 @lru_cache
-def _solved_statements(lesson: str) -> list[str]:
+def _solved_statements(lesson: str, cells: Callable[[Notebook], tuple[str, ...]]) -> list[str]:
     solved = _solved(lesson)
-    return _statements(solved.cells) if solved else []
+    return _statements(cells(solved)) if solved else []
 
 
 def _unfolded(notebook: Notebook, lesson: str) -> Notebook:

@@ -182,7 +182,7 @@ def lesson_of(notebook: Notebook, path: PurePath) -> str:
         return notebook.lesson
     if (named := lesson_from_name(path)) is not None:
         return named
-    for evidence in (_definitions, _uses, _descriptions):
+    for evidence in (_checked_definitions, _definitions, _uses, _descriptions):
         shares = {
             lesson: sum(evidence(notebook, name) for name in names) / len(names) for lesson, names in lessons.items()
         }
@@ -205,6 +205,10 @@ def lesson_from_name(path: PurePath) -> str | None:
 def _definitions(notebook: Notebook, name: str) -> bool:
     """Whether a cell seems to define it; cells are not parsed, which may take long."""
     return seems_to_define(notebook.code, name, at_top=True)
+
+
+def _checked_definitions(notebook: Notebook, name: str) -> bool:
+    return _definitions(notebook, name) and re.search(rf"\bcheck\([ \t]*{name}\b", notebook.code) is not None
 
 
 def _uses(notebook: Notebook, name: str) -> bool:

@@ -738,12 +738,17 @@ def test_nothing_is_remarked_on_the_course_s_own_notebooks() -> None:
                 assert (program.remarks, program.broken, program.notes) == ({}, {}, ()), path
 
 
+def test_what_is_checked_says_more_than_what_is_defined() -> None:
+    cells = ("def sample_gaussian():\n    pass", "def sample_preactivation():\n    pass\ncheck(sample_preactivation)")
+    assert lesson_of(Notebook(cells, (frozenset(),) * 2), PurePath("mine.ipynb")) == "05_local_reparameterization"
+
+
 @pytest.mark.parametrize(
     ("defined", "lesson"),
     [
         (["BayesianLinear", "gaussian_kl"], "03_bayesian_linear"),
         (["gaussian_kl", "monte_carlo_kl", "BayesianLinear"], "03_bayesian_linear"),
-        (["sample_gaussian", "sample_preactivation"], "05_local_reparameterization"),
+        (["sample_gaussian", "sample_preactivation", "gradient_correlation"], "05_local_reparameterization"),
         (["gaussian_kl", "gaussian_log_prob", "monte_carlo_kl"], "02_kl_divergence"),
         (["gaussian_kl"], "02_kl_divergence"),
     ],
