@@ -45,7 +45,8 @@ def is_own_notebook(notebook: Notebook, lesson: str) -> bool:
         return False
     # The learner's notebook, from which the solved one may have been made, has no claims.
     return any(
-        _statements(cells(notebook)) == _solved_statements(lesson, cells) != [] for cells in (_all_cells, _without_claims)
+        _statements(cells(notebook)) == _solved_statements(lesson, cells) != []
+        for cells in (_all_cells, _without_claims)
     )
 
 

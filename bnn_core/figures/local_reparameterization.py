@@ -102,7 +102,7 @@ def _draw_steps(axes: Axes, batch_size: int, std: float, shared: bool) -> None:
     colour = VERMILLION if shared else BLUE
     count = min(batch_size, SHOWN)
     # A single example is its own average: its dot stands before the bar.
-    look = {"s": 9, "alpha": 0.6} if count > 1 else {"s": 36, "alpha": 1.0, "zorder": 5}
+    look: dict[str, Any] = {"s": 9, "alpha": 0.6} if count > 1 else {"s": 36, "alpha": 1.0, "zorder": 5}
     beside = torch.linspace(-0.3, 0.3, count) if count > 1 else torch.zeros(1)
     for step in range(STEPS):
         axes.scatter(step + 1 + beside, gradients[:count, step], color=colour, linewidth=0, **look)

@@ -105,10 +105,17 @@ noise = exercise.draws(
 )  # fmt: skip
 exercise.gradients_are_right("gradients reach mean and log_std, and are right", of=["mean", "log_std"], needs=[noise])
 exercise.has_manners("the result has the dtype of the arguments", "it leaves the global random seed alone")
-exercise.knows("Your turn", [
-    Mistake("none-asked-by-truth", "“if epsilon” asks a tensor whether it is true; ask whether it was given:"
-            " epsilon is None.", error_signs=("Boolean value of Tensor with more than one value is ambiguous",)),
-], CODE)
+exercise.knows(
+    "Your turn",
+    [
+        Mistake(
+            "none-asked-by-truth",
+            "“if epsilon” asks a tensor whether it is true; ask whether it was given: epsilon is None.",
+            error_signs=("Boolean value of Tensor with more than one value is ambiguous",),
+        ),
+    ],
+    CODE,
+)
 exercise.knows("The mathematics", [
     Mistake("noise-scaled", "The noise that is drawn is {what} times as strong as exp(log_std)."),
     Mistake("variance-floor-too-high", "Small standard deviations are raised: something is clamped or added."),
