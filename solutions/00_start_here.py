@@ -583,9 +583,9 @@ progress()
 # | [04 Bayes by Backprop][4] | How is it trained, and what keeps it honest? | `negative_elbo`, `predict` |
 # | [05 Local reparameterization][5] | Why sample outputs in place of weights? | `sample_preactivation` and more |
 # | **[06 HiddenLayer][6]** | How does this become a distribution that inference can use? | **`HiddenLayer`** |
-# | 07 (to come) | Does it know what it doesn't know? | measures of doubt and of calibration |
-# | 08 (to come) | What can I do with it? | how to abstain, and how to explore |
-# | 09 (to come) | What does the cheap posterior miss? | what the gold standard needs |
+# | [07 Knowing what it doesn't know][7] | Does it know what it doesn't know? | `predictive_entropy` and three more |
+# | [08 Acting on uncertainty][8] | What can I do with it? | `selective_error`, `thompson_action` |
+# | [09 How wrong is it?][9] | What does the cheap posterior miss? | `log_joint` |
 #
 # [1]: 01_reparameterization.ipynb
 # [2]: 02_kl_divergence.ipynb
@@ -593,6 +593,9 @@ progress()
 # [4]: 04_bayes_by_backprop.ipynb
 # [5]: 05_local_reparameterization.ipynb
 # [6]: 06_hidden_layer.ipynb
+# [7]: 07_knowing_what_it_does_not_know.ipynb
+# [8]: 08_acting_on_uncertainty.ipynb
+# [9]: 09_how_wrong_is_it.ipynb
 #
 # The two in bold are the heart of the course; the others lead to them, and show what they are for. Take them in order,
 # or go where you like: no lesson needs an earlier one solved.
