@@ -216,6 +216,13 @@ SIGNS = [
             weighted(-1, 1)),
     Mistake("half-missing", "Both halves are missing: the squares are divided by 2·std², for the errors and for the"
             " parameters.", weighted(2, 2)),
+    Mistake("stds-as-variances", "Both sums of squares are divided by 2·std: noise_std and prior_std are standard"
+            " deviations, whose squares belong there.",
+            joint(lambda e, s: squares(e, s**0.5).sum(), lambda p, s: squares(p, s**0.5).sum())),
+    Mistake("stds-squared-twice", "noise_std and prior_std are squared twice: Normal takes standard deviations.",
+            joint(lambda e, s: squares(e, s**2).sum(), lambda p, s: squares(p, s**2).sum())),
+    Mistake("both-averaged", "Both parts are averaged; both are sums: over the examples, and over the parameters.",
+            joint(lambda e, s: squares(e, s).mean(), lambda p, s: squares(p, s).mean())),
     Mistake("density-not-log", "That is the density itself: add up its logarithms.",
             lambda *a: (joint()(*a) - torch.tensor(a[-2]).log() * len(a[4])).exp()),
 ]  # fmt: skip
