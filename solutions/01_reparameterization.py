@@ -494,8 +494,7 @@ def together(w):
 torch.manual_seed(3)
 for size in (1, 10, 100):
     row = [
-        f"{name} {way(together, *parameters(20_000, size))[0].var(dim=0).mean():12.1f}"
-        for name, way in ways.items()
+        f"{name} {way(together, *parameters(20_000, size))[0].var(dim=0).mean():12.1f}" for name, way in ways.items()
     ]
     print(f"{size:4} weights: variance  " + "   ".join(row))
 
