@@ -348,10 +348,10 @@ for kind in kinds:
 # With half of them turned the error falls from a quarter to a sixth: that saves ten errors in a hundred, but leaves
 # sixteen. Errors that all but vanish, as in the first test, need half of the digits left out and more.
 #
-# The third option was right: between the two kinds of network there is next to no difference, in either test. **Weights that are distributions
-# have not made the order any better.** Each kind knows about equally well which digits are harder than which. (With
-# half as many training digits the Bayesian networks were behind: at 400 digits their error was 7.1 % against 4.3 %. We
-# chose 800 after seeing that.)
+# The third option was right: between the two kinds of network there is next to no difference, in either test. **Weights
+# that are distributions have not made the order any better.** Each kind knows about equally well which digits are
+# harder than which. (With half as many training digits the Bayesian networks were behind: at 400 digits their error was
+# 7.1 % against 4.3 %. We chose 800 after seeing that.)
 
 # %% [markdown]
 # **The area under the curve** makes one number of it: the error, averaged over all coverages. Small is good. Which
@@ -396,11 +396,11 @@ for kind in kinds:
     assert smallest > 1.3 * (1 - correct.float().mean())
 
 # %% [markdown]
-# It matters little which of the three, least for the plain networks. For the Bayesian ones the entropy is a little worse
-# than the others, in both tests. Confidence that is all noise has the area of the ordinary error, as leaving out digits
-# at random changes nothing: about 26 % with half of them turned. So an area is to be judged against the error at full
-# coverage, and not against 0. The *smallest* probability is worse than noise, about 40 %: it is large where all classes
-# seem possible, so it puts the digits upside down.
+# It matters little which of the three, least for the plain networks. For the Bayesian ones the entropy is a little
+# worse than the others, in both tests. Confidence that is all noise has the area of the ordinary error, as leaving out
+# digits at random changes nothing: about 26 % with half of them turned. So an area is to be judged against the error at
+# full coverage, and not against 0. The *smallest* probability is worse than noise, about 40 %: it is large where all
+# classes seem possible, so it puts the digits upside down.
 
 # %% [markdown]
 # ## What does an error cost?
@@ -827,11 +827,11 @@ assert 36 < regret < 42
 # %% [markdown]
 # <details><summary>What comes out</summary>
 #
-# With 2 about one in nine ends on a wrong machine, with 5 about one in forty, with 20 about one in twenty-five.
-# The optimist tries each machine until it has disappointed him. His regret is 26 with 2 and 18 with 5, less than Thompson's 28; with 20 all
-# machines must be tried so often that it is 39. So a good number helps, and it takes some knowledge of the rewards to
-# choose it. (Thompson sampling needs a number as well: how broad the prior is.) And an optimist who is stuck stays
-# stuck, while Thompson's doubt never dies out quite.
+# With 2 about one in nine ends on a wrong machine, with 5 about one in forty, with 20 about one in twenty-five. The
+# optimist tries each machine until it has disappointed him. His regret is 26 with 2 and 18 with 5, less than Thompson's
+# 28; with 20 all machines must be tried so often that it is 39. So a good number helps, and it takes some knowledge of
+# the rewards to choose it. (Thompson sampling needs a number as well: how broad the prior is.) And an optimist who is
+# stuck stays stuck, while Thompson's doubt never dies out quite.
 #
 # </details>
 
@@ -1017,9 +1017,9 @@ assert ends["ε-greedy"].mean() > ends["average"].mean()
 # for 5: that makes about 110, more than half of what it is behind greedy.
 #
 # So here the Bayesian network does no harm, and the one draw brings nothing that averaging its draws doesn't bring,
-# too. Why does greedy not get stuck here, as on the machines? **Look inside**: how many of the good ones and of the bad ones are
-# taken, as time goes by? And what becomes of the doubt? For ten good and ten bad tumours we have recorded how far the
-# predicted rewards for taking them lie apart under 20 draws.
+# too. Why does greedy not get stuck here, as on the machines? **Look inside**: how many of the good ones and of the bad
+# ones are taken, as time goes by? And what becomes of the doubt? For ten good and ten bad tumours we have recorded how
+# far the predicted rewards for taking them lie apart under 20 draws.
 
 # %% tags=["experiment"]
 BLOCK = 50
@@ -1079,21 +1079,21 @@ assert doubts[:, 10:, -1].mean() > 1.5 * doubts[:, :10, -1].mean()
 # %% [markdown]
 # **The contexts do the exploring.** No two tumours are alike. A greedy network that takes only what looks good still
 # takes something else each time, and what it learns from one carries over to others. After the first 50 or 100 steps
-# all three take most of the good ones and few of the bad ones. It is known that greedy may do well where contexts vary enough [9]; on the
-# machines nothing varied.
+# all three take most of the good ones and few of the bad ones. It is known that greedy may do well where contexts vary
+# enough [9]; on the machines nothing varied.
 #
-# Most, not all: at the end about one good one in five is still refused, and a few bad ones are taken. So the regret goes
-# on growing, by nearly as much in the last hundred steps as in the second hundred. Why these good ones aren't found we
-# haven't taken apart.
+# Most, not all: at the end about one good one in five is still refused, and a few bad ones are taken. So the regret
+# goes on growing, by nearly as much in the last hundred steps as in the second hundred. Why these good ones aren't
+# found we haven't taken apart.
 #
 # And a run of greedy can get stuck. Look in its panel for the one thin blue line that ends at the bottom, among the
-# reddish ones: there a network leaves nearly everything, and so learns hardly anything more. Thompson isn't safe from it either: with another seed the worst run of all was
-# one of its own.
+# reddish ones: there a network leaves nearly everything, and so learns hardly anything more. Thompson isn't safe from
+# it either: with another seed the worst run of all was one of its own.
 #
-# **And the doubt?** It is larger about the bad ones from the very first step, when hardly anything has been learnt: their
-# 30 numbers are larger, and the same spread of the weights makes a larger spread of the output. About the good ones it
-# then falls a little; about the bad ones it grows. They are hardly taken any more, so little is measured there. What
-# widens it we haven't taken apart.
+# **And the doubt?** It is larger about the bad ones from the very first step, when hardly anything has been learnt:
+# their 30 numbers are larger, and the same spread of the weights makes a larger spread of the output. About the good
+# ones it then falls a little; about the bad ones it grows. They are hardly taken any more, so little is measured there.
+# What widens it we haven't taken apart.
 #
 # On the machines the beliefs were exact, and narrowed with each coin just as they should. Here they are independent
 # Gaussians, which started at a width that *we* chose (log_std −3) and have had 500 small steps to become something
