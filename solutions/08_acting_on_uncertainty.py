@@ -259,8 +259,8 @@ kinds = {"plain": train_classifiers(bayesian=False), "Bayesian": train_classifie
 # %% [markdown]
 # A Bayesian network's prediction is the average of its probabilities over draws of the weights, as `predict` of lesson
 # 04 makes it (of probabilities, not of logits). `predict` returns the mean over the draws, `[0]`, and their standard
-# deviation, `[1]`. Its confidence is the largest of these averages. A plain network has
-# one set of weights, so one call is enough.
+# deviation, `[1]`. The network's confidence is the largest of its averaged probabilities. A plain network has one set
+# of weights, so one call is enough.
 
 
 # %% tags=["experiment"]
@@ -603,10 +603,9 @@ assert all(times_asking[untouched, "Bayesian", price] < 1 for price in (0.3, 0.2
 # w \sim q, \qquad a_b = \arg\max_a \; r_{ba}(w)
 # $$
 #
-# Note what is *not* done. Draws aren't averaged: their average prefers one action, and acting on it tries nothing
-# out. And there aren't two draws, one for each action: what
-# is compared must come from one belief about the world. If one draw says that it's a rainy place, then that holds for
-# umbrellas and for ice cream.
+# Note what is *not* done. Draws aren't averaged: their average prefers one action, and acting on it tries nothing out.
+# And there aren't two draws, one for each action: what is compared must come from one belief about the world. If one
+# draw says that it's a rainy place, then that holds for umbrellas and for ice cream.
 
 # %% [markdown]
 # ## Your turn: let one draw decide
@@ -873,7 +872,7 @@ assert 36 < regret < 42
 # - **ε-greedy**: a plain network, but one step in twenty takes any action.
 #
 # (Whoever takes what looks best, and tries nothing out, acts greedily. So on the machines did the player who went by
-# the mean of the belief; so does *average* here. From here on only the plain network is *called* greedy.)
+# the mean of the belief; so does *average* here. In this game and the next only the plain network is *called* greedy.)
 #
 # Each plays 16 times, and each time with another order of the tumours and other luck; these are the same for all four.
 # The next cell plays all 16 at once. You needn't read it to go on: it takes an action, gets the reward, learns a

@@ -270,8 +270,8 @@ exercise.knows(SECTION, [
             " under different weights: one call gives the rewards of all."),
     Mistake("draw-for-each-context", "Each context gets a draw of its own: all contexts of a call share one, so call"
             " the model once with all of them."),
-    Mistake("draws-miscounted", "The model is called more than once, so rewards of different draws are mixed. One call draws"
-            " all weights once, and gives the rewards of all actions: that is all Thompson sampling needs."),
+    Mistake("draws-miscounted", "The model is called more than once, so rewards of different draws are mixed. One call"
+            " draws all weights once, and gives the rewards of all actions: that is all Thompson sampling needs."),
     Mistake("model-not-called", "The model isn't called: the rewards are what model(contexts) gives."),
     Mistake("model-given-other-input", "The model is given something else than contexts: call it as model(contexts)."),
     Mistake("explores-besides", "Something else than the model's draw is random: no softmax to draw from, no random"
