@@ -511,12 +511,11 @@ assert 0.5 < thresholds[best[untouched, "Bayesian"].argmin()] < 0.7
 #   such digits already knows what will go wrong.
 # - The **Bayesian networks** say less often that they are sure. When they do, they err about as often as they claim,
 #   also on turned digits, of which they have never seen one. The rule's threshold is nearly the best, and costs less
-#   than always asking.
-#   (In five repetitions, with other splits and other starts, plain networks erred in 14.7 to 19.2 %, and Bayesian ones
-#   in 3.0 to 5.4 %.) Not all of this comes of weights that are distributions. The KL also draws the means towards 0,
-#   and nothing does so in a plain network. In a trial, plain networks with a penalty of $w^2/2$ for each weight, as a
-#   prior of $\mathcal N(0, 1)$ would set it, erred in 12.1 % instead of 18.2 %, and cost 0.115 instead of 0.170: still
-#   more than always asking.
+#   than always asking. (In five repetitions, with other splits and other starts, plain networks erred in 14.7 to 19.2
+#   %, and Bayesian ones in 3.0 to 5.4 %.) Not all of this comes of weights that are distributions. The KL also draws
+#   the means towards 0, and nothing does so in a plain network. In a trial, plain networks with a penalty of $w^2/2$
+#   for each weight, as a prior of $\mathcal N(0, 1)$ would set it, erred in 12.1 % instead of 18.2 %, and cost 0.115
+#   instead of 0.170, on average: still more than always asking.
 # - On **digits as they are** it is the other way round. The plain networks pay less than half of what the Bayesian ones
 #   pay. These are too modest: they claim to err in three or four of a hundred, err in none, and leave nearly half of
 #   the digits to somebody else, at a price. Doubt costs something where none is needed.
