@@ -154,21 +154,27 @@ def risk_coverage(panels: Mapping[str, Mapping[str, Tensor]]) -> Figure:
 
 @drawing
 def cost_of_thresholds(panels: Mapping[str, Mapping[str, tuple[Tensor, Tensor]]], price: float) -> Figure:
-    """What a question costs against the threshold of confidence, a panel per test set; mean over the networks.
+    """What a question costs against the threshold of confidence, a panel per test set; mean over the networks. The axis
+    shows 1 − threshold by its logarithm, so that thresholds of 0.99 and 0.999 stand apart.
 
     panels: for each test set and kind of network the thresholds, (T,), and the average cost at each, (networks, T).
     price: of asking, as a share of an error's cost.
     """
     figure, axes_of = subplots(1, len(panels), size=(8.4, 3.9), squeeze=False)
     for axes, (title, kinds) in zip(axes_of[0], panels.items(), strict=True):
-        for (_, (thresholds, costs)), colour, dashes in zip(kinds.items(), COLOURS, DASHES, strict=False):
+        rests = [1 - thresholds for thresholds, _ in kinds.values()]
+        for rest, (_, costs), colour, dashes in zip(rests, kinds.values(), COLOURS, DASHES, strict=False):
             mean = costs.mean(dim=0)
-            axes.plot(thresholds, costs.T, color=colour, linewidth=0.6, alpha=0.45)
-            axes.plot(thresholds, mean, color=colour, linestyle=dashes, linewidth=2.4)
+            axes.plot(rest, costs.T, color=colour, linewidth=0.6, alpha=0.45)
+            axes.plot(rest, mean, color=colour, linestyle=dashes, linewidth=2.4)
             best = int(mean.argmin())
-            axes.plot(thresholds[best], mean[best], "v", color=colour, markersize=9, markeredgecolor="white", zorder=5)
+            axes.plot(rest[best], mean[best], "v", color=colour, markersize=9, markeredgecolor="white", zorder=5)
         axes.axhline(price, color=GREY, linewidth=1, linestyle=":")
-        axes.axvline(1 - price, color=BLACK, linewidth=1.4, linestyle="--")
+        axes.axvline(price, color=BLACK, linewidth=1.4, linestyle="--")  # where the confidence is 1 − price
+        axes.set_xscale("log")
+        axes.set_xlim(1.2, 0.8 * min(float(rest.min()) for rest in rests))
+        axes.set_xticks([10.0**-nines for nines in range(6)], ["0", *(f"{1 - 10.0**-n:.{n}f}" for n in range(1, 6))])
+        axes.minorticks_off()
         axes.set(title=title, xlabel="answers above this confidence")
         axes.set_ylim(bottom=0)
     axes_of[0][0].set_ylabel("cost per digit [errors]")

@@ -53,9 +53,9 @@ def test_error_is_drawn_against_the_share_that_is_answered() -> None:
 
 def test_the_best_threshold_is_marked() -> None:
     costs = torch.tensor([[0.3, 0.1, 0.2], [0.3, 0.2, 0.2]])
-    figure = lesson_08.cost_of_thresholds({"test": {"plain": (torch.tensor([0.2, 0.5, 0.9]), costs)}}, 0.1)
+    figure = lesson_08.cost_of_thresholds({"test": {"plain": (torch.tensor([0.2, 0.6, 0.9]), costs)}}, 0.1)
     mark = next(line for line in figure.axes[0].lines if line.get_marker() == "v")
-    assert (mark.get_xdata()[0], mark.get_ydata()[0]) == pytest.approx((0.5, 0.15))
+    assert (mark.get_xdata()[0], mark.get_ydata()[0]) == pytest.approx((1 - 0.6, 0.15))
 
 
 def test_a_strategy_looks_the_same_whatever_stands_beside_it() -> None:

@@ -142,7 +142,8 @@ def calls_the_model_once(evidence: Evidence) -> None:
     if several:
         counts = sorted({len(draws) for draws, _ in several})
         times = " or ".join(map(str, counts)) if len(counts) < 3 else f"{counts[0]} to {counts[-1]}"
-        raise Failed(f"Your code calls the model {times} times; one call is one draw.", what_was_combined(several))
+        message = f"Your code calls the model {times} times, and each call draws the weights anew."
+        raise Failed(message, what_was_combined(several))
 
 
 def require_contexts(given: Sequence[Tensor], contexts: Tensor) -> None:
@@ -269,8 +270,8 @@ exercise.knows(SECTION, [
             " under different weights: one call gives the rewards of all."),
     Mistake("draw-for-each-context", "Each context gets a draw of its own: all contexts of a call share one, so call"
             " the model once with all of them."),
-    Mistake("draws-miscounted", "The model is called more than once: one call is one draw of all weights, and all of"
-            " Thompson sampling."),
+    Mistake("draws-miscounted", "The model is called more than once, so rewards of different draws are mixed. One call"
+            " draws all weights once, and gives the rewards of all actions: that is all Thompson sampling needs."),
     Mistake("model-not-called", "The model isn't called: the rewards are what model(contexts) gives."),
     Mistake("model-given-other-input", "The model is given something else than contexts: call it as model(contexts)."),
     Mistake("explores-besides", "Something else than the model's draw is random: no softmax to draw from, no random"
