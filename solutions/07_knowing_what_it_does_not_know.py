@@ -375,7 +375,8 @@ assert (predictive_entropy(on_strangers["plain"][0]) < 0.2).float().mean() > 0.1
 
 # %% [markdown]
 # *About 80 to 90* pairs of 100: the plain network does notice, but not always. Some strangers it calls a digit without
-# any doubt. An ensemble of five is better. The two Bayesian networks tell nearly every stranger from nearly every digit, in each of the three runs.
+# any doubt. An ensemble of five is better. The two Bayesian networks tell nearly every stranger from nearly every
+# digit, in each of the three runs.
 #
 # The same held in five other splits of the data, each with three new runs: both Bayesian networks were ahead of the
 # other three kinds in all five. But how far ahead depends on details: "What goes wrong in practice" changes one,
@@ -424,11 +425,11 @@ show(
 # + \underbrace{I_b}_{\text{what they disagree about}}
 # $$
 #
-# The first part is the average of the draws' own entropies, and stands for the *aleatoric* doubt. The rest, $I_b$, stands
-# for the *epistemic* doubt. It is the **mutual information** between the class and the weights [2, 3]: how many nats one
-# would learn about the class, on average, by being told which weights are the right ones. If all draws say the same,
-# that is nothing. It is never negative, since it is an average of KL divergences (lesson 02):
-# $I_b = \frac1S \sum_s \mathrm{KL}(p_{sb} \,\|\, \bar p_b)$.
+# The first part is the average of the draws' own entropies, and stands for the *aleatoric* doubt. The rest, $I_b$,
+# stands for the *epistemic* doubt. It is the **mutual information** between the class and the weights [2, 3]: how many
+# nats one would learn about the class, on average, by being told which weights are the right ones. If all draws say the
+# same, that is nothing. It is never negative, since it is an average of KL divergences (lesson 02): $I_b = \frac1S
+# \sum_s \mathrm{KL}(p_{sb} \,\|\, \bar p_b)$.
 #
 # <details><summary>Why is it that average?</summary>
 #
@@ -567,14 +568,14 @@ for size in ("150", "1200"):
 # *all draws are unsure of* stays above $\log 2$ there. And the doubt about strangers is mostly disagreement, with few
 # data and with many. It shrinks as well when there are more digits, but far less than that about digits.
 #
-# **The names promise more than the split keeps.** Of the other digits, whose labels are no lottery, "all unsure" falls to
-# less than half as well, from 150 digits to 1,200. So not all of it was aleatoric: with few data, each draw of the
+# **The names promise more than the split keeps.** Of the other digits, whose labels are no lottery, "all unsure" falls
+# to less than half as well, from 150 digits to 1,200. So not all of it was aleatoric: with few data, each draw of the
 # weights is itself unsure of what more data would have settled. And of strangers this part *rises*. The two parts say
 # what the draws share and what they disagree about. Which of it data can cure, they don't say for certain.
 #
 # **The digits that it is least sure of.** Here are the twelve test digits with the largest predictive entropy, of the
-# network with KL/10. (Why of this one, the table in the next section shows.) Look at the pictures first, and at the words
-# about them after that: what would *you* say?
+# network with KL/10. (Why of this one, the table in the next section shows.) Look at the pictures first, and at the
+# words about them after that: what would *you* say?
 
 # %% tags=["experiment"]
 cautious = on_digits["Bayesian, KL/10"][0]
@@ -778,7 +779,9 @@ assert nll["Bayesian"] > max(nll["plain"], nll["ensemble"])
 assert ece["Bayesian"] > ece["plain"]
 assert min(accuracy, key=accuracy.get) == "Bayesian"
 assert 1 - accuracy["Bayesian"] > 1.6 * (1 - accuracy["ensemble"])
-assert accuracy["dropout"] <= accuracy["plain"] and nll["dropout"] > nll["plain"] and ece["dropout"] > ece["plain"]
+assert accuracy["dropout"] <= accuracy["plain"]
+assert nll["dropout"] > nll["plain"]
+assert ece["dropout"] > ece["plain"]
 assert by_entropy["plain"] + 0.03 < by_entropy["dropout"] < 0.95
 assert nll["Bayesian, KL/10"] < min(nll["plain"], nll["Bayesian"])
 assert by_information["Bayesian"] > 0.99
@@ -789,22 +792,22 @@ assert (prediction == y_test).float().mean() - confidence.mean() > 0.04
 # %% [markdown]
 # *It isn't sure enough.* This and more stands in the table:
 #
-# - **The Bayesian network, as lesson 04 trains it,** knows strangers as hardly another does. But of ordinary digits it is
-#   right more often than it claims. So its NLL and ECE are *worse* than the plain network's. Its accuracy is the lowest,
-#   too: that of all five lies between 95 and 98 %, which looks close, but it makes nearly twice the mistakes of the
-#   ensemble.
+# - **The Bayesian network, as lesson 04 trains it,** knows strangers as hardly another does. But of ordinary digits it
+#   is right more often than it claims. So its NLL and ECE are *worse* than the plain network's. Its accuracy is the
+#   lowest, too: that of all five lies between 95 and 98 %, which looks close, but it makes nearly twice the mistakes of
+#   the ensemble.
 # - **With a tenth of the KL** that is cured, and it still knows strangers: the best NLL of the four single networks.
 # - **Dropout** is no better than the plain network on digits, in all three columns. It notices more strangers, though
 #   far from all.
 # - **The ensemble** has a somewhat better NLL than one of its members, and what its members disagree about tells
 #   strangers from digits much better than their common entropy.
 #
-# Wasn't a count of 1 the only right one? It is, where independent Gaussians can hold the posterior, as in lesson
-# 04's linear model. In a network nobody promises that: the weights' posterior may be full of dependence, and the layer
-# has an independent width for each of 17,610 weights and biases. One may suspect that these widths make the answers too
+# Wasn't a count of 1 the only right one? It is, where independent Gaussians can hold the posterior, as in lesson 04's
+# linear model. In a network nobody promises that: the weights' posterior may be full of dependence, and the layer has
+# an independent width for each of 17,610 weights and biases. One may suspect that these widths make the answers too
 # cautious; we haven't shown it. That a smaller count often predicts better in deep networks is well known, under the
-# name *cold posterior* [7], and what it means is disputed. It is no licence to choose a count that makes one number look
-# good on the test digits: choose it on digits that you hold out for this purpose.
+# name *cold posterior* [7], and what it means is disputed. It is no licence to choose a count that makes one number
+# look good on the test digits: choose it on digits that you hold out for this purpose.
 #
 # In five other splits (with three runs each, averaged): the NLL with KL/10 was below the plain network's in
 # five of five, and the NLL with the KL counted once above it in five of five. But we do what we warn of: the tenth,
@@ -897,9 +900,9 @@ for name in ("Bayesian", "Bayesian, KL/10"):
     assert doubt[name][quarter] > 2 * max(doubt[other][quarter] for other in ("plain", "dropout", "ensemble"))
 
 # %% [markdown]
-# None of them can read a digit on its side. What is remarkable is the doubt. That of the plain network *rises first, and
-# then falls to nothing*: at 30 degrees all are less sure, as they should be, but at 90 degrees the plain network is sure
-# of everything again, and the ensemble and dropout with it. Five networks from different starts agree, and all are
+# None of them can read a digit on its side. What is remarkable is the doubt. That of the plain network *rises first,
+# and then falls to nothing*: at 30 degrees all are less sure, as they should be, but at 90 degrees the plain network is
+# sure of everything again, and the ensemble and dropout with it. Five networks from different starts agree, and all are
 # wrong. (At 180 degrees the accuracy is higher: a 0, 1 or 8 upside down is still read as what it is.) What do they see
 # in a digit on its side?
 
@@ -914,18 +917,18 @@ def says_four(kind, x):
 
 for name in ("plain", "Bayesian"):
     print(f"{name}: calls {says_four(name, lying):.0%} of the lying digits a 4")
-print(f"\n{'ink in the first and the last row, of an upright':50}" + "".join(f"{digit:5d}" for digit in range(10)), end="")
 uprights = [train_set.x[train_set.y == digit] for digit in range(10)]
 at_the_ends = [x.view(-1, 8, 8)[:, [0, 7]].sum(dim=(1, 2)).mean().item() for x in (*uprights, lying)]
-print("  lying\n" + " " * 50 + "".join(f"{ink:5.1f}" for ink in at_the_ends))
+print(f"\n{'':34}" + "".join(f"{digit:6d}" for digit in range(10)) + "  lying")
+print(f"{'ink in the first and the last row':34}" + "".join(f"{ink:6.1f}" for ink in at_the_ends))
 
 # %% [markdown]
 # Nearly everything is "a 4". One explanation suggests itself: upright digits reach from the first row of pixels to the
 # last, a 4 has the least ink in these two rows, and a lying digit hardly any. So the networks go by the empty rows.
 #
-# It sounds good. But an explanation is worth something only if it could fail, so let us test it. We give each lying digit
-# the first and the last row of an upright one. If the empty rows made it a 4, it is none any more. And we empty these
-# rows of upright digits: they should become 4s. **Predict, then run.**
+# It sounds good. But an explanation is worth something only if it could fail, so let us test it. We give each lying
+# digit the first and the last row of an upright one. If the empty rows made it a 4, it is none any more. And we empty
+# these rows of upright digits: they should become 4s. **Predict, then run.**
 
 # %% tags=["experiment"]
 refilled, emptied = lying.view(-1, 8, 8).clone(), x_test.view(-1, 8, 8).clone()
@@ -946,9 +949,9 @@ by_digit = torch.stack([upside_down[y_test == digit].float().mean() for digit in
 assert set(by_digit.topk(3).indices.tolist()) == {0, 1, 8}
 
 # %% [markdown]
-# With its ends refilled a lying digit is nearly always still called a 4. So that isn't it, or not alone: the explanation
-# fits the averages, and fails the test. What the networks go by we don't know. (Would you like to? Change other pixels,
-# and look. That is how to find out.)
+# With its ends refilled a lying digit is nearly always still called a 4. So that isn't it, or not alone: the
+# explanation fits the averages, and fails the test. What the networks go by we don't know. (Would you like to? Change
+# other pixels, and look. That is how to find out.)
 #
 # What stands is this: the Bayesian networks call the lying digits 4s as well, but they are less sure of it. Where the
 # other kinds have no doubt left at all, theirs is larger than on upright digits.
@@ -1121,10 +1124,10 @@ assert by_share["Bayesian, KL/10"][0.5] < by_share["Bayesian"][0.5]
 assert by_share["Bayesian, KL/10"][0.9] > 2 * by_share["Bayesian"][0.9]
 
 # %% [markdown]
-# *Only beyond 75 %.* The Bayesian network begins with more mistakes than the plain one. But with half of its weights, and
-# even with a quarter, it makes hardly more than with all, where the plain network breaks. That reproduces. The paper's
-# 95 % doesn't, at this size: our network has 17,400 weights where the paper's has 2.4 million, and a twentieth of that
-# is still seven times all of ours.
+# *Only beyond 75 %.* The Bayesian network begins with more mistakes than the plain one. But with half of its weights,
+# and even with a quarter, it makes hardly more than with all, where the plain network breaks. That reproduces. The
+# paper's 95 % doesn't, at this size: our network has 17,400 weights where the paper's has 2.4 million, and a twentieth
+# of that is still seven times all of ours.
 #
 # With a tenth of the KL the network is the better one as long as half of the weights stay, for it makes fewer mistakes
 # to begin with. At 90 %, when most of its weights are gone, it breaks, and the network with the whole KL is far ahead.
@@ -1302,9 +1305,9 @@ print(f"AUROC of the plain network: {found['plain'].mean():.3f}, standardised {w
 assert with_habit.mean() > found["plain"].mean() + 0.04
 
 # %% [markdown]
-# Most of its arrears is gone. Why, we haven't examined, and the other four kinds aren't retrained with these pixels: this
-# is no new contest. But it shows how much of what "Strangers" measured may lie in a detail. So never conclude from one experiment that a method "knows what it doesn't know". Try
-# the strangers that you really expect.
+# Most of its arrears is gone. Why, we haven't examined, and the other four kinds aren't retrained with these pixels:
+# this is no new contest. But it shows how much of what "Strangers" measured may lie in a detail. So never conclude from
+# one experiment that a method "knows what it doesn't know". Try the strangers that you really expect.
 #
 # **2. Entropies averaged before probabilities.** That is the part that all draws are unsure of. It leaves out just what
 # strangers are noticed by.
