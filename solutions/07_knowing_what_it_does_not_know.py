@@ -1127,7 +1127,7 @@ assert by_share["Bayesian, KL/10"][0.9] > 2 * by_share["Bayesian"][0.9]
 
 # %% [markdown]
 # *Only beyond 75 %.* The Bayesian network begins with more mistakes than the plain one. But with half of its weights,
-# and even with a quarter, it makes hardly more than with all, where the plain network breaks. That reproduces. The
+# and even with a quarter, it makes little more than with all, where the plain network breaks. That reproduces. The
 # paper's 95 % doesn't, at this size: our network has 17,400 weights where the paper's has 2.4 million, and a twentieth
 # of that is still seven times all of ours.
 #
