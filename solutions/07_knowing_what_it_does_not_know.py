@@ -1292,7 +1292,7 @@ if LARGER:
 # | ensemble | 0.948 | 0.205 | 0.018 | 0.957 | 0.959 |
 #
 # These are single networks, so look at large differences only. *Again:* the Bayesian networks are ahead on strangers;
-# with the KL counted once the network isn't sure enough, with the largest NLL and ECE; KL/10 has the smallest NLL. *Not
+# with the KL counted once NLL and ECE are the largest; KL/10 has the smallest NLL. *Not
 # again:* the plain network notices many more strangers than it did with 64 pixels; what an ensemble disagrees about is
 # hardly better than its entropy; dropout is ahead of the plain network on digits, but what its draws disagree about is
 # a much worse sign of a stranger than their entropy. Other digits and pixels, another table: your own data decide.
