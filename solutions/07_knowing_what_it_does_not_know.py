@@ -777,12 +777,10 @@ assert max(accuracy.values()) - min(accuracy.values()) < 0.03
 assert ece["Bayesian"] > 3 * ece["Bayesian, KL/10"]
 assert nll["Bayesian"] > max(nll["plain"], nll["ensemble"])
 assert ece["Bayesian"] > ece["plain"]
-assert min(accuracy, key=accuracy.get) == "Bayesian"
-assert 1 - accuracy["Bayesian"] > 1.6 * (1 - accuracy["ensemble"])
-assert accuracy["dropout"] <= accuracy["plain"]
-assert nll["dropout"] > nll["plain"]
+assert accuracy["Bayesian"] < accuracy["ensemble"]
 assert ece["dropout"] > ece["plain"]
-assert by_entropy["plain"] + 0.03 < by_entropy["dropout"] < 0.95
+assert abs(nll["dropout"] - nll["plain"]) < 0.015
+assert by_entropy["plain"] + 0.01 < by_entropy["dropout"] < 0.95
 assert nll["Bayesian, KL/10"] < min(nll["plain"], nll["Bayesian"])
 assert by_information["Bayesian"] > 0.99
 assert by_information["ensemble"] > by_entropy["ensemble"]
@@ -793,12 +791,12 @@ assert (prediction == y_test).float().mean() - confidence.mean() > 0.04
 # *It isn't sure enough.* This and more stands in the table:
 #
 # - **The Bayesian network, as lesson 04 trains it,** tells strangers from digits almost always. But of ordinary digits
-#   it is right more often than it claims. So its NLL and ECE are *worse* than the plain network's. Its accuracy is the
-#   lowest, too: that of all five lies between 95 and 98 %, which looks close, but it makes nearly twice the mistakes of
-#   the ensemble.
+#   it is right more often than it claims. So its NLL and ECE are *worse* than the plain network's. It makes more
+#   mistakes than the ensemble, too: the accuracies look close, but here it is nearly twice as many, and in four other
+#   splits it was from 1.1 to 1.5 times as many.
 # - **With a tenth of the KL** that is cured, and it still knows strangers: the best NLL of the four single networks.
-# - **Dropout** is no better than the plain network on digits here, in all three columns. It notices more strangers,
-#   though far from all.
+# - **Dropout** has a larger ECE than the plain network, and much the same NLL. It notices more strangers, though far
+#   from all.
 # - **The ensemble** has a somewhat better NLL than one of its members, and what its members disagree about tells
 #   strangers from digits much better than their common entropy.
 #
@@ -835,14 +833,14 @@ finer = torch.stack([expected_calibration_error(mean, drawn, 100) for drawn in p
 assert 0.005 < of_perfect.mean() < 0.03
 assert finer.mean() > of_perfect.mean()
 assert abs(ece_with[5] - ece_with[15]) < 0.006
-assert ece_with[100] > 2 * ece_with[15]
+assert ece_with[100] > 1.3 * ece_with[15]
 assert of_perfect.min() < ece_with[15] < of_perfect.max()
 
 # %% [markdown]
 # <details><summary>What comes out, and why it matters</summary>
 #
 # Many bins give a larger ECE: with few examples in a bin their accuracy jumps, and the absolute value counts every jump
-# as a gap. The ensemble's is much the same with 5 and with 15 bins, and more than twice as large with 100.
+# as a gap. The ensemble's is much the same with 5 and with 15 bins, and clearly larger with 100.
 #
 # Even with perfect calibration the ECE isn't 0, but between 0.01 and 0.03 here. The ensemble's lies within that range:
 # it can't be told from perfect calibration, and isn't "better than perfect" where it is the smaller one. So an ECE of
@@ -950,10 +948,10 @@ assert set(by_digit.topk(3).indices.tolist()) == {0, 4, 8}
 assert (upside_down[y_test == 6] == 9).float().mean() > 0.7
 
 # %% [markdown]
-# With its ends refilled a lying digit is nearly always still called a 4. And of the upright digits without ends more
-# than the tenth that are 4s are called so, but most aren't. So the empty rows count for something, but they aren't the
-# reason, or not alone: the explanation fits the averages, and fails the test. What the networks go by we don't know.
-# (Would you like to? Change other pixels, and look.)
+# With their ends refilled most lying digits are still called 4s: here nearly all, in four other splits from 82 to 95 %.
+# And of the upright digits without ends more than the tenth that are 4s are called so, but most aren't. So the empty
+# rows count for something, but they aren't the reason, or not alone: the explanation fits the averages, and fails the
+# test. What the networks go by we don't know. (Would you like to? Change other pixels, and look.)
 #
 # What stands is this: the Bayesian networks call the lying digits 4s as well, but they are less sure of it. Where the
 # other kinds have next to no doubt left, theirs is larger than on upright digits.
@@ -1123,7 +1121,7 @@ assert by_share["plain"][0.75] - by_share["plain"][0.0] > by_share["Bayesian"][0
 assert by_share["Bayesian"][0.9] < by_share["plain"][0.9]
 assert by_share["Bayesian"][0.95] > 2 * by_share["Bayesian"][0.0]
 assert by_share["Bayesian, KL/10"][0.5] < by_share["Bayesian"][0.5]
-assert by_share["Bayesian, KL/10"][0.9] > 2 * by_share["Bayesian"][0.9]
+assert by_share["Bayesian, KL/10"][0.9] > 1.3 * by_share["Bayesian"][0.9]
 
 # %% [markdown]
 # *Only beyond 75 %.* The Bayesian network begins with more mistakes than the plain one. But with half of its weights,
@@ -1132,9 +1130,9 @@ assert by_share["Bayesian, KL/10"][0.9] > 2 * by_share["Bayesian"][0.9]
 # of that is still seven times all of ours.
 #
 # With a tenth of the KL the network is the better one as long as half of the weights stay, for it makes fewer mistakes
-# to begin with. At 90 %, when most of its weights are gone, it breaks, and the network with the whole KL is far ahead.
-# That fits: it is the KL that lets a weight which isn't needed fall back to the prior, where its ratio is next to
-# nothing. Here are the ratios of both:
+# to begin with. At 90 %, when most of its weights are gone, it breaks, and the network with the whole KL is clearly
+# ahead. That fits: it is the KL that lets a weight which isn't needed fall back to the prior, where its ratio is next
+# to nothing. Here are the ratios of both:
 
 # %% tags=["figure"]
 ratios = {}
