@@ -210,7 +210,7 @@ BINS = "Sure, and how often right"
 EDGES = "Where the bins begin and end"
 
 exercise = FunctionExercise("expected_calibration_error", "07_knowing_what_it_does_not_know", 4, inputs, right)
-exercise.returns("it returns one number, as a tensor", scalar="calibration")
+shape = exercise.returns("it returns one number, as a tensor", scalar="calibration")
 exercise.keeps_arguments("probs and labels stay as they were")
 values = exercise.equals("it is the gap of each bin, averaged over the examples", BINS, mistakes=[
     *mistake("bins-not-weighted", "Each bin counts the same: weigh its gap by its share of the examples, n/B.",
@@ -261,7 +261,7 @@ values = exercise.equals("it is the gap of each bin, averaged over the examples"
 ])  # fmt: skip
 
 
-@exercise.check("empty bins add nothing", needs=[values])
+@exercise.check("empty bins add nothing", needs=[shape])
 def empty_bins_add_nothing(evidence: Evidence) -> None:
     for arguments in inputs_with_empty_bins(evidence):
         came = exercise.value(exercise.called(evidence, arguments), finite=False)
@@ -284,9 +284,7 @@ exercise.equals("a confidence on an edge belongs to the bin below it", EDGES, in
     *mistake("edges-in-no-bin", "A confidence on an edge is counted in no bin: a bin holds its upper edge.",
              in_intervals(lambda c, low, high: (low < c) & ((c < high) | (high == 1)))),
 ])  # fmt: skip
-exercise.equals(
-    "of equally likely classes the first one is the prediction", BINS, inputs=inputs_with_ties, needs=[values],
-    mistakes=[
+exercise.equals("of equally likely classes the first one is the prediction", BINS, inputs=inputs_with_ties, mistakes=[
     *mistake("tie-counts-as-right", "Where two classes are equally likely, either counts as right: the prediction is"
              " the first of them, as argmax says.",
              of(correct=lambda P, y: P[torch.arange(len(P)), y] == P.amax(dim=1))),

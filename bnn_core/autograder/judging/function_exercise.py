@@ -154,12 +154,11 @@ class FunctionExercise(Exercise):
         right: Formula | None = None,
         answer: Callable[[Formula], Formula] = lambda formula: formula,
         varying: str | None = None,
-        needs: Sequence[CheckFunction] = (),
     ) -> CheckFunction:
         """It is right for all inputs. mistakes: each with the formula for the value that it leads to.
 
         inputs, right: where these are others than the exercise's. answer: makes of a mistake's formula a function to
-        hand in. varying: the mistake of giving another value each time. needs: other checks than that of `returns`.
+        hand in. varying: the mistake of giving another value each time.
         """
         formula = right or self.right
         known = self._learn(name, taught_in, mistakes, answer)
@@ -182,7 +181,7 @@ class FunctionExercise(Exercise):
                     message += f"\nIt is right for {wrong.count(False)} of the {len(wrong)} inputs that were tried."
                 raise Failed(message, mistake)
 
-        return self.check(name, needs or self._first)(value_is_right)
+        return self.check(name, self._first)(value_is_right)
 
     def equals_up_to_a_constant(
         self, name: str, taught_in: str, mistakes: Iterable[Mistake], groups: Callable[[Evidence], Sequence[Group]]
