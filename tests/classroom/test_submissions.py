@@ -743,4 +743,4 @@ def test_recognising_goes_on_side_by_side_and_parses_no_code(tmp_path: Path, mon
     for submission in collected(tmp_path).submissions:
         assert submission.path is not None
         assert read_answer(submission.path, submission.home, LINEAR).program.defined
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 30  # they took minutes
