@@ -207,16 +207,18 @@ def _definitions(notebook: Notebook, name: str) -> bool:
     return seems_to_define(notebook.code, name, at_top=True)
 
 
+def _checks(notebook: Notebook, name: str) -> bool:
+    return re.search(rf"\bcheck\([ \t]*{name}\b", notebook.code) is not None
+
+
 def _checked_definitions(notebook: Notebook, name: str) -> bool:
-    return _definitions(notebook, name) and re.search(rf"\bcheck\([ \t]*{name}\b", notebook.code) is not None
+    return _definitions(notebook, name) and _checks(notebook, name)
 
 
 def _uses(notebook: Notebook, name: str) -> bool:
     """Whether a cell checks it, or imports it from elsewhere than the course."""
-    wanted = re.compile(
-        rf"\bcheck\([ \t]*{name}\b|^[ \t]*from[ \t]+(?!bnn_core\b)[\w.]+[ \t]+import\b.*\b{name}\b", re.M
-    )
-    return wanted.search(notebook.code) is not None
+    imported = re.compile(rf"^[ \t]*from[ \t]+(?!bnn_core\b)[\w.]+[ \t]+import\b.*\b{name}\b", re.M)
+    return _checks(notebook, name) or imported.search(notebook.code) is not None
 
 
 def _descriptions(notebook: Notebook, name: str) -> bool:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from bnn_core.classroom.grading import Row
 from bnn_core.classroom.results import as_text, number
 from bnn_core.classroom.roster import Person, is_blackboard, is_canvas, is_moodle, match, maximum_column, read_roster
-from bnn_core.classroom.tables import BadTable, Table
+from bnn_core.classroom.tables import BadTable, Table, amount
 from bnn_core.classroom.text import as_name, natural
 
 SYSTEMS = {"canvas": is_canvas, "moodle": is_moodle, "blackboard": is_blackboard}
@@ -101,9 +101,9 @@ def _put(table: Table, column: Column, person: Person, points: float, done: Fill
         return
     text = number(points)
     after = text.replace(".", ",") if column.with_comma else text
-    if before not in ("", "-") and _amount(before) != _amount(after):
+    if before not in ("", "-") and amount(before) != amount(after):
         done.changed.append((person.name, before, after))
-    if before == "" or _amount(before) != _amount(after):
+    if before == "" or amount(before) != amount(after):
         table.put(person.row, column.place, after)
     done.count += 1
 
@@ -136,11 +136,11 @@ def _columns(table: Table, system: str) -> list[Column]:
     for place, header in enumerate(table.headers):
         if system == "blackboard":
             if found := _BLACKBOARD_TITLE.fullmatch(header):
-                columns.append(Column(place, found["title"], _amount(found["most"]), "," in found["most"]))
+                columns.append(Column(place, found["title"], amount(found["most"]), "," in found["most"]))
         elif found := _CANVAS_TITLE.fullmatch(header):
             most = table.cell(possible, place) if possible is not None else ""
             if "read only" not in most:
-                columns.append(Column(place, found["title"], _amount(most), "," in most))
+                columns.append(Column(place, found["title"], amount(most), "," in most))
     return columns
 
 
@@ -150,10 +150,10 @@ def _moodle_columns(table: Table) -> list[Column]:
     if place is None:
         raise BadTable(f"{table.path} takes words for marks and no points; give the assignment points in Moodle")
     values = set(table.column(place))
-    most = max(values, key=lambda value: _amount(value) or 0.0, default="")
-    if _amount(most) is None:
+    most = max(values, key=lambda value: amount(value) or 0.0, default="")
+    if amount(most) is None:
         raise BadTable(f"{table.path} takes words for marks and no points; give the assignment points in Moodle")
-    return [Column(place - 1, table.headers[place - 1], _amount(most), "," in most)]
+    return [Column(place - 1, table.headers[place - 1], amount(most), "," in most)]
 
 
 def _factor(table: Table, column: Column, most: float, scale: bool) -> float:
@@ -166,13 +166,6 @@ def _factor(table: Table, column: Column, most: float, scale: bool) -> float:
             "--scale converts them, --lesson takes one lesson alone"
         )
     return column.most / most
-
-
-def _amount(text: str) -> float | None:
-    try:
-        return float(text.replace(",", "."))
-    except ValueError:
-        return None
 
 
 # The whole class

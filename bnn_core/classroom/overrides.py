@@ -12,7 +12,7 @@ from pathlib import Path
 
 from bnn_core.classroom.results import as_text, number
 from bnn_core.classroom.roster import without_quote
-from bnn_core.classroom.tables import BadTable, Table
+from bnn_core.classroom.tables import BadTable, Table, amount
 
 OVERRIDES = "overrides.csv"
 HEADERS = ("student", "exercise", "score", "comment")
@@ -45,13 +45,10 @@ def read_overrides(report: Path) -> list[Override]:
     for row in table.filled(1):
         student, exercise, score, comment = (table.cell(row, place) for place in places)
         where = f"{path}, line {table.lines[row]}"
-        try:
-            amount = float(score.replace(",", "."))
-        except ValueError:
-            amount = math.nan
-        if not math.isfinite(amount):
+        points = amount(score)
+        if points is None or not math.isfinite(points):
             raise BadTable(f"{where}: the score {score!r} is no number; write one, such as 7.5")
-        found.append(Override(without_quote(student), exercise, amount, without_quote(comment), table.lines[row]))
+        found.append(Override(without_quote(student), exercise, points, without_quote(comment), table.lines[row]))
     return found
 
 

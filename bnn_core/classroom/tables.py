@@ -178,3 +178,11 @@ def _value(cell: str) -> str:
     closing = _after_quotes(cell, 0)
     closed = cell[closing - 1] == '"' and closing > 1
     return cell[1 : closing - 1 if closed else closing].replace('""', '"') + cell[closing:]
+
+
+def amount(text: str) -> float | None:
+    """The number that a cell holds, with a point or a comma; None where it holds none."""
+    try:
+        return float(text.replace(",", "."))
+    except ValueError:
+        return None
