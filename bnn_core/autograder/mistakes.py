@@ -666,9 +666,29 @@ MOMENTS = (
     ),
 )
 
+MODELS = (
+    Mistake(
+        "mode-changed",
+        "Your code leaves the model in another mode: model.eval() and model.train() change it for everyone who uses it"
+        " after you.",
+    ),
+)
+
 SHARED = {
     mistake.name: mistake
-    for group in (CODE, CLASSES, DRAWING, STANDARD_DEVIATION, GRADIENTS, KL, KL_FROM_LOG_STD, PRIORS, LOSS, MOMENTS)
+    for group in (
+        CODE,
+        CLASSES,
+        DRAWING,
+        STANDARD_DEVIATION,
+        GRADIENTS,
+        KL,
+        KL_FROM_LOG_STD,
+        PRIORS,
+        LOSS,
+        MOMENTS,
+        MODELS,
+    )
     for mistake in group
 }
 

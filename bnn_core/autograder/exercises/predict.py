@@ -16,8 +16,9 @@ from torch import Tensor
 from bnn_core.autograder.exercise import Evidence, Failed
 from bnn_core.autograder.interface import Model
 from bnn_core.autograder.judging.function_exercise import Arguments, Formula, FunctionExercise, exactly
+from bnn_core.autograder.judging.manners import require_unchanged_model
 from bnn_core.autograder.judging.values import close, expected_and_came, shape, times
-from bnn_core.autograder.mistakes import CODE, Mistake
+from bnn_core.autograder.mistakes import CODE, SHARED, Mistake
 
 
 def case(evidence: Evidence, num_samples: int, *size: int, training: bool = True) -> Arguments:
@@ -174,15 +175,8 @@ def keeps_no_gradients(evidence: Evidence) -> None:
 @exercise.check("the model is left as it was, in its mode and with its parameters", needs=[pair])
 def model_is_left_alone(evidence: Evidence) -> None:
     for arguments in inputs(evidence)[:2]:
-        model = arguments["model"]
         exercise.called(evidence, arguments)
-        use = evidence.subject.use_of(model)
-        if use.training != model.training:
-            before, after = ("train" if mode else "eval" for mode in (model.training, use.training))
-            raise Failed(f"It was in {before}() mode, and is now in {after}() mode.", "mode-changed")
-        for name, value in model.parameters.items():
-            if not torch.equal(use.parameters[name], value):
-                raise Failed(expected_and_came(name, value, use.parameters[name]), "parameters-touched")
+        require_unchanged_model(evidence.subject, arguments["model"])
 
 
 exercise.has_manners("the results have the dtype of the model's output", "it leaves the global random seed alone")
@@ -199,8 +193,7 @@ exercise.knows(SECTION, [
             " torch.no_grad()."),
 ])  # fmt: skip
 exercise.knows("What goes wrong in practice", [
-    Mistake("mode-changed", "Your code leaves the model in another mode: model.eval() and model.train() change it for"
-            " everyone who uses it after you."),
+    SHARED["mode-changed"],
     Mistake("parameters-touched", "Your code changes the model's parameters: predictions are averaged, never weights."),
 ])  # fmt: skip
 exercise.knows("Your turn: predict", CODE)

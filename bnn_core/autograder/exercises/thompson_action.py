@@ -15,9 +15,10 @@ from torch import Tensor
 
 from bnn_core.autograder.exercise import Evidence, Failed
 from bnn_core.autograder.interface import Model
-from bnn_core.autograder.judging.function_exercise import Arguments, Formula, FunctionExercise, require_own_seed
-from bnn_core.autograder.judging.values import close, expected_and_came, shape, tensor_from
-from bnn_core.autograder.mistakes import CODE, Mistake
+from bnn_core.autograder.judging.function_exercise import Arguments, Formula, FunctionExercise
+from bnn_core.autograder.judging.manners import require_own_seed, require_unchanged_model
+from bnn_core.autograder.judging.values import close, shape, tensor_from
+from bnn_core.autograder.mistakes import CODE, SHARED, Mistake
 from bnn_core.autograder.subject import Reply
 
 DRAWS, MANY_DRAWS = 60, 200
@@ -241,14 +242,8 @@ def model_is_left_alone(evidence: Evidence) -> None:
     for arguments in inputs(evidence)[:2]:
         model, contexts = arguments.values()
         evidence.subject.call(model, contexts)
-        use = evidence.subject.use_of(model)
-        if use.training != model.training:
-            before, after = ("train" if mode else "eval" for mode in (model.training, use.training))
-            raise Failed(f"It was in {before}() mode, and is now in {after}() mode.", "mode-changed")
-        for name, value in model.parameters.items():
-            if not torch.equal(use.parameters[name], value):
-                raise Failed(expected_and_came(name, value, use.parameters[name]), "parameters-touched")
-        if any(call.grad_enabled for call in use.calls):
+        require_unchanged_model(evidence.subject, model)
+        if any(call.grad_enabled for call in evidence.subject.use_of(model).calls):
             evidence.advice.append(
                 "Advice: the call of the model builds its graph, to be thrown away: torch.no_grad() around it saves the"
                 " time and the memory."
@@ -282,8 +277,7 @@ exercise.knows(SECTION, [
     Mistake("not-whole-numbers", "An action is a number to index with: int64, as argmax gives it."),
 ])  # fmt: skip
 exercise.knows("What goes wrong in practice", [
-    Mistake("mode-changed", "Your code leaves the model in another mode: model.eval() and model.train() change it for"
-            " everyone who uses it after you."),
+    SHARED["mode-changed"],
     Mistake("parameters-touched", "Your code changes the model's parameters: a draw must leave the distribution as it"
             " was."),
 ])  # fmt: skip

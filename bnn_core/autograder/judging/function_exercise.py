@@ -37,6 +37,7 @@ from bnn_core.autograder.judging.gradients import (
     requiring,
     scaled,
 )
+from bnn_core.autograder.judging.manners import require_own_seed, require_unchanged
 from bnn_core.autograder.judging.values import (
     ROUNDING,
     close,
@@ -534,25 +535,3 @@ def explanation_of_some(
     if wrong.count(True) < 2 or all(wrong):
         return None
     return explanation(suspects, list(compress(cases, wrong)), list(compress(values, wrong)))
-
-
-def require_unchanged(subject: Subject, arguments: Arguments) -> None:
-    """Raise Failed where the learner's code has changed a tensor that it was given."""
-    for name, before in arguments.items():
-        if not isinstance(before, Tensor):
-            continue
-        now = subject.present_value(before)
-        if not torch.equal(now, before.detach()):
-            raise Failed(expected_and_came(name, before.double(), now.double()), "arguments-modified", what=name)
-
-
-def require_own_seed(subject: Subject, use: Callable[[], object]) -> None:
-    """Raise Failed where, after the learner's code was used, the next random number is the same whatever the seed."""
-
-    def next_number(seed: int) -> float:
-        subject.seed(seed)
-        use()
-        return subject.random_number()
-
-    if next_number(1) == next_number(2):
-        raise Failed("Leave torch.manual_seed to the notebook, outside your code.", "seed-fixed")

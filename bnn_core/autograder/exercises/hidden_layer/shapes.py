@@ -26,7 +26,7 @@ from bnn_core.autograder.exercises.hidden_layer.layer import (
 )
 from bnn_core.autograder.interface import LearnerError
 from bnn_core.autograder.judging.draws import known_mistake, require_fresh_noise
-from bnn_core.autograder.judging.function_exercise import require_unchanged
+from bnn_core.autograder.judging.manners import require_unchanged
 from bnn_core.autograder.judging.preactivations import NAMES
 from bnn_core.autograder.judging.values import number, numbers, shape, tensor_from
 
