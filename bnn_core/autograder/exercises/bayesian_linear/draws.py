@@ -296,7 +296,7 @@ def require_right_draws(layer: Layer, at: dict[str, Tensor], where: str, mistake
         raise Failed(shared, mistake or "noise-shared", what="Some weights or biases")
     scale, off_by_a_factor = scale_of(draws.noise)
     if off_by_a_factor:
-        spread = f"Over {count} forwards {where}, weights and biases spread {number(scale)} times as much as they should."
+        spread = f"Over {count} forwards {where}, what is drawn spreads {number(scale)} times as much as it should."
         raise Failed(spread, mistake)
 
 
