@@ -19,7 +19,7 @@ from bnn_core.autograder.mistakes import Mistake
 from bnn_core.autograder.pictures import of_draws
 
 # A normal variate lies beyond 7.0 standard deviations once in 4e11 draws. A run makes a few thousand comparisons of
-# averages over at least a thousand draws, whose tails are near enough to normal for that to leave 1e-6 to spare.
+# averages over hundreds of draws, whose tails are near enough to normal for that to leave 1e-6 to spare.
 SIGMAS = 7.0
 
 # The probability with which the whole empirical distribution may lie as far from the normal one.
