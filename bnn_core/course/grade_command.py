@@ -254,7 +254,7 @@ def _results(
 
 def _refuse_unfit_output(request: Request, journal: Journal, submissions: Sequence[Submission], names: Names) -> None:
     """Raises CannotGrade where the report can't go to where it is to go."""
-    from bnn_core.classroom.report import pages_of
+    from bnn_core.classroom.page_places import pages_of
     from bnn_core.classroom.report_folder import in_the_way, misplaced, of_another_class
 
     output, folder = request.output, request.submissions
