@@ -8,7 +8,7 @@ import difflib
 import math
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -192,8 +192,10 @@ def _meant(key: str, known: Sequence[str]) -> str:
 # Telling it
 
 
-def in_words(policy: Policy) -> list[str]:
-    """The policy, a sentence for each rule."""
+def in_words(policy: Policy, lesson: str = "") -> list[str]:
+    """The policy, a sentence for each rule. lesson: the only one of interest."""
+    if lesson:
+        policy = _of_lesson(policy, lesson)
     told = ["An exercise gives its points times the share of its checks that passed."]
     if policy.not_run:
         share = _percent(policy.not_run)
@@ -222,6 +224,17 @@ def in_words(policy: Policy) -> list[str]:
     if not policy.penalty and policy.none_after is None:
         told.append("Lateness is shown, and costs nothing.")
     return told
+
+
+def _of_lesson(policy: Policy, lesson: str) -> Policy:
+    mine = {name for name, exercise in EXERCISES.items() if exercise.lesson == lesson}
+    deadline = policy.deadline(lesson)
+    return replace(
+        policy,
+        points={name: points for name, points in policy.points.items() if name in mine},
+        weights={name: weights for name, weights in policy.weights.items() if name in mine},
+        deadlines={lesson: deadline} if deadline is not None else {},
+    )
 
 
 def _percent(share: float) -> str:

@@ -36,6 +36,7 @@ MOST_CODE = 200_000
 MOST_EXAMPLE = 40
 """Lines of an example of code on the class page."""
 
+CLASS_PAGE = "../index.html"
 SCRIPT = Path(__file__).parent / "templates" / "matrix.js"
 """The one script that there is, on the class page alone, whose hash the page names."""
 
@@ -73,7 +74,7 @@ def write_pages(
     pages = pages_of((one.student, one.lesson) for one in standings)
     _remove_pages_but(report, set(pages.values()))
     for one in standings:
-        write_atomically(report / pages[one.student, one.lesson], student_page(one, environment))
+        write_atomically(report / pages[one.student, one.lesson], student_page(one, environment, CLASS_PAGE))
     rows = [row for one in standings for row in one.rows]
     notes = {(one.student, one.lesson): one.graded.notes for one in standings if one.graded.notes}
     people = {one.student: one.person for one in standings if one.person is not None}
@@ -99,12 +100,13 @@ def write_pages(
     write_atomically(report / "index.html", text)
 
 
-def student_page(one: Standing, environment: Environment) -> str:
-    """What a student may be sent about a lesson."""
+def student_page(one: Standing, environment: Environment, class_page: str = "") -> str:
+    """What a student may be sent about a lesson. class_page: where the class's lies, on the instructor's copy alone."""
     code, left_out = _shown_code(one.graded)
     page = environment.get_template("student.html")
     return page.render(
         submission=one,
+        class_page=class_page,
         graded=one.graded,
         checks=_shown_checks(one.graded),
         code=code,
