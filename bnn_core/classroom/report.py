@@ -22,6 +22,7 @@ from bnn_core.classroom.attention import answer_in, concerns
 from bnn_core.classroom.class_summary import MOST_NOTES, class_summary, state
 from bnn_core.classroom.grading import Graded
 from bnn_core.classroom.page_places import pages_of
+from bnn_core.classroom.policy import PLAIN, Policy
 from bnn_core.classroom.report_folder import PAGE_MARK, pages_in
 from bnn_core.classroom.results import write_atomically, write_grades, write_report
 from bnn_core.classroom.standing import ClassStanding, Standing
@@ -54,7 +55,8 @@ def write_report_of(report: Path, standing: ClassStanding, seed: int) -> None:
     """Write all that a report is: report.json, grades.csv and the pages. seed: the last grading's."""
     write_report(report / "report.json", standing.rows)
     write_grades(report / "grades.csv", standing.rows, standing.ids, standing.told_by_hand())
-    write_pages(report, standing.standings, seed, standing.seeds, standing.names.strangers, standing.unfit)
+    strangers, unfit = standing.names.strangers, standing.unfit
+    write_pages(report, standing.standings, seed, standing.seeds, strangers, unfit, standing.policy)
 
 
 def write_pages(
@@ -64,6 +66,7 @@ def write_pages(
     earlier_seeds: Collection[int] = (),
     strangers: Collection[str] = (),
     unfit: Sequence[str] = (),
+    policy: Policy = PLAIN,
 ) -> None:
     """Write index.html and a page for each result, and remove the pages of those that are gone.
 
@@ -91,7 +94,7 @@ def write_pages(
         earlier_seeds=seeds,
         by_hand=by_hand,
         unfit=unfit,
-        concerns=concerns(standings, strangers),
+        concerns=concerns(standings, strangers, policy),
         pages=pages,
         examples=examples,
         script=script,

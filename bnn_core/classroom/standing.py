@@ -13,7 +13,7 @@ from pathlib import Path
 from bnn_core.answers.notebook import exercises_of
 from bnn_core.classroom.grading import Graded, Row, graded_as_missing
 from bnn_core.classroom.overrides import OVERRIDES, Directory, Override
-from bnn_core.classroom.policy import HandedIn, Policy, apply, in_words, read_policy, time_shown
+from bnn_core.classroom.policy import PLAIN, HandedIn, Policy, apply, in_words, read_policy, time_shown
 from bnn_core.classroom.results import Journal, Origin, Place, number
 from bnn_core.classroom.roster import Matched, Person, match, shown_names
 from bnn_core.classroom.submissions import Submission
@@ -83,6 +83,8 @@ class ClassStanding:
     unfit: tuple[str, ...] = ()
     """A sentence for each override of what doesn't exist."""
 
+    policy: Policy = PLAIN
+
     @property
     def rows(self) -> list[Row]:
         return [row for standing in self.standings for row in standing.rows]
@@ -151,8 +153,9 @@ def class_standing(journal: Journal, overrides: Sequence[Override] = ()) -> Clas
             standings.append(Standing(student, lesson, nothing, person=person))
     standings.sort(key=lambda one: (natural(one.student), natural(one.lesson)))
     seeds = frozenset(entry.seed for entry in journal.latest.values() if entry.seed is not None)
-    standings = _by_policy(read_policy(journal.policy), standings)
-    return _with_overrides(ClassStanding(tuple(standings), names, seeds), overrides)
+    policy = read_policy(journal.policy)
+    standings = _by_policy(policy, standings)
+    return _with_overrides(ClassStanding(tuple(standings), names, seeds, policy=policy), overrides)
 
 
 def _by_policy(policy: Policy, standings: Sequence[Standing]) -> list[Standing]:
@@ -166,8 +169,8 @@ def _by_policy(policy: Policy, standings: Sequence[Standing]) -> list[Standing]:
         for one, when, result in zip(mine, times, applied, strict=True):
             graded = replace(one.graded, rows=result.rows)
             shown = time_shown(policy, when) if one.graded.code else ""
-            told = {"rules": result.rules, "policy": words[one.lesson], "handed_in": shown}
-            found.append(replace(one, graded=graded, days_late=result.days_late, **told))
+            one = replace(one, graded=graded, rules=result.rules, policy=words[one.lesson])
+            found.append(replace(one, days_late=result.days_late, handed_in=shown))
     return found
 
 

@@ -65,6 +65,9 @@ def row(passed: int, failed: int = 0, status: str = "failed", **fields: Any) -> 
         ("[weights.BayesianLinear]\n'it is nice' = 2", "BayesianLinear has no check 'it is nice'"),
         ("[deadlines]\n99 = 2026-11-30T18:00:00Z", "there is no lesson '99'"),
         ("late_days = 1.5\ndeadline = 2026-11-30T18:00:00Z", "late_days are whole days"),
+        ("boundaries = [50, 160]", "boundaries is a list of percentages"),
+        ("boundaries = 50", "boundaries is a list of percentages"),
+        ("near_boundary = 2", "has near_boundary and no boundaries"),
         ("not_run = ", "is no TOML"),
     ],
 )
