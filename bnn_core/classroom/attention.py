@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
+from bnn_core.classroom.policy import PLAIN, Policy
 from bnn_core.classroom.standing import Standing
 from bnn_core.classroom.submissions import NO_NOTEBOOK
 
@@ -82,13 +83,19 @@ _KINDS: tuple[tuple[str, str, Callable[[Standing], bool]], ...] = (
 )
 
 
-def concerns(standings: Sequence[Standing], strangers: Collection[str] = ()) -> list[Concern]:
+def concerns(
+    standings: Sequence[Standing], strangers: Collection[str] = (), policy: Policy = PLAIN
+) -> list[Concern]:
     """All that there is, the kinds in the order in which they are worth looking at. strangers: who is in no roster."""
     found = []
     for title, advice, concerned in _KINDS:
         places = [(one.student, one.lesson) for one in standings if concerned(one)]
         if places:
             found.append(Concern(title, advice, tuple((place,) for place in places)))
+    near = [(one.student, one.lesson) for one in standings if policy.near(*_marks(one))]
+    if near:
+        advice = "A point more or less decides. Look at what was not run, and at slips; `override` sets a mark."
+        found.append(Concern("The mark is near a boundary", advice, tuple((place,) for place in near)))
     if alike := same_answers(standings):
         found.append(
             Concern(
@@ -103,6 +110,10 @@ def concerns(standings: Sequence[Standing], strangers: Collection[str] = ()) -> 
         advice = "Add them to the roster, or rename the folder to the id, and grade again: it costs no time."
         found.append(Concern("In no roster", advice, tuple((place,) for place in unknown)))
     return found
+
+
+def _marks(one: Standing) -> tuple[float, float]:
+    return sum(row["score"] for row in one.rows), sum(row["max_score"] for row in one.rows)
 
 
 def same_answers(standings: Sequence[Standing]) -> tuple[tuple[Place, ...], ...]:

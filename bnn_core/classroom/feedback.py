@@ -12,7 +12,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from bnn_core.classroom.downloads import CANVAS, MOODLE, delivery
-from bnn_core.classroom.report import pages_of, student_page, templates
+from bnn_core.classroom.page_places import pages_of
+from bnn_core.classroom.report import student_page, templates
 from bnn_core.classroom.standing import Standing
 
 

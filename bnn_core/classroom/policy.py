@@ -8,7 +8,7 @@ import difflib
 import math
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -19,10 +19,12 @@ from bnn_core.classroom.refusals import Unusable
 from bnn_core.classroom.results import number
 
 POLICY = "grading.toml"
-NUMBERS = ("grace_minutes", "penalty_per_day", "none_after_days", "late_days", "not_run")
-KEYS = ("deadline", "time_zone", *NUMBERS, "points", "weights", "deadlines")
+NUMBERS = ("grace_minutes", "penalty_per_day", "none_after_days", "late_days", "not_run", "near_boundary")
+KEYS = ("boundaries", "deadline", "time_zone", *NUMBERS, "points", "weights", "deadlines")
 _OF_LATENESS = ("grace_minutes", "penalty_per_day", "none_after_days", "late_days")
 _DAY = timedelta(days=1)
+NEAR = 1.0
+"""Points in a hundred."""
 
 
 class BadPolicy(Unusable):
@@ -34,7 +36,8 @@ class Policy:
     """points: by exercise, what it is worth. weights: by exercise and check, how much it counts, 1 where nothing is
     said. not_run: the share that a check earns which was not run for want of one before it. deadlines: by lesson; ""
     for all others. grace: after a deadline nothing is late for so long. penalty: the share of the points that each day
-    costs. none_after: days after which nothing is had. late_days: days of a student's that cost nothing, in all.
+    costs. boundaries: between marks, in percent of a lesson's points; near_boundary: so near one a person looks.
+    none_after: days after which nothing is had. late_days: days of a student's that cost nothing, in all.
     """
 
     points: Mapping[str, float] = field(default_factory=dict)
@@ -46,9 +49,20 @@ class Policy:
     none_after: float | None = None
     late_days: int = 0
     zone: tzinfo = UTC
+    boundaries: tuple[float, ...] = ()
+    near_boundary: float = NEAR
+
+    def near(self, score: float, most: float) -> bool:
+        """Whether a mark is so near a boundary that a person should look at it."""
+        percent = 100 * score / most if most else math.inf
+        return any(abs(percent - one) <= self.near_boundary + 1e-6 for one in self.boundaries)
 
     def deadline(self, lesson: str) -> datetime | None:
         return self.deadlines.get(lesson, self.deadlines.get(""))
+
+
+PLAIN = Policy()
+"""Where nobody said anything."""
 
 
 @dataclass(frozen=True)
@@ -94,6 +108,9 @@ def read_policy(text: str, name: str = POLICY) -> Policy:
         raise BadPolicy(f"{name} has {needless[0]} and no deadline; add one, or leave it out")
     if numbers.get("late_days") and not (numbers.get("penalty_per_day") or "none_after_days" in numbers):
         raise BadPolicy(f"{name} has late_days, and lateness costs nothing; add penalty_per_day, or leave them out")
+    boundaries = _boundaries(said.get("boundaries", []), name)
+    if "near_boundary" in numbers and not boundaries:
+        raise BadPolicy(f"{name} has near_boundary and no boundaries; add some, such as boundaries = [50, 60]")
     return Policy(
         points=_points(said.get("points", {}), name),
         weights=_weights(said.get("weights", {}), name),
@@ -104,6 +121,8 @@ def read_policy(text: str, name: str = POLICY) -> Policy:
         none_after=numbers.get("none_after_days"),
         late_days=int(numbers.get("late_days", 0)),
         zone=zone or UTC,
+        boundaries=boundaries,
+        near_boundary=numbers.get("near_boundary", NEAR),
     )
 
 
@@ -111,6 +130,13 @@ def _number(value: object, key: str, name: str) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1e6:
         raise BadPolicy(f"{name}: {key} must be a number that isn't negative; it is {value!r}")
     return float(value)
+
+
+def _boundaries(value: object, name: str) -> tuple[float, ...]:
+    found = [_number(one, "a boundary", name) for one in value] if isinstance(value, list) else None
+    if found is None or any(one > 100 for one in found):
+        raise BadPolicy(f"{name}: boundaries is a list of percentages, such as [50, 60]; it is {value!r}")
+    return tuple(sorted(found))
 
 
 def _zone(value: object, name: str) -> tzinfo | None:
@@ -192,8 +218,10 @@ def _meant(key: str, known: Sequence[str]) -> str:
 # Telling it
 
 
-def in_words(policy: Policy) -> list[str]:
-    """The policy, a sentence for each rule."""
+def in_words(policy: Policy, lesson: str = "") -> list[str]:
+    """The policy, a sentence for each rule. lesson: the only one of interest."""
+    if lesson:
+        policy = _of_lesson(policy, lesson)
     told = ["An exercise gives its points times the share of its checks that passed."]
     if policy.not_run:
         share = _percent(policy.not_run)
@@ -206,6 +234,11 @@ def in_words(policy: Policy) -> list[str]:
     told += [f"{exercise} is worth {number(points)} points." for exercise, points in policy.points.items()]
     for exercise, weights in policy.weights.items():
         told += [f"In {exercise}, the check “{check}” counts {number(one)} times." for check, one in weights.items()]
+    if policy.boundaries and not lesson:
+        told.append(
+            f"Marks within {number(policy.near_boundary)} % of {' %, '.join(map(number, policy.boundaries))} % of a "
+            "lesson's points are shown to the instructor."
+        )
     for lesson, moment in sorted(policy.deadlines.items()):
         what = lesson or ("All other lessons" if len(policy.deadlines) > 1 else "Every lesson")
         told.append(f"{what}: to be handed in by {_shown(moment)}.")
@@ -222,6 +255,17 @@ def in_words(policy: Policy) -> list[str]:
     if not policy.penalty and policy.none_after is None:
         told.append("Lateness is shown, and costs nothing.")
     return told
+
+
+def _of_lesson(policy: Policy, lesson: str) -> Policy:
+    mine = {name for name, exercise in EXERCISES.items() if exercise.lesson == lesson}
+    deadline = policy.deadline(lesson)
+    return replace(
+        policy,
+        points={name: points for name, points in policy.points.items() if name in mine},
+        weights={name: weights for name, weights in policy.weights.items() if name in mine},
+        deadlines={lesson: deadline} if deadline is not None else {},
+    )
 
 
 def _percent(share: float) -> str:

@@ -17,7 +17,7 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, astuple, dataclass
 from functools import lru_cache
-from importlib.metadata import distributions
+from importlib.metadata import PackageNotFoundError, distributions, version
 from pathlib import Path
 from typing import IO, Any, NamedTuple, get_args, get_origin, get_type_hints
 
@@ -39,6 +39,10 @@ STATUSES = ("passed", "failed", "not_attempted", "error", "timeout", "unreadable
 _RESULTS = ({"key", "graded"}, {"key", "seed", "graded"})
 _LINES = ({"seed"}, {"home"}, {"again"}, {"left"}, {"people"}, {"policy"}, {"origins"}, *_RESULTS)
 
+_ORIGINS = (
+    list[tuple[tuple[str, str], tuple[str, str, str, str, bool, str, str]]],
+    list[tuple[tuple[str, str], tuple[str, str, str, str, bool]]],  # of reports from before files were noted
+)
 _ROW = {"student": str, "lesson": str, "exercise": str, "status": str, "score": float, "max_score": float}
 _ROW |= {"message": str, "checks": list[dict[str, Any]]}
 _CHECK = {"name": str, "passed": bool, "message": str, "misconception": str | None}
@@ -55,7 +59,7 @@ class Place(NamedTuple):
 class Origin:
     """Where a result came from: what tells the student from others of the same name, the platform that named the
     files, and what the file or the folder was called there; when it was handed in, in ISO 8601, and whether the
-    platform says that it was late.
+    platform says that it was late; which file of it was graded; and the version of the course that did.
     """
 
     key: str = ""
@@ -63,6 +67,8 @@ class Origin:
     entry: str = ""
     handed_in: str = ""
     late: bool = False
+    file: str = ""
+    version: str = ""
 
 
 @dataclass(frozen=True)
@@ -150,7 +156,7 @@ class Journal:
             case {"policy": str(policy)}:
                 self.policy = policy
             case {"origins": list(origins)}:
-                if _fits(origins, list[tuple[tuple[str, str], tuple[str, str, str, str, bool]]]):
+                if any(_fits(origins, form) for form in _ORIGINS):
                     self.origins = {Place(*place): Origin(*origin) for place, origin in origins}
             case {"left": [str(student), str(lesson)]}:
                 self.latest.pop(Place(student, lesson), None)
@@ -303,6 +309,15 @@ def course_version(package: Path) -> str:
     """Changes when the checks or anything else of the course's code does. How pages look is no part of it."""
     paths = sorted(package.rglob("*.py"))
     return _digest((path.relative_to(package).as_posix(), path.read_bytes()) for path in paths)
+
+
+def version_shown(package: Path) -> str:
+    """The course's version and what tells its code from any other of that version, for people."""
+    try:
+        installed = version("bnn-course")
+    except PackageNotFoundError:
+        installed = "without a number"
+    return f"{installed} (code {course_version(package)[:8]})"
 
 
 def lesson_version(course: Course, lesson: str) -> str:

@@ -13,11 +13,11 @@ from pathlib import Path
 from bnn_core.answers.notebook import exercises_of
 from bnn_core.classroom.grading import Graded, Row, graded_as_missing
 from bnn_core.classroom.overrides import OVERRIDES, Directory, Override
-from bnn_core.classroom.policy import HandedIn, Policy, apply, read_policy, time_shown
+from bnn_core.classroom.policy import PLAIN, HandedIn, Policy, apply, in_words, read_policy, time_shown
 from bnn_core.classroom.results import Journal, Origin, Place, number
 from bnn_core.classroom.roster import Matched, Person, match, shown_names
 from bnn_core.classroom.submissions import Submission
-from bnn_core.classroom.text import clean, natural
+from bnn_core.classroom.text import as_name, clean, natural
 
 UNKNOWN = Origin()
 """Of results that were graded before origins were noted, and of who handed in nothing."""
@@ -52,7 +52,8 @@ class Standing:
     """A student's result in a lesson, as it is shown.
 
     place: where it stands in the journal; None for who handed in nothing. by_hand: by exercise, what a person decided.
-    rules: sentences on what the policy changed. handed_in: when, as it is shown.
+    rules: sentences on what the policy changed; policy: on how points come about in this lesson. handed_in: when, as it
+    is shown.
     """
 
     student: str
@@ -63,6 +64,7 @@ class Standing:
     origin: Origin = UNKNOWN
     by_hand: Mapping[str, ByHand] = field(default_factory=dict)
     rules: tuple[str, ...] = ()
+    policy: tuple[str, ...] = ()
     days_late: int | None = None
     handed_in: str = ""
 
@@ -80,6 +82,8 @@ class ClassStanding:
     seeds: frozenset[int] = field(default_factory=frozenset)
     unfit: tuple[str, ...] = ()
     """A sentence for each override of what doesn't exist."""
+
+    policy: Policy = PLAIN
 
     @property
     def rows(self) -> list[Row]:
@@ -149,13 +153,15 @@ def class_standing(journal: Journal, overrides: Sequence[Override] = ()) -> Clas
             standings.append(Standing(student, lesson, nothing, person=person))
     standings.sort(key=lambda one: (natural(one.student), natural(one.lesson)))
     seeds = frozenset(entry.seed for entry in journal.latest.values() if entry.seed is not None)
-    standings = _by_policy(read_policy(journal.policy), standings)
-    return _with_overrides(ClassStanding(tuple(standings), names, seeds), overrides)
+    policy = read_policy(journal.policy)
+    standings = _by_policy(policy, standings)
+    return _with_overrides(ClassStanding(tuple(standings), names, seeds, policy=policy), overrides)
 
 
 def _by_policy(policy: Policy, standings: Sequence[Standing]) -> list[Standing]:
     """Everyone's results with the points that the policy gives."""
     found = []
+    words = {lesson: tuple(in_words(policy, lesson)) for lesson in {one.lesson for one in standings}}
     for _, group in groupby(standings, key=lambda one: one.student):
         mine = list(group)
         times = [HandedIn(one.origin.handed_in, one.origin.late) for one in mine]
@@ -163,13 +169,15 @@ def _by_policy(policy: Policy, standings: Sequence[Standing]) -> list[Standing]:
         for one, when, result in zip(mine, times, applied, strict=True):
             graded = replace(one.graded, rows=result.rows)
             shown = time_shown(policy, when) if one.graded.code else ""
-            found.append(replace(one, graded=graded, rules=result.rules, days_late=result.days_late, handed_in=shown))
+            one = replace(one, graded=graded, rules=result.rules, policy=words[one.lesson])
+            found.append(replace(one, days_late=result.days_late, handed_in=shown))
     return found
 
 
-def origin_of(submission: Submission) -> Origin:
+def origin_of(submission: Submission, version: str = "") -> Origin:
+    """version: of the course that graded it."""
     one = submission
-    return Origin(one.key, one.system, one.entry, one.handed_in, one.late)
+    return Origin(one.key, one.system, one.entry, one.handed_in, one.late, as_name(one.name), version)
 
 
 def _with_overrides(standing: ClassStanding, overrides: Sequence[Override]) -> ClassStanding:

@@ -13,6 +13,7 @@ MOST_CHARACTERS = 4_000
 _KEPT = "\n\t"
 _PLAIN = re.compile(r"[^\x20-\x7e\n]")
 _DIGITS = re.compile(r"(\d+)")
+_WITHOUT_APOSTROPHE = str.maketrans("", "", "'’ʼ")
 _WITHOUT_STROKE = str.maketrans({"ø": "o", "ł": "l", "đ": "d", "ð": "d", "æ": "ae", "œ": "oe", "þ": "th", "ı": "i"})
 
 
@@ -36,11 +37,17 @@ def as_json(value: object) -> str:
 
 
 def natural(name: str) -> tuple[object, ...]:
-    """Sorts names as people look for them, whatever the machine's language: é beside e, ada beside Ada, 9 before 10."""
-    folded = unicodedata.normalize("NFKD", name.casefold()).casefold().translate(_WITHOUT_STROKE)
-    letters = "".join(character for character in folded if not unicodedata.combining(character))
+    """Sorts names as people look for them, whatever the machine's language: é beside e, ada beside Ada, O'Neil
+    beside Oneil, 9 before 10."""
+    letters = folded(name).translate(_WITHOUT_APOSTROPHE)
     parts = _DIGITS.split(letters)
     return ([(part.zfill(20) if part.isdecimal() else part) for part in parts], name)
+
+
+def folded(text: str) -> str:
+    """The text without what people leave out when they look for a name: accents, strokes and capitals."""
+    plain = unicodedata.normalize("NFKD", text.casefold()).casefold().translate(_WITHOUT_STROKE)
+    return "".join(character for character in plain if not unicodedata.combining(character))
 
 
 def _visible(character: str, kept: str = _KEPT, escaped: str = "") -> str:

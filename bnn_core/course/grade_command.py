@@ -211,7 +211,7 @@ def _results(
     people: on the list of the class, where one was given this time.
     """
     from bnn_core.classroom.crew import Assignment, grade_all
-    from bnn_core.classroom.results import Place
+    from bnn_core.classroom.results import Place, version_shown
     from bnn_core.classroom.sandbox.launching import Limits, ready_sandbox
     from bnn_core.classroom.standing import called_in, names_of, origin_of
     from bnn_core.course.told import again_of, seen_as
@@ -248,13 +248,14 @@ def _results(
                 bar.update()
     for key in keys:
         journal.let_stand(key)
-    journal.note_origins({Place(item.student, item.lesson): origin_of(item) for item in submissions})
+    version = version_shown(PACKAGE)
+    journal.note_origins({Place(item.student, item.lesson): origin_of(item, version) for item in submissions})
     return f"Read as {seen}: {len(todo)} graded anew, {len(submissions) - len(todo)} kept from before"
 
 
 def _refuse_unfit_output(request: Request, journal: Journal, submissions: Sequence[Submission], names: Names) -> None:
     """Raises CannotGrade where the report can't go to where it is to go."""
-    from bnn_core.classroom.report import pages_of
+    from bnn_core.classroom.page_places import pages_of
     from bnn_core.classroom.report_folder import in_the_way, misplaced, of_another_class
 
     output, folder = request.output, request.submissions
@@ -288,6 +289,9 @@ def _settle_the_rest(
     left = [names.shown[place.student] for place in gone]
     _tell("no longer among the submissions, and so no longer in the report", left)
     stay = [f"{names.shown[place.student]} {place.lesson}" for place in kept]
+    taken_out = [f"{names.shown[place.student]} {place.lesson}" for place in dropped if place not in gone]
+    why = "--fresh takes only what is there now" if request.fresh else "the course has no such lesson"
+    _tell(f"dropped, for the notebook is gone and {why}", taken_out)
     _tell("kept from before, though the notebook is gone (--fresh drops them)", stay)
     return [item for item in submissions if (item.student, item.lesson) not in kept]
 

@@ -9,8 +9,10 @@ import pytest
 from classroom.test_results import LESSON, Tags, row
 
 from bnn_core.classroom.attention import Concern, concerns, same_answers
+from bnn_core.classroom.class_summary import class_summary
 from bnn_core.classroom.grading import Graded
-from bnn_core.classroom.report import class_summary, write_pages
+from bnn_core.classroom.policy import in_words, read_policy
+from bnn_core.classroom.report import write_pages
 from bnn_core.classroom.standing import Standing
 from bnn_core.classroom.submissions import NO_NOTEBOOK
 
@@ -60,6 +62,16 @@ def test_who_is_in_no_roster_is_shown() -> None:
     assert titles(standing("ada"), standing("bo"), strangers=("bo",)) == {"In no roster": ["bo"]}
 
 
+def test_marks_near_a_boundary_are_shown_where_there_are_boundaries() -> None:
+    class_ = [standing(name, 0, score=score) for name, score in (("ada", 4.9), ("bo", 5.3), ("cy", 6.0), ("di", 5.2))]
+    assert concerns(class_) == []
+    policy = read_policy("boundaries = [60, 50]\nnear_boundary = 2")
+    (concern,) = concerns(class_, policy=policy)
+    assert concern.title == "The mark is near a boundary"
+    assert [place[0] for group in concern.groups for place in group] == ["ada", "cy", "di"]
+    assert "Marks within 2 % of 50 %, 60 % of a lesson's points are shown to the instructor." in in_words(policy)
+
+
 def test_the_same_answer_is_shown_together_and_another_comment_makes_another() -> None:
     class_ = [
         standing("ada", code=ANSWER),
@@ -86,11 +98,11 @@ def test_the_page_begins_with_it_and_names_nobody_in_an_example(tmp_path: Path) 
     assert places == sorted(places)
     page = Tags(text)
     assert "It took too long: 1" in page.text
-    (example,) = [part.partition("</pre>")[0] for part in text.split('<pre class="bnn-code">')[1:]]
+    (example,) = [part.partition("</pre>")[0] for part in text.split('<pre class="bnn-code" tabindex="0">')[1:]]
     assert "y = &#39;&lt;b&gt;&#39;" in example
     assert "ada" not in example
     assert text.count('class="bnn-bars"') == 2
-    assert not {"script", "img"} & {tag for tag, _ in page.tags}
+    assert "img" not in {tag for tag, _ in page.tags}
 
 
 def test_checks_that_separate_and_checks_that_nobody_failed() -> None:

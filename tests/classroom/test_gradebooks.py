@@ -302,7 +302,10 @@ def test_a_folder_for_each_student(own: Class, tmp_path: Path) -> None:
     )
     with zipfile.ZipFile(tmp_path / "pages.zip") as archive:
         page = archive.read(f"zoneil/{LESSON}.html").decode()
-    assert page == (own.report / "zoneil" / f"{LESSON}.html").read_text(encoding="utf-8")
+    mine = (own.report / "zoneil" / f"{LESSON}.html").read_text(encoding="utf-8")
+    link = mine.partition("<main>\n")[2].partition("<h1>")[0]
+    assert "../index.html" in link
+    assert page == mine.replace(link, "")
 
 
 def test_pages_that_no_system_takes_back_are_refused(own: Class) -> None:

@@ -7,7 +7,9 @@ from __future__ import annotations
 import csv
 import json
 import os
+import zipfile
 from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +65,9 @@ def row(passed: int, failed: int = 0, status: str = "failed", **fields: Any) -> 
         ("[weights.BayesianLinear]\n'it is nice' = 2", "BayesianLinear has no check 'it is nice'"),
         ("[deadlines]\n99 = 2026-11-30T18:00:00Z", "there is no lesson '99'"),
         ("late_days = 1.5\ndeadline = 2026-11-30T18:00:00Z", "late_days are whole days"),
+        ("boundaries = [50, 160]", "boundaries is a list of percentages"),
+        ("boundaries = 50", "boundaries is a list of percentages"),
+        ("near_boundary = 2", "has near_boundary and no boundaries"),
         ("not_run = ", "is no TOML"),
     ],
 )
@@ -263,3 +268,25 @@ def test_explain_grades_nothing(own: Class) -> None:
     assert "earns 50 % of its share" in result.output
     assert not own.report.exists()
     assert CliRunner().invoke(main, ["grade", "--explain"]).exit_code == 0
+
+
+def test_a_students_page_says_what_was_graded_by_which_rules_and_how_to_hand_in_again(own: Class) -> None:
+    download(own.folder, moodle_entry)
+    (own.folder / "grading.toml").write_text(
+        "not_run = 0.5\n[points]\nHiddenLayer = 20\nBayesianLinear = 12\n", encoding="utf-8"
+    )
+    assert own.grade().exit_code == 0
+    path = next(own.report.glob(f"Zo*/{THIRD}.html"))
+    page = path.read_text(encoding="utf-8")
+    assert f"File graded: {THIRD}.ipynb, from Zoë O&#39;Neil_4711_assignsubmission_file in Moodle" in page
+    assert f"Graded with version {version('bnn-course')} (code " in page
+    assert "earns 50 % of its share" in page
+    assert "BayesianLinear is worth 12 points." in page
+    assert "HiddenLayer" not in page, "it is another lesson's"
+    assert "where you handed it in before, in Moodle." in " ".join(page.split())
+    assert '<a href="../index.html">' in page
+    assert CliRunner().invoke(main, ["export", "feedback", str(own.report), "--format", "moodle"]).exit_code == 0
+    with zipfile.ZipFile(own.report / "feedback-moodle.zip") as archive:
+        sent = [archive.read(name).decode() for name in archive.namelist()]
+    assert len(sent) == 7
+    assert not [text for text in sent if "index.html" in text]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -101,3 +102,15 @@ def test_a_student_is_graded_again_by_the_name_or_the_id_of_the_roster(
         graded.clear()
         assert own.grade("--again", name).exit_code == 0
         assert graded == [("lovelaceada (4716)", THIRD)]
+
+
+def test_what_is_dropped_is_told_with_the_reason(own: Class) -> None:
+    for student, lesson in (("ada", THIRD), ("ada", SIXTH), ("bo", THIRD)):
+        own.hand_in(student, lesson)
+    own.grade()
+    (own.folder / "ada" / f"{SIXTH}.ipynb").unlink()
+    assert f"kept from before, though the notebook is gone (--fresh drops them): ada {SIXTH}" in own.grade().output
+    said = own.grade("--fresh").output
+    assert f"dropped, for the notebook is gone and --fresh takes only what is there now: ada {SIXTH}" in said
+    shutil.rmtree(own.folder / "bo")
+    assert "no longer among the submissions, and so no longer in the report: bo" in own.grade().output
