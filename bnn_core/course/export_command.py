@@ -1,5 +1,5 @@
-"""`bnn-course export`: what an instructor types to get marks and feedback out of a report, and reads. What goes where
-is told in the modules it calls.
+"""`bnn-course export`: what an instructor types to get marks and feedback out of a report, or the course into another
+system, and reads. What goes where is told in the modules it calls.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import click
 
 from bnn_core.course.arguments import BadArgument, Folder, TableFile, listed, refusing_unusable
 from bnn_core.course.lessons import graded_lesson
+from bnn_core.lesson_files import Course
 
 if TYPE_CHECKING:
     from bnn_core.classroom.gradebooks import Filled, Mark
@@ -26,7 +27,7 @@ one_lesson = click.option("--lesson", help="Of this lesson alone: its name, its 
 
 @click.group()
 def export() -> None:
-    """Marks and feedback from a report, as your school's system takes them."""
+    """Marks and feedback from a report, as your school's system takes them; and the course for other systems."""
 
 
 @export.command()
@@ -96,6 +97,22 @@ def feedback(report: Path, form: str, lesson: str | None, output: Path | None) -
     write_atomically(path, packed.content)
     _say("left out, for the system takes back no page for what they handed in", packed.left_out)
     click.echo(f"{packed.count} pages in {path}")
+
+
+@export.command()
+@click.argument("lessons", nargs=-1)
+@click.option("--output", type=Folder(), required=True, help="The new folder to write the repository to.")
+@click.pass_obj
+def github(course: Course, lessons: tuple[str, ...], output: Path) -> None:
+    """Make a template repository: the course as learners get it, with these LESSONS or all, and a workflow that checks
+    what they push.
+    """
+    from bnn_core.course.exports.course_copy import write_new
+    from bnn_core.course.exports.github import WORKFLOW_FILE, template
+
+    names = [course.find(lesson) for lesson in lessons] or course.names()
+    write_new(output, template(course, names))
+    click.echo(f"{len(names)} lessons in {output}, and {WORKFLOW_FILE}, which checks them. Push it as a template")
 
 
 def _of_lesson(report: Path, wanted: str | None) -> tuple[ClassStanding, list[Standing]]:
