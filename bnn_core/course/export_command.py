@@ -115,6 +115,27 @@ def github(course: Course, lessons: tuple[str, ...], output: Path) -> None:
     click.echo(f"{len(names)} lessons in {output}, and {WORKFLOW_FILE}, which checks them. Push it as a template")
 
 
+@export.command()
+@click.argument("lesson")
+@click.option("--output", type=TableFile(), default="autograder.zip", show_default=True, help="The zip to write.")
+@click.option(
+    "--visibility",
+    type=click.Choice(["visible", "after_due_date", "after_published", "hidden"]),
+    default="visible",
+    show_default=True,
+    help="When students see the checks.",
+)
+@click.pass_obj
+def gradescope(course: Course, lesson: str, output: Path, visibility: str) -> None:
+    """Make the zip by which Gradescope grades LESSON (its name, its number or its topic)."""
+    from bnn_core.classroom.results import write_atomically
+    from bnn_core.course.exports.gradescope import autograder_zip
+
+    name = graded_lesson(lesson)
+    write_atomically(output, autograder_zip(course, name, visibility))
+    click.echo(f"{output} grades {name}. Upload it under Configure Autograder")
+
+
 def _of_lesson(report: Path, wanted: str | None) -> tuple[ClassStanding, list[Standing]]:
     """The report, and what of it is of one lesson, or of all."""
     with opened(report) as standing:
