@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from bnn_core.course.arguments import BadArgument, Folder, TableFile, listed, refusing_unusable
-from bnn_core.course.lessons import graded_lesson
+from bnn_core.course.lessons import graded_lesson, graded_lessons
 from bnn_core.lesson_files import Course
 
 if TYPE_CHECKING:
@@ -134,6 +134,24 @@ def gradescope(course: Course, lesson: str, output: Path, visibility: str) -> No
     name = graded_lesson(lesson)
     write_atomically(output, autograder_zip(course, name, visibility))
     click.echo(f"{output} grades {name}. Upload it under Configure Autograder")
+
+
+@export.command()
+@click.argument("folder", metavar="COURSE_DIR", type=Folder())
+@click.argument("lessons", nargs=-1)
+@click.pass_obj
+def nbgrader(course: Course, folder: Path, lessons: tuple[str, ...]) -> None:
+    """Make of LESSONS, or of all, the assignments of nbgrader's folder COURSE_DIR, with its configuration."""
+    from bnn_core.autograder.exercises import EXERCISES
+    from bnn_core.course.exports.nbgrader import course_folder, write_course_folder
+    from bnn_core.course.lesson_source import SourceError
+
+    names = [graded_lesson(lesson) for lesson in lessons] or graded_lessons()
+    try:
+        write_course_folder(folder, course_folder(course, names, EXERCISES))
+    except SourceError as error:
+        raise BadArgument(str(error).partition("\n")[0]) from None
+    click.echo(f"{len(names)} assignments in {folder / 'source'}. In {folder}: nbgrader generate_assignment {names[0]}")
 
 
 def _of_lesson(report: Path, wanted: str | None) -> tuple[ClassStanding, list[Standing]]:

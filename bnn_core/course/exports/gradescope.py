@@ -44,7 +44,9 @@ if ! find_python >/dev/null; then  # Ubuntu 22.04 has Python 3.10
 fi
 
 [ -x "$environment/bin/python" ] || "$(find_python)" -m venv "$environment"
-"$environment/bin/python" -m pip install --no-cache-dir --extra-index-url {index} -r "$source/requirements.txt"
+pip=("$environment/bin/python" -m pip install --no-cache-dir)
+"${{pip[@]}}" --extra-index-url {index} "$(grep '^torch==' "$source/requirements.txt")"  # without libraries for GPUs
+"${{pip[@]}}" -r "$source/requirements.txt"
 """
 
 RUN = """\
