@@ -137,6 +137,20 @@ def gradescope(course: Course, lesson: str, output: Path, visibility: str) -> No
 
 
 @export.command()
+@click.argument("lesson")
+@click.option("--output", type=Folder(), required=True, help="The new folder to write the autograder to.")
+@click.pass_obj
+def classroom50(course: Course, lesson: str, output: Path) -> None:
+    """Make the folder by which Classroom 50 grades LESSON (its name, its number or its topic)."""
+    from bnn_core.course.exports.classroom50 import assignment
+    from bnn_core.course.exports.course_copy import write_new
+
+    name = graded_lesson(lesson)
+    write_new(output, assignment(course, name))
+    click.echo(f"{output} grades {name}. Put it into your classroom50 repository as CLASSROOM/autograders/ASSIGNMENT")
+
+
+@export.command()
 @click.argument("folder", metavar="COURSE_DIR", type=Folder())
 @click.argument("lessons", nargs=-1)
 @click.pass_obj

@@ -18,7 +18,7 @@ from zoo import bayesian_linear as zoo
 from bnn_core.autograder.exercises import EXERCISES
 from bnn_core.classroom.sandbox import launching
 from bnn_core.course.command_line import main
-from bnn_core.course.exports import gradescope_grader
+from bnn_core.course.exports import gradescope_grader, one_submission
 from bnn_core.lesson_files import Course, cells_with_role, notebook_text, read_notebook
 
 from ..conftest import source_of_own
@@ -154,7 +154,7 @@ def test_a_wrong_answer_has_part_of_the_points_and_the_mistakes_sentence(autogra
     assert failed["tags"] == [WRONG.misconception]
     assert failed["output"].startswith("Your KL uses exp(log_std) where the variance")
     assert {test["visibility"] for test in found["tests"]} == {"after_due_date"}
-    assert gradescope_grader.SHUT_IN in found["output"] or gradescope_grader.AS_NOBODY in found["output"]
+    assert one_submission.SHUT_IN in found["output"] or one_submission.AS_NOBODY in found["output"]
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="Gradescope grades as root, which these tests don't run as")
@@ -182,14 +182,14 @@ def test_without_namespaces_code_can_not_reach_the_result(
     assert_valid(found)
     assert "FOUND" not in json.dumps(found)
     assert found["score"] == EXERCISES["BayesianLinear"].points
-    assert gradescope_grader.AS_NOBODY in found["output"]
+    assert one_submission.AS_NOBODY in found["output"]
 
 
 def test_where_nothing_protects_the_marks_there_is_no_result(
     autograder: Path, no_namespaces: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hand_in(autograder, zoo.BASE)
-    monkeypatch.setattr(gradescope_grader.os, "geteuid", lambda: 1000)
+    monkeypatch.setattr(one_submission.os, "geteuid", lambda: 1000)
     with pytest.raises(SystemExit, match="nothing was graded: nothing here can shut submitted code in"):
         gradescope_grader.main([str(autograder), LESSON, "visible"])
     assert list((autograder / "results").iterdir()) == []
@@ -205,9 +205,8 @@ def test_every_row_becomes_tests_and_its_message_is_told() -> None:
         "message": "It took too long.",
         "checks": checks,
     }
-    found = gradescope_grader.results(
-        [row | {"exercise": "f"}, row | {"exercise": "g"}], "hidden", ["Protected."], 1.25, 7
-    )
+    rows = [row | {"exercise": name} for name in "fg"]
+    found = gradescope_grader.results(one_submission.Outcome(rows, ["Protected."], 7), "hidden", 1.25)
     assert_valid(found)
     assert found["output"] == "It took too long.\n\nProtected."
     assert [test["number"] for test in found["tests"]] == ["1.1", "1.2", "1.3", "2.1", "2.2", "2.3"]
