@@ -17,12 +17,13 @@ from pathlib import Path
 
 import psutil
 import pytest
+import torch
 from classroom.people import IS_ROOT
 
 from bnn_core.answers.program import Block, Program
 from bnn_core.classroom import control
 from bnn_core.classroom.control import NotProven, prove
-from bnn_core.classroom.sandbox import launching
+from bnn_core.classroom.sandbox import launching, worker
 from bnn_core.classroom.sandbox.control_group import MemoryGroup
 from bnn_core.classroom.sandbox.isolation import NOBODY, view_of
 from bnn_core.classroom.sandbox.launching import Limits, SandboxLost, WarmSandbox
@@ -329,3 +330,9 @@ def test_the_control_passes_and_names_what_cannot_be_imported(monkeypatch: pytes
         prove(one)
     assert "scipy" in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_the_rehearsal_leaves_no_trace_in_what_learners_code_draws() -> None:
+    before = torch.get_rng_state()
+    worker.rehearse()
+    assert torch.equal(torch.get_rng_state(), before)

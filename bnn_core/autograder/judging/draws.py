@@ -19,7 +19,7 @@ from bnn_core.autograder.mistakes import Mistake
 from bnn_core.autograder.pictures import of_draws
 
 # A normal variate lies beyond 7.0 standard deviations once in 4e11 draws. A run makes a few thousand comparisons of
-# averages over at least a thousand draws, whose tails are near enough to normal for that to leave 1e-6 to spare.
+# averages over hundreds of draws, whose tails are near enough to normal for that to leave 1e-6 to spare.
 SIGMAS = 7.0
 
 # The probability with which the whole empirical distribution may lie as far from the normal one.
@@ -121,17 +121,13 @@ def require_spread(draws: Tensor, mean: Tensor, std: Tensor, what: str, suspects
             raise Failed(f"Some draws of {what} aren't finite, where the standard deviation is {numbers(std)}.")
         count = len(draws)
         came, tolerance = draws.std(dim=0), std_ratio_tolerance(count)
-        squares = ((draws - mean) / std).square().reshape(count, -1).mean(dim=1)
-        overall = squares.mean().sqrt().item()
-        # As above, where elements share their noise.
-        chance = max(mean_tolerance(squares.std(), count).item(), 2 * std_ratio_tolerance(draws.numel()))
-        off_by_a_factor = abs(overall**2 - 1) > chance
+        scale, off_by_a_factor = scale_of((draws - mean) / std)
         if matches(came, std, tolerance * std) and not off_by_a_factor:
             return
         message = expected_and_came(f"Over {count} draws, the standard deviation of {what}", std, came, relative=True)
         if bool((came < 1e-6).all()):
             raise Failed(message, "no-sampling", what="the mean")
-        factor = number(overall)
+        factor = number(scale)
         # The constant is for a small floor under the root, which is no mistake.
         known = known_mistake(came, suspects, lambda predicted: SURE * tolerance * predicted + 1e-4, std)
         if known is None and is_floor(came, std, tolerance):
@@ -139,6 +135,17 @@ def require_spread(draws: Tensor, mean: Tensor, std: Tensor, what: str, suspects
         if known is None and off_by_a_factor and equal_but_for_chance(came / std, count):
             raise Failed(message, "noise-scaled", what=factor)
         raise Failed(message, known)
+
+
+def scale_of(noise: Tensor) -> tuple[float, bool]:
+    """The standard deviation of noise (N × …) of mean 0, all elements together, and whether it differs from 1 by more
+    than chance.
+    """
+    squares = noise.square().reshape(len(noise), -1).mean(dim=1)
+    # Where elements share their noise, which is another check's matter, fewer are independent than it seems.
+    chance = max(mean_tolerance(squares.std(), len(noise)).item(), 2 * std_ratio_tolerance(noise.numel()))
+    variance = squares.mean().item()
+    return math.sqrt(variance), abs(variance - 1) > chance
 
 
 def is_floor(came: Tensor, std: Tensor, tolerance: float) -> bool:

@@ -19,6 +19,7 @@ from torch import Tensor
 from bnn_core.autograder.exercise import CheckFunction, Evidence, Exercise, Failed, picturing
 from bnn_core.autograder.interface import LearnerError, Model
 from bnn_core.autograder.judging.draws import (
+    ENOUGH_PRODUCTS,
     SURE,
     Axis,
     mean_tolerance,
@@ -265,9 +266,10 @@ class FunctionExercise(Exercise):
     ) -> CheckFunction:
         """Its draws are right + std·ε with independent, standard normal ε: three checks, with these names.
 
-        calls: over how many it is judged. axes: what the dimensions of the result count, as many as it has. otherwise:
-        the mistake where only inputs after the first `usual` ones are drawn with another spread. answer: makes of the
-        formulas for mean and std a function to hand in. Returns the last.
+        calls: over how many it is judged, and over about half as many for all inputs but the first. axes: what the
+        dimensions of the result count, as many as it has. otherwise: the mistake where only inputs after the first
+        `usual` ones are drawn with another spread. answer: makes of the formulas for mean and std a function to hand
+        in. Returns the last.
         """
         std, hand_in = self._std, answer or drawing
         means = self._learn(mean, taught_in, wrong_means, lambda formula: hand_in(formula, std))
@@ -278,9 +280,10 @@ class FunctionExercise(Exercise):
             if evidence.draws is None:
                 with evidence.shared("draws"):
                     cases = self.inputs(evidence)
+                    counts = [calls] + [max(ENOUGH_PRODUCTS, calls // 2)] * (len(cases) - 1)
                     values = [
-                        evidence.subject.sample(enough(calls, case, self.right), *case.values()).double()
-                        for case in cases
+                        evidence.subject.sample(enough(count, case, self.right), *case.values()).double()
+                        for count, case in zip(counts, cases, strict=True)
                     ]
                 evidence.draws = list(zip(map(exactly, cases), values, strict=True))
             return evidence.draws

@@ -84,7 +84,10 @@ try:
         load(settings["later"])
         for name in settings["warm"]:
             importlib.import_module(name)
-        serve = sys.modules["bnn_core.classroom.sandbox.worker"].serve
+        worker = sys.modules["bnn_core.classroom.sandbox.worker"]
+        if not orders:
+            worker.rehearse()
+        serve = worker.serve
         del settings["sources"], sources
         start = zygote.in_namespaces(settings, serve) if protection == "namespaces" else zygote.unconfined(serve)
     else:

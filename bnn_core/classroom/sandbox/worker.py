@@ -11,10 +11,13 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
 
 from bnn_core.answers.program import Program, describe, run_program
 from bnn_core.autograder.in_process import InProcess, learner_line, shown, written_elsewhere
 from bnn_core.autograder.interface import LearnerError, Raised
+from bnn_core.autograder.subject import Subject
 from bnn_core.classroom.sandbox import wire
 
 MAX_ERRORS = 5
@@ -45,6 +48,34 @@ def serve(descriptor: int) -> None:
     learner_sides = {name: InProcess(name, namespace[name]) for name in defined}
     while (order := stream.receive()) is not None:
         stream.send_bytes(_answer(learner_sides[order["exercise"]], order))
+
+
+class _Rehearsal(nn.Module):
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(size, size))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """What a layer of a learner's is likely to do."""
+        return F.linear(x, self.weight + self.weight.exp() * torch.randn_like(self.weight)).square().sum()
+
+
+def rehearse() -> None:
+    """Do once what is asked of every learner's code. Where processes are forked from this one, what torch and Python
+    set up at a first call is then there for all of them.
+    """
+    subject = Subject("rehearsal", InProcess("rehearsal", _Rehearsal))
+    x = torch.ones(2, 3, requires_grad=True)
+    with torch.random.fork_rng(devices=[]):
+        instance = subject.construct(3)
+        instance.set_parameters(weight=torch.ones(3, 3))
+        instance.parameters("weight")
+        instance.sample(2, "__call__", x)
+        reply = instance.call("__call__", x)
+        message = wire.encode(subject.together(reply.backward(("weight",))))
+    start = wire.PREFIX.size
+    header, _ = wire.lengths(message[:start])
+    wire.decode(message[start : start + header], message[start + header :])
 
 
 def uncompiled(model: Any = None, **options: Any) -> Any:

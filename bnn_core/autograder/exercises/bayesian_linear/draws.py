@@ -13,6 +13,7 @@ from torch import Tensor
 from bnn_core.autograder.exercise import Failed, picturing
 from bnn_core.autograder.exercises.bayesian_linear.layer import (
     DRAWS,
+    FEWER_DRAWS,
     FORWARD,
     IN,
     LARGE_BATCH,
@@ -35,6 +36,7 @@ from bnn_core.autograder.judging.draws import (
     correlation_tolerance,
     mean_tolerance,
     require_normal,
+    scale_of,
     std_ratio_tolerance,
 )
 from bnn_core.autograder.judging.values import expected_and_came, first_match, matches, number, numbers
@@ -171,7 +173,8 @@ def require_spread(evidence: Evidence, kind: str) -> None:
     came, right = values.std(dim=0), log_std.exp()
     with picturing(lambda: of_draws(values, mean, right)):
         tolerance = std_ratio_tolerance(DRAWS)
-        if matches(came, right, tolerance * right):
+        _, off_by_a_factor = scale_of((values - mean) / right)
+        if matches(came, right, tolerance * right) and not off_by_a_factor:
             return
         what = f"The standard deviation of the {kind}"
         message = expected_and_came(f"Over {DRAWS} forwards, the standard deviation of the {kind}", right, came)
@@ -271,7 +274,7 @@ def evaluation_draws_alike(evidence: Evidence) -> None:
 def require_right_draws(layer: Layer, at: dict[str, Tensor], where: str, mistake: str | None = None) -> None:
     """Raise Failed unless forwards at these parameters draw what they say. mistake: what it is if nothing else fits."""
     layer.set(at)
-    count = DRAWS // 3
+    count = FEWER_DRAWS
     weights, biases = read_draw(layer.instance.sample(count, FORWARD, READING).double())
     draws = Draws({name: value.double() for name, value in at.items()}, weights, biases)
     for kind in ("weight", "bias"):
@@ -291,6 +294,10 @@ def require_right_draws(layer: Layer, at: dict[str, Tensor], where: str, mistake
     if bool(((products - torch.diag(products.diag())).abs() > correlation_tolerance(count)).any()):
         shared = f"Over {count} forwards {where}, weights or biases draw the same noise."
         raise Failed(shared, mistake or "noise-shared", what="Some weights or biases")
+    scale, off_by_a_factor = scale_of(draws.noise)
+    if off_by_a_factor:
+        spread = f"Over {count} forwards {where}, what is drawn spreads {number(scale)} times as much as it should."
+        raise Failed(spread, mistake)
 
 
 def is_turned(layer: Layer, right: Tensor, came: Tensor, bound: Tensor) -> bool:

@@ -32,7 +32,7 @@ from bnn_core.autograder.mistakes import (
 from bnn_core.autograder.subject import Instance, Reply, Subject
 
 IN, OUT = 3, 5
-DRAWS = 1500
+DRAWS, FEWER_DRAWS = 750, 150
 LARGE_BATCH = 600
 PARAMETERS = ("weight_mean", "weight_log_std", "bias_mean", "bias_log_std")
 FORWARD = "__call__"
