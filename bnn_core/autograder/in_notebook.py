@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import io
+import os
 import random
 import warnings
 from collections.abc import Iterator
@@ -24,6 +25,9 @@ from bnn_core.autograder.exercises import EXERCISES
 from bnn_core.autograder.in_process import in_process_subject, plainly, written_elsewhere
 from bnn_core.autograder.kernel import explain_missing, staleness
 from bnn_core.autograder.report import Report
+
+NBGRADER = "NBGRADER_EXECUTION"
+"""The variable in which nbgrader says what it runs a notebook for."""
 
 NOT_THE_LEARNERS = "this is the one of {package}. Write yours in the exercise cell, and check that"
 NO_NUMBERS = (
@@ -64,19 +68,22 @@ class ShownReport:
         return reports.html(self.report)
 
 
-def check(definition: Any) -> None:
+def check(definition: Any) -> float | None:
     """Run the checks of the exercise that this class or function is an answer to, and show what came of them.
 
     Raises ChecksFailed when a check fails or the exercise isn't attempted yet, NoExercise when the object's name is
-    no exercise's.
+    no exercise's. While nbgrader grades, it gives the score instead, which nbgrader takes for the cell's points.
     """
     name = exercise_meant(definition)
     report = report_on(definition, name)
     if stale := staleness(definition, name):
         report = replace(report, message=f"{report.message}. {stale}")
     show(report)
+    if os.environ.get(NBGRADER) == "autograde":
+        return report.score
     if not report.passed:
         raise ChecksFailed(report)
+    return None
 
 
 def report_on(definition: Any, name: str | None = None, seed: int = 0) -> Report:

@@ -5,6 +5,7 @@ when it is called, so that help doesn't wait for torch; what a command does is t
 from __future__ import annotations
 
 import io
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,7 +17,7 @@ from bnn_core.course.arguments import SECONDS, BadArgument, Commands, Folder
 from bnn_core.course.export_command import export
 from bnn_core.course.grade_command import grade
 from bnn_core.course.override_command import override
-from bnn_core.lesson_files import Course
+from bnn_core.lesson_files import Course, LessonFileError
 
 WIDTH = 30  # of the bar of `progress`, in characters
 BAR = "{desc} [{bar:30}] {n_fmt}/{total_fmt}{postfix}"
@@ -76,27 +77,43 @@ def lab(course: Course, lesson: str | None, port: int | None, ip: str | None, br
 @main.command()
 @click.argument("notebooks", nargs=-1, required=True)
 @time_limit
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "github", "junit", "json"]),
+    default="text",
+    show_default=True,
+    help="How to say what came of it: for people, as GitHub's annotations, as JUnit's XML, or as JSON.",
+)
 @click.pass_obj
-def check(course: Course, notebooks: tuple[str, ...], timeout: float) -> None:
+def check(course: Course, notebooks: tuple[str, ...], timeout: float, form: str) -> None:
     """Check the exercises in NOTEBOOKS, each the path of a notebook or a lesson's name or number.
 
     Exits 0 only when every exercise passes.
     """
     paths = [_notebook(course, notebook) for notebook in notebooks]
 
-    from bnn_core.autograder.report import plain
+    from bnn_core.course import check_formats
     from bnn_core.course.time_limit import check_within
 
-    all_passed = True
+    done = []
     for path in paths:
-        checked = check_within(timeout, path)
-        heading = f"{checked.lesson}  ({course.shown(path)})"
-        click.echo(f"{heading}\n{'─' * len(heading)}")
-        notes = (f"Note: {note}." for note in checked.notes)
-        for text in [*notes, *(plain(report) for report in checked.reports)]:
-            click.echo(f"{text}\n")
-        all_passed = all_passed and checked.passed
-    sys.exit(0 if all_passed else 1)
+        try:
+            done.append(check_formats.Checked(path, check_within(timeout, path)))
+        except LessonFileError as error:
+            if form == "github":
+                click.echo(check_formats.annotation("error", check_formats.shown_path(path), 1, path.name, str(error)))
+            raise
+        if form == "text":
+            click.echo(check_formats.headed(done[-1].report, course.shown(path)))
+    if form == "github":
+        click.echo(check_formats.github(done))
+        if page := os.environ.get("GITHUB_STEP_SUMMARY"):
+            with open(page, "a", encoding="utf-8") as file:
+                file.write(check_formats.summary(done))
+    elif form != "text":
+        click.echo((check_formats.junit if form == "junit" else check_formats.as_json)(done))
+    sys.exit(0 if all(checked.report.passed for checked in done) else 1)
 
 
 def _notebook(course: Course, named: str) -> Path:

@@ -1,5 +1,5 @@
-"""`bnn-course export`: what an instructor types to get marks and feedback out of a report, and reads. What goes where
-is told in the modules it calls.
+"""`bnn-course export`: what an instructor types to get marks and feedback out of a report, or the course into another
+system, and reads. What goes where is told in the modules it calls.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 import click
 
 from bnn_core.course.arguments import BadArgument, Folder, TableFile, listed, refusing_unusable
-from bnn_core.course.lessons import graded_lesson
+from bnn_core.course.lessons import graded_lesson, graded_lessons
+from bnn_core.lesson_files import Course
 
 if TYPE_CHECKING:
     from bnn_core.classroom.gradebooks import Filled, Mark
@@ -26,7 +27,7 @@ one_lesson = click.option("--lesson", help="Of this lesson alone: its name, its 
 
 @click.group()
 def export() -> None:
-    """Marks and feedback from a report, as your school's system takes them."""
+    """Marks and feedback from a report, as your school's system takes them; and the course for other systems."""
 
 
 @export.command()
@@ -96,6 +97,75 @@ def feedback(report: Path, form: str, lesson: str | None, output: Path | None) -
     write_atomically(path, packed.content)
     _say("left out, for the system takes back no page for what they handed in", packed.left_out)
     click.echo(f"{packed.count} pages in {path}")
+
+
+@export.command()
+@click.argument("lessons", nargs=-1)
+@click.option("--output", type=Folder(), required=True, help="The new folder to write the repository to.")
+@click.pass_obj
+def github(course: Course, lessons: tuple[str, ...], output: Path) -> None:
+    """Make a template repository: the course as learners get it, with these LESSONS or all, and a workflow that checks
+    what they push.
+    """
+    from bnn_core.course.exports.course_copy import write_new
+    from bnn_core.course.exports.github import WORKFLOW_FILE, template
+
+    names = [course.find(lesson) for lesson in lessons] or course.names()
+    write_new(output, template(course, names))
+    click.echo(f"{len(names)} lessons in {output}, and {WORKFLOW_FILE}, which checks them. Push it as a template")
+
+
+@export.command()
+@click.argument("lesson")
+@click.option("--output", type=TableFile(), default="autograder.zip", show_default=True, help="The zip to write.")
+@click.option(
+    "--visibility",
+    type=click.Choice(["visible", "after_due_date", "after_published", "hidden"]),
+    default="visible",
+    show_default=True,
+    help="When students see the checks.",
+)
+@click.pass_obj
+def gradescope(course: Course, lesson: str, output: Path, visibility: str) -> None:
+    """Make the zip by which Gradescope grades LESSON (its name, its number or its topic)."""
+    from bnn_core.classroom.results import write_atomically
+    from bnn_core.course.exports.gradescope import autograder_zip
+
+    name = graded_lesson(lesson)
+    write_atomically(output, autograder_zip(course, name, visibility))
+    click.echo(f"{output} grades {name}. Upload it under Configure Autograder")
+
+
+@export.command()
+@click.argument("lesson")
+@click.option("--output", type=Folder(), required=True, help="The new folder to write the autograder to.")
+@click.pass_obj
+def classroom50(course: Course, lesson: str, output: Path) -> None:
+    """Make the folder by which Classroom 50 grades LESSON (its name, its number or its topic)."""
+    from bnn_core.course.exports.classroom50 import assignment
+    from bnn_core.course.exports.course_copy import write_new
+
+    name = graded_lesson(lesson)
+    write_new(output, assignment(course, name))
+    click.echo(f"{output} grades {name}. Put it into your classroom50 repository as CLASSROOM/autograders/ASSIGNMENT")
+
+
+@export.command()
+@click.argument("folder", metavar="COURSE_DIR", type=Folder())
+@click.argument("lessons", nargs=-1)
+@click.pass_obj
+def nbgrader(course: Course, folder: Path, lessons: tuple[str, ...]) -> None:
+    """Make of LESSONS, or of all, the assignments of nbgrader's folder COURSE_DIR, with its configuration."""
+    from bnn_core.autograder.exercises import EXERCISES
+    from bnn_core.course.exports.nbgrader import course_folder, write_course_folder
+    from bnn_core.course.lesson_source import SourceError
+
+    names = [graded_lesson(lesson) for lesson in lessons] or graded_lessons()
+    try:
+        write_course_folder(folder, course_folder(course, names, EXERCISES))
+    except SourceError as error:
+        raise BadArgument(str(error).partition("\n")[0]) from None
+    click.echo(f"{len(names)} assignments in {folder / 'source'}. In {folder}: nbgrader generate_assignment {names[0]}")
 
 
 def _of_lesson(report: Path, wanted: str | None) -> tuple[ClassStanding, list[Standing]]:

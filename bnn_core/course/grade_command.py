@@ -51,6 +51,9 @@ MOST_MEMORY = 4096.0
 
 LARGEST_SEED = (1 << 63) - 1
 
+UNPROTECTED = "warning: submitted code runs without any protection"
+"""What is said where a grading goes on although nothing shuts submissions in."""
+
 
 @dataclass(frozen=True)
 class Request:
@@ -242,7 +245,7 @@ def _results(
         if todo:
             sandbox = ready_sandbox(first, hidden, request.unsafe)
             if sandbox.protection == "none":
-                click.echo("warning: submitted code runs without any protection", err=True)
+                click.echo(UNPROTECTED, err=True)
             for position, graded in grade_all(todo, assignment, request.jobs or _cores(), sandbox):
                 journal.add(keys[missing[position]], graded)
                 bar.update()

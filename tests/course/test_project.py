@@ -25,6 +25,11 @@ def pins(lines: list[str]) -> dict[str, str]:
 
 
 REQUIRED = pins((ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines())
+RANGES = {
+    match[1].lower().replace("_", "-"): (match[2], match[3])
+    for match in re.finditer(r"([\w-]+)>=([\d.]+),<([\d.]+)", "\n".join(PROJECT["project"]["dependencies"]))
+}
+FOR_TESTS = {"pytest", "nbval", "pytest-xdist", "hypothesis", "psutil"}
 FOR_CI = pins(PROJECT["project"]["optional-dependencies"]["ci"])
 
 
@@ -48,6 +53,18 @@ def test_what_is_imported_is_pinned(folder: str, pinned: dict[str, str]) -> None
     others = set(imported(ROOT / folder)) - sys.stdlib_module_names - OPTIONAL - own
     names = {name.lower().replace("_", "-") for package in others for name in distributions.get(package, [package])}
     assert names - set(pinned) == set()
+
+
+def numbers(version: str) -> tuple[int, ...]:
+    return tuple(map(int, version.split(".")))
+
+
+def test_the_package_asks_for_what_is_pinned_in_ranges() -> None:
+    """So that `pip install` of the package alone gives a course that runs."""
+    assert len(RANGES) == len(PROJECT["project"]["dependencies"])
+    assert RANGES.keys() == REQUIRED.keys() - FOR_TESTS
+    for name, (lowest, beyond) in RANGES.items():
+        assert numbers(lowest) <= numbers(REQUIRED[name]) < numbers(beyond), name
 
 
 @pytest.mark.parametrize(("name", "pinned"), REQUIRED.items())
