@@ -92,7 +92,7 @@ def concerns(
         places = [(one.student, one.lesson) for one in standings if concerned(one)]
         if places:
             found.append(Concern(title, advice, tuple((place,) for place in places)))
-    near = [(one.student, one.lesson) for one in standings if policy.near(*_marks(one))]
+    near = [(one.student, one.lesson) for one in standings if policy.near(one.points, one.most)]
     if near:
         advice = "A point more or less decides. Look at what was not run, and at slips; `override` sets a mark."
         found.append(Concern("The mark is near a boundary", advice, tuple((place,) for place in near)))
@@ -110,10 +110,6 @@ def concerns(
         advice = "Add them to the roster, or rename the folder to the id, and grade again: it costs no time."
         found.append(Concern("In no roster", advice, tuple((place,) for place in unknown)))
     return found
-
-
-def _marks(one: Standing) -> tuple[float, float]:
-    return sum(row["score"] for row in one.rows), sum(row["max_score"] for row in one.rows)
 
 
 def same_answers(standings: Sequence[Standing]) -> tuple[tuple[Place, ...], ...]:

@@ -311,13 +311,15 @@ def course_version(package: Path) -> str:
     return _digest((path.relative_to(package).as_posix(), path.read_bytes()) for path in paths)
 
 
-def version_shown(package: Path) -> str:
-    """The course's version and what tells its code from any other of that version, for people."""
+def version_shown(code: str) -> str:
+    """The course's version and what tells its code from any other of that version, for people. code: as course_version
+    gives it.
+    """
     try:
         installed = version("bnn-course")
     except PackageNotFoundError:
         installed = "without a number"
-    return f"{installed} (code {course_version(package)[:8]})"
+    return f"{installed} (code {code[:8]})"
 
 
 def lesson_version(course: Course, lesson: str) -> str:

@@ -72,6 +72,15 @@ class Standing:
     def rows(self) -> list[Row]:
         return self.graded.rows
 
+    @property
+    def points(self) -> float:
+        return float(sum(row["score"] for row in self.rows))
+
+    @property
+    def most(self) -> float:
+        """The points that could be had."""
+        return float(sum(row["max_score"] for row in self.rows))
+
 
 @dataclass(frozen=True)
 class ClassStanding:

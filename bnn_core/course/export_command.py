@@ -206,8 +206,8 @@ def _marks_of(standing: ClassStanding, chosen: Sequence[Standing]) -> tuple[list
     most: dict[str, float] = {}
     points: dict[str, float] = {}
     for one in chosen:
-        most[one.lesson] = max(most.get(one.lesson, 0.0), sum(row["max_score"] for row in one.rows))
-        points[one.student] = points.get(one.student, 0.0) + sum(row["score"] for row in one.rows)
+        most[one.lesson] = max(most.get(one.lesson, 0.0), one.most)
+        points[one.student] = points.get(one.student, 0.0) + one.points
     return [Mark(student, had, called[student]) for student, had in points.items()], sum(most.values())
 
 

@@ -214,7 +214,7 @@ def _results(
     people: on the list of the class, where one was given this time.
     """
     from bnn_core.classroom.crew import Assignment, grade_all
-    from bnn_core.classroom.results import Place, version_shown
+    from bnn_core.classroom.results import Place, course_version, version_shown
     from bnn_core.classroom.sandbox.launching import Limits, ready_sandbox
     from bnn_core.classroom.standing import called_in, names_of, origin_of
     from bnn_core.course.told import again_of, seen_as
@@ -236,7 +236,8 @@ def _results(
     seen = seen_as(submissions)
     submissions = _settle_the_rest(request, journal, submissions, names)
     limits = Limits(request.timeout, min(request.call_timeout, request.timeout), int(request.memory * GIBIBYTE))
-    keys = _keys(submissions, (seed, limits, request.unsafe))
+    code = course_version(PACKAGE)
+    keys = _keys(submissions, code, (seed, limits, request.unsafe))
     again = again_of(request.again, submissions, names)
     missing = [number for number, key in enumerate(keys) if key not in journal or submissions[number] in again]
     assignment = Assignment(limits, seed, hidden, request.unsafe)
@@ -251,7 +252,7 @@ def _results(
                 bar.update()
     for key in keys:
         journal.let_stand(key)
-    version = version_shown(PACKAGE)
+    version = version_shown(code)
     journal.note_origins({Place(item.student, item.lesson): origin_of(item, version) for item in submissions})
     return f"Read as {seen}: {len(todo)} graded anew, {len(submissions) - len(todo)} kept from before"
 
@@ -304,13 +305,15 @@ def _tell(what: str, names: Sequence[str]) -> None:
         click.echo(f"{what}: {listed(sorted(set(names), key=natural))}", err=True)
 
 
-def _keys(submissions: Sequence[Submission], circumstances: tuple[object, ...]) -> list[str]:
-    """For each submission a key that changes when anything does that its result depends on."""
-    from bnn_core.classroom.results import course_version, environment_version, key_of, lesson_version
+def _keys(submissions: Sequence[Submission], code: str, circumstances: tuple[object, ...]) -> list[str]:
+    """For each submission a key that changes when anything does that its result depends on. code: the course's, in
+    short.
+    """
+    from bnn_core.classroom.results import environment_version, key_of, lesson_version
 
     course = Course(PACKAGE.parent)
     lessons = {lesson: lesson_version(course, lesson) for lesson in {item.lesson for item in submissions}}
-    common = (course_version(PACKAGE), environment_version(), *circumstances)
+    common = (code, environment_version(), *circumstances)
     return [key_of(item.student, item.lesson, item.digest, lessons[item.lesson], *common) for item in submissions]
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from classroom.machines import take_away
 from classroom.notebooks import CASES, LESSON, WRONG, cells, write_class
 from click.testing import CliRunner
 from zoo.bayesian_linear import BASE as RIGHT
@@ -149,15 +150,7 @@ def test_without_isolation_it_says_what_is_missing(
 
 
 def test_unsafe_goes_on_without(submissions: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    ready = launching.WarmSandbox.wait_until_ready
-
-    def missing(sandbox: launching.WarmSandbox) -> None:
-        if sandbox.protection != "none":
-            raise launching.NoSandbox("namespaces")
-        ready(sandbox)
-
-    monkeypatch.setattr(launching.WarmSandbox, "wait_until_ready", missing)
-    monkeypatch.setattr(launching.shutil, "which", lambda _: None)
+    take_away(monkeypatch, "namespaces", "bubblewrap")
     result = CliRunner().invoke(main, ["grade", str(submissions), "--output", str(tmp_path / "report"), "--unsafe"])
     assert result.exit_code == 0, result.output
     assert "without any protection" in result.output
@@ -183,14 +176,7 @@ def test_bubblewrap_takes_the_place_of_namespaces(
 ) -> None:
     if launching.shutil.which("bwrap") is None:
         pytest.skip("bubblewrap is not installed")
-    ready = launching.WarmSandbox.wait_until_ready
-
-    def missing(sandbox: launching.WarmSandbox) -> None:
-        if sandbox.protection == "namespaces":
-            raise launching.NoSandbox("namespaces")
-        ready(sandbox)
-
-    monkeypatch.setattr(launching.WarmSandbox, "wait_until_ready", missing)
+    take_away(monkeypatch, "namespaces")
     result = CliRunner().invoke(main, ["grade", str(submissions), "--output", str(tmp_path / "report")])
     assert result.exit_code == 0, result.output
     assert {row["student"]: row["status"] for row in rows(tmp_path / "report")}["plain"] == "passed"

@@ -1,10 +1,12 @@
 """A course of one small lesson, built once, for the tests of what builds and reads courses."""
 
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from click.testing import Result
 
 from bnn_core.course.build import build_lesson
 from bnn_core.lesson_files import Course
@@ -89,6 +91,13 @@ def source_of_own(lesson: str) -> Path:
     if not OWN.source(lesson).exists():
         pytest.skip("this copy of the course has no sources")
     return OWN.source(lesson)
+
+
+def require_refusal(result: Result, folder: Path, left: Sequence[str] = ()) -> None:
+    """The command says why not in one line, and the folder holds what it held before."""
+    assert result.exit_code == 2
+    assert len(result.output.splitlines()) == 1
+    assert [path.name for path in folder.iterdir()] == list(left)
 
 
 @pytest.fixture(scope="session")

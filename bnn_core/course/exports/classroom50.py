@@ -6,10 +6,8 @@ from __future__ import annotations
 
 import json
 
-from bnn_core.course.exports.course_copy import CPU_INDEX, course_files, requirements
+from bnn_core.course.exports.course_copy import CPU_INDEX, PYTHON, course_files, requirements
 from bnn_core.lesson_files import Course
-
-PYTHON = "3.11"
 
 RUNTIME = {"runs-on": "ubuntu-latest", "python": PYTHON}
 """What the assignment says of the machine that it needs."""

@@ -8,6 +8,7 @@ sandbox or not at all, since here it would have the rights of an administrator.
 from __future__ import annotations
 
 import html
+import json
 import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,7 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from bnn_core.autograder.report import SIGNS
-from bnn_core.course.exports.one_submission import CannotGrade, Outcome, grade_one, write_result
+from bnn_core.classroom.results import write_atomically
+from bnn_core.course.exports.one_submission import CannotGrade, Outcome, grade_one
 
 SCHEMA = "classroom50/result/v1"
 LEFT_OUT = (".git", ".github", "result.json", "release-body.md")
@@ -83,7 +85,7 @@ def main(arguments: Sequence[str]) -> None:
     except CannotGrade as error:
         sys.exit(f"nothing was graded: {error}")
     (checkout / "release-body.md").write_text(page(outcome), encoding="utf-8")
-    write_result(checkout / "result.json", result(outcome, os.environ))
+    write_atomically(checkout / "result.json", json.dumps(result(outcome, os.environ), indent=1))
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ contents by path and writes nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from bnn_core.lesson_files import Course, LessonFileError
@@ -12,6 +12,9 @@ from bnn_core.lesson_files import Course, LessonFileError
 AT_THE_TOP = ("LICENSE", "README.md", "pyproject.toml", "requirements.txt")
 PACKAGE = "bnn_core"
 IGNORED = ".gitignore"
+
+PYTHON = "3.11"
+"""What is asked for where a machine offers several."""
 
 CPU_INDEX = "https://download.pytorch.org/whl/cpu"
 """Where the torch is that needs no GPU: the other one brings gigabytes of libraries."""
@@ -28,10 +31,15 @@ def course_files(course: Course, lessons: Sequence[str], solved: bool = False) -
     paths += [course.learner_notebook(lesson) for lesson in lessons]
     if solved:
         paths += [path for lesson in lessons for path in (course.source(lesson), course.solved_notebook(lesson))]
+    require_there(paths)
+    return {path.relative_to(course.root).as_posix(): path.read_bytes() for path in paths}
+
+
+def require_there(paths: Iterable[Path]) -> None:
+    """Raises LessonFileError where a file of the course is missing."""
     for path in paths:
         if not path.is_file():
             raise LessonFileError(f"{path} isn't there; give the folder of the whole course with --course")
-    return {path.relative_to(course.root).as_posix(): path.read_bytes() for path in paths}
 
 
 def requirements(course: Course) -> str:

@@ -6,11 +6,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bnn_core.course.exports.course_copy import CPU_INDEX, course_files
+from bnn_core.course.exports.course_copy import CPU_INDEX, PYTHON, course_files
 from bnn_core.lesson_files import Course
 
 WORKFLOW_FILE = ".github/workflows/check.yml"
-PYTHON = "3.11"
 
 WORKFLOW = """\
 # Checks the exercises at every push: what is wrong stands beside its line, and the report on the page of the run.

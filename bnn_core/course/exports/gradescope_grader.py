@@ -7,13 +7,15 @@ writes nothing and fails, so that nobody gets a zero for the machine's fault.
 
 from __future__ import annotations
 
+import json
 import sys
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from bnn_core.course.exports.one_submission import CannotGrade, Outcome, grade_one, write_result
+from bnn_core.classroom.results import write_atomically
+from bnn_core.course.exports.one_submission import CannotGrade, Outcome, grade_one
 
 TIME = ("--timeout", "60", "--call-timeout", "20")
 """Twice what is usual, for half a processor; eight times as long by the clock is still less than ten minutes."""
@@ -60,8 +62,8 @@ def main(arguments: Sequence[str]) -> None:
         outcome = grade_one(autograder / "submission", lesson, *TIME, *MEMORY, as_nobody=True)
     except CannotGrade as error:
         sys.exit(f"nothing was graded: {error}")
-    (autograder / "results").mkdir(exist_ok=True)
-    write_result(autograder / "results" / "results.json", results(outcome, visibility, time.monotonic() - began))
+    told = results(outcome, visibility, time.monotonic() - began)
+    write_atomically(autograder / "results" / "results.json", json.dumps(told, indent=1))
 
 
 if __name__ == "__main__":

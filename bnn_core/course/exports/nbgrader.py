@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bnn_core.course.exports.course_copy import require_there
 from bnn_core.course.lesson_source import Exercises, build_notebooks, names_in, read_source
 from bnn_core.lesson_files import Course, LessonFileError, cells_with_role, mark_as_built, notebook_text, write_file
 
@@ -40,11 +41,8 @@ IMPORT = "from bnn_core.autograder import check\n\n"
 def course_folder(course: Course, lessons: Sequence[str], exercises: Exercises) -> dict[str, str]:
     """The files of nbgrader's folder by path. Raises SourceError, and LessonFileError where a lesson has no source."""
     files = {CONFIG_FILE: CONFIG}
+    require_there(course.source(lesson) for lesson in lessons)
     for lesson in lessons:
-        if not course.source(lesson).is_file():
-            raise LessonFileError(
-                f"{course.source(lesson)} isn't there; give the folder of the whole course with --course"
-            )
         files[f"source/{lesson}/{lesson}.ipynb"] = notebook_text(source_notebook(course.source(lesson), exercises))
     return files
 

@@ -82,10 +82,3 @@ def _about_files(said: str) -> list[str]:
     """Of what the grader told its user, what concerns the student: the files that were not read."""
     prefix = f"{STUDENT}: "
     return [line.removeprefix(prefix) for line in said.splitlines() if line.startswith(prefix)]
-
-
-def write_result(path: Path, result: object) -> None:
-    """Writes the result as JSON: all of it or nothing."""
-    part = path.with_name(f".{path.name}.part")
-    part.write_text(json.dumps(result, indent=1), encoding="utf-8")
-    part.replace(path)

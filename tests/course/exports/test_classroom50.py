@@ -19,6 +19,8 @@ from bnn_core.course.command_line import main
 from bnn_core.course.exports import classroom50_grader, one_submission
 from bnn_core.lesson_files import Course, cells_with_role, notebook_text, read_notebook
 
+from ..conftest import require_refusal
+
 LESSON = "03_bayesian_linear"
 WRONG = next(wrong for wrong in zoo.WRONG if wrong.misconception == "kl-std-for-variance")
 SAID = {
@@ -113,7 +115,4 @@ def test_what_can_not_be_done_is_one_line(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "mine").mkdir()
-    result = export(*arguments)
-    assert result.exit_code == 2
-    assert len(result.output.splitlines()) == 1
-    assert [path.name for path in tmp_path.iterdir()] == ["mine"]
+    require_refusal(export(*arguments), tmp_path, left=["mine"])

@@ -16,6 +16,8 @@ from bnn_core.course.command_line import main
 from bnn_core.course.exports.github import WORKFLOW_FILE
 from bnn_core.lesson_files import Course, cells_with_role, notebook_text, read_notebook
 
+from ..conftest import require_refusal
+
 LESSON = "03_bayesian_linear"
 
 
@@ -80,10 +82,7 @@ def test_what_can_not_be_done_is_one_line(
     monkeypatch.chdir(tmp_path)
     (tmp_path / "FULL").mkdir()
     (tmp_path / "FULL" / "mine.txt").write_text("mine", encoding="utf-8")
-    result = export(*arguments)
-    assert result.exit_code == 2
-    assert len(result.output.splitlines()) == 1
-    assert [path.name for path in tmp_path.iterdir()] == ["FULL"]
+    require_refusal(export(*arguments), tmp_path, left=["FULL"])
 
 
 def test_a_course_that_is_not_whole_is_one_line(tmp_path: Path) -> None:

@@ -12,16 +12,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from classroom.machines import take_away
 from click.testing import CliRunner, Result
 from zoo import bayesian_linear as zoo
 
 from bnn_core.autograder.exercises import EXERCISES
-from bnn_core.classroom.sandbox import launching
 from bnn_core.course.command_line import main
 from bnn_core.course.exports import gradescope_grader, one_submission
 from bnn_core.lesson_files import Course, cells_with_role, notebook_text, read_notebook
 
-from ..conftest import source_of_own
+from ..conftest import require_refusal, source_of_own
 
 LESSON = "03_bayesian_linear"
 CHECKS = EXERCISES["BayesianLinear"].checks
@@ -100,15 +100,7 @@ def result_in(autograder: Path) -> dict[str, Any]:
 
 @pytest.fixture
 def no_namespaces(monkeypatch: pytest.MonkeyPatch) -> None:
-    ready = launching.WarmSandbox.wait_until_ready
-
-    def missing(sandbox: launching.WarmSandbox) -> None:
-        if sandbox.protection != "none":
-            raise launching.NoSandbox("namespaces")
-        ready(sandbox)
-
-    monkeypatch.setattr(launching.WarmSandbox, "wait_until_ready", missing)
-    monkeypatch.setattr(launching.shutil, "which", lambda _: None)
+    take_away(monkeypatch, "namespaces", "bubblewrap")
 
 
 def test_the_zips_root_is_what_gradescope_looks_for(autograder: Path) -> None:
@@ -228,7 +220,4 @@ def test_what_can_not_be_done_is_one_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    result = export(*arguments)
-    assert result.exit_code == 2
-    assert len(result.output.splitlines()) == 1
-    assert list(tmp_path.iterdir()) == []
+    require_refusal(export(*arguments), tmp_path)

@@ -22,7 +22,7 @@ from bnn_core.course.exports.nbgrader import CONFIG_FILE
 from bnn_core.course.lesson_source import BEGIN, END, learner_code, names_in
 from bnn_core.lesson_files import Course, cells_with_role, content_digest, notebook_text, read_notebook, snake_case
 
-from ..conftest import source_of_own
+from ..conftest import require_refusal, source_of_own
 
 LESSON = "02_kl_divergence"
 RIGHT = {"gaussian_kl": gaussian_kl.BASE, "monte_carlo_kl": monte_carlo_kl.BASE}
@@ -106,10 +106,7 @@ def test_what_can_not_be_done_is_one_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    result = export(*arguments)
-    assert result.exit_code == 2
-    assert len(result.output.splitlines()) == 1
-    assert list(tmp_path.iterdir()) == []
+    require_refusal(export(*arguments), tmp_path)
 
 
 def test_a_copy_without_sources_is_one_line(tmp_path: Path) -> None:
