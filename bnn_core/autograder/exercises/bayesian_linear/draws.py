@@ -232,8 +232,9 @@ def noise_is_independent(evidence: Evidence) -> None:
     linked = (products - torch.diag(products.diag())).abs() > bound
     if linked.any():
         first, second = (int(index) for index in linked.nonzero()[0])
+        correlation = torch.corrcoef(noise[:, [first, second]].T)[0, 1].item()
         raise Failed(
-            f"The noise of {place(first)} and {place(second)} has correlation {number(products[first, second].item())}"
+            f"The noise of {place(first)} and {place(second)} has correlation {number(correlation)}"
             f" over {DRAWS} forwards (up to {number(bound)} would be chance).",
             "noise-shared",
             what=sharing(linked),
