@@ -19,10 +19,10 @@ from bnn_core.autograder.judging.linear_regression import LinearRegression
 from bnn_core.autograder.judging.values import expected_and_came, matches, number
 
 # Training: steps of descent, and how far what they settle at may lie from the exact posterior: more than seven
-# standard deviations of what the reference settles at (0.05 for log_std, beside a bias of 0.1 from the finite steps;
-# 0.03 for the error of the mean in posterior standard deviations, beside 0.2).
-STARTS, TARGETS_PER_START = (-6.0, -3.0, 1.0), 12
-STEPS, STEPS_BEFORE_SETTLED = 46, 20
+# standard deviations of what the reference settles at (0.06 for log_std, beside a bias of 0.07 from the finite steps;
+# 0.02 for the error of the mean in posterior standard deviations, beside 0.14).
+STARTS, TARGETS_PER_START = (-6.0, -3.0, 1.0), 8
+STEPS, STEPS_BEFORE_SETTLED = 60, 20
 LOG_STD_TOLERANCE = 0.5
 MEAN_TOLERANCE = 0.6
 
@@ -78,7 +78,9 @@ def compare(problem: LinearRegression, rows: slice, mean: Tensor, log_std: Tenso
         if bool(((came - start).abs() < 0.5).all()):
             raise Failed(message, "log-std-clamped", what="The layer", where=f"near {number(start)}")
         raise Failed(message)
-    error = ((mean - problem.mean[rows]) * problem.precision.sqrt()).pow(2).mean().sqrt()
+    errors = ((mean - problem.mean[rows]) * problem.precision.sqrt()).pow(2).mean(dim=1).sqrt()
+    # A wide start may throw the means of one target so far off that they are still on their way; a mistake, all.
+    error = errors.median()
     if error > MEAN_TOLERANCE:
         what = f"Started at log_std = {number(start)}, after training the means"
         raise Failed(expected_and_came(what, problem.mean[rows], mean))
