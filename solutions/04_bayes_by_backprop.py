@@ -625,7 +625,9 @@ assert abs(unit_draws[:, 100].mean().item() - 2 / math.sqrt(2 * math.pi)) < 0.1
 # - Leave the model in its mode, and its parameters as they are. Don't seed: each call must draw anew.
 # - No gradients are needed: `torch.no_grad()`.
 # - Return two tensors, `mean` and `std`, in this order, each in the shape of one output. The std divides by
-#   `num_samples`, as in the formula.
+#   `num_samples`, as in the formula. Average the squared deviations from the mean, as the formula does: the short cut
+#   mean($y^2$) − mean($y$)² is the same on paper, and in float32 loses its digits where the spread is small beside the
+#   mean, as for years or prices.
 
 
 # %% tags=["exercise"]

@@ -93,7 +93,7 @@ class InProcess:
 
     def _perform(self, request: Request[Any]) -> Any:
         try:
-            with torch.enable_grad(), self._where_the_learner_works():
+            with torch.enable_grad(), self._where_the_learner_works(), settings_kept():
                 return self._answer_to(request)
         except LearnerError:
             raise
@@ -186,7 +186,8 @@ class InProcess:
     def _use_of_model(self, request: UseOfModel) -> ModelUse:
         model: StandIn = self._arguments[request.argument]
         parameters = {name: plain_copy(value) for name, value in model.named_parameters()}
-        return ModelUse(list(model.record.calls), model.training, parameters)
+        frozen = [name for name, value in model.named_parameters() if not value.requires_grad]
+        return ModelUse(list(model.record.calls), model.training, parameters, frozen)
 
     @_answer.register
     def _set_argument(self, request: SetArgument) -> None:
@@ -301,6 +302,7 @@ class StandIn(nn.Module):
             self.register_buffer(f"output_{number}", output.clone(), persistent=False)
         for name, value in model.parameters.items():
             self.register_parameter(name, nn.Parameter(value.clone()))
+        self._given = model.parameters
         self._count = len(model.outputs)
         self.train(model.training)
 
@@ -308,7 +310,8 @@ class StandIn(nn.Module):
         calls, grad_enabled = self.record.calls, torch.is_grad_enabled()
         output = self.get_buffer(f"output_{len(calls) % self._count}").clone()
         tensors = [plain_copy(item) for item in args if isinstance(item, Tensor)]
-        calls.append(ModelCall(tensors, self.training, grad_enabled, torch.rand(()).item()))
+        own = all(torch.equal(plain_copy(value), self._given[name]) for name, value in self.named_parameters())
+        calls.append(ModelCall(tensors, self.training, grad_enabled, torch.rand(()).item(), own))
         if grad_enabled:  # as through any model, its parameters are in the graph
             output = output + sum(0 * value.sum() for value in self.parameters())
         return output
@@ -324,6 +327,23 @@ def uninitialised_memory_shown() -> Iterator[None]:
         yield
     finally:
         torch._C._set_deterministic_algorithms(before[0], warn_only=before[1])
+
+
+class SettingsChangedError(Exception):
+    """Raised for code that leaves other global settings of torch's than it found."""
+
+
+@contextlib.contextmanager
+def settings_kept() -> Iterator[None]:
+    """Raise SettingsChangedError where what is run within this leaves other settings, and put them back."""
+    dtype = torch.get_default_dtype()
+    yield
+    changed = [] if torch.is_grad_enabled() else ["gradients are switched off"]
+    if torch.get_default_dtype() != dtype:
+        changed.append(f"the default dtype is {torch.get_default_dtype()}")
+        torch.set_default_dtype(dtype)
+    if changed:
+        raise SettingsChangedError(f"after it, {' and '.join(changed)} for the whole program")
 
 
 def is_stub(error: BaseException) -> bool:

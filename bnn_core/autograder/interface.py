@@ -120,21 +120,27 @@ class Parameter:
 
 @dataclass(frozen=True)
 class ModelCall:
-    """One call of a model: the tensors it was given, its mode, whether gradients were on, the number that it drew."""
+    """One call of a model: the tensors it was given, its mode, whether gradients were on, the number that it drew, and
+    whether its parameters were those that it came with.
+    """
 
     args: list[Tensor]
     training: bool
     grad_enabled: bool
     drawn: float
+    own_parameters: bool
 
 
 @dataclass(frozen=True)
 class ModelUse:
-    """What the learner's code did with a model: its calls, the mode that it left it in, what its parameters are now."""
+    """What the learner's code did with a model: its calls, the mode that it left it in, what its parameters are now,
+    and which of them are frozen, so that they ask for no gradients any more.
+    """
 
     calls: list[ModelCall]
     training: bool
     parameters: dict[str, Tensor]
+    frozen: list[str]
 
 
 @dataclass(frozen=True)

@@ -57,6 +57,12 @@ CODE = (
         "Your code seeds the global random generator, so every later draw, in anyone's code, repeats itself.",
     ),
     Mistake(
+        "settings-left-changed",
+        "Your code changes a setting of torch's for the whole program: gradients that are switched off in a"
+        " `with torch.no_grad():` come back after it.",
+        error_signs=("for the whole program",),
+    ),
+    Mistake(
         "wrong-dtype",
         "It doesn't work in float64: some tensor in it is fixed to another dtype.",
         seen_in=("piEsposito/blitz-bayesian-deep-learning#9",),
@@ -84,6 +90,24 @@ CODE = (
     Mistake(
         "computed-in-half",
         "The values are right to two or three digits only: something is computed in half precision.",
+    ),
+    Mistake(
+        "not-a-tensor",
+        "Asked for is one tensor; yours is {what}. torch.stack makes one of several tensors, torch.as_tensor of numbers"
+        " (without their gradients).",
+    ),
+    Mistake(
+        "right-to-a-few-digits",
+        "The values are right to two or three digits only: something small is added, rounded away or cut off, or"
+        " computed in half precision.",
+    ),
+    Mistake(
+        "dimension-dropped",
+        "A dimension of size 1 is lost: squeeze() drops every one, that of a batch of one example, too.",
+    ),
+    Mistake(
+        "dimension-added",
+        "There is a dimension of size 1 too many: leave out keepdim, None or unsqueeze().",
     ),
     Mistake(
         "concatenation-shapes",
@@ -322,6 +346,11 @@ GRADIENTS = (
         "log-std-gradient-missing",
         "No gradient reaches {what}: the spread is computed outside the graph, or wrapped in a new nn.Parameter, so how"
         " sure to be is never learned.",
+    ),
+    Mistake(
+        "gradient-of-another-value",
+        "The value is right and its gradient isn't: a part of it is cut off (.detach(), .data, .item(), torch.no_grad)"
+        " or rounded.",
     ),
     Mistake(
         "gradient-clipped",
@@ -671,6 +700,15 @@ MODELS = (
         "mode-changed",
         "Your code leaves the model in another mode: model.eval() and model.train() change it for everyone who uses it"
         " after you.",
+    ),
+    Mistake(
+        "parameters-frozen",
+        "Your code switches off requires_grad for the model's parameters, so that nobody can train it any more:"
+        " torch.no_grad() or detach() is enough here.",
+    ),
+    Mistake(
+        "parameters-exchanged",
+        "While the model is called its parameters are others than its own: call it as it is.",
     ),
 )
 

@@ -70,7 +70,7 @@ from bnn_core.classroom.sandbox.remote import (
 ONE = torch.ones(2, 3)
 VALUE = Value("Tensor", ONE, None, True, [])
 PAIR = Value("tuple", None, None, False, [VALUE, replace(VALUE, requires_grad=False)])
-USE = ModelUse([ModelCall([ONE], True, False, 0.5)], True, {"weight": ONE})
+USE = ModelUse([ModelCall([ONE], True, False, 0.5, True)], True, {"weight": ONE}, [])
 CALL, SAMPLE = Call(1, "__call__", [], {}, 0), Sample(None, None, [], {}, 2)
 NAMES = TrainableNames(1, [])
 FITTING: list[tuple[Request[Any], Any]] = [

@@ -99,8 +99,11 @@ WRONG: list[Wrong] = [
         SHAPE,
         None,
     ),
-    Wrong("clamps log_std", changed(("variance =", "log_std = log_std.clamp(-5, 5)\n    variance =")), VALUE, None),
-    Wrong("frees nats", changed((RETURN, "return elements.clamp_min(0.05).sum()")), VALUE, None),
+    Wrong(
+        "clamps log_std", changed(("variance =", "log_std = log_std.clamp(-5, 5)\n    variance =")), VALUE, "kl-clamped"
+    ),
+    Wrong("frees nats", changed((RETURN, "return elements.clamp_min(0.05).sum()")), VALUE, "kl-floor"),
+    Wrong("frees a few nats", changed((RETURN, "return elements.clamp_min(0.008).sum()")), VALUE, "kl-clamped"),
     Wrong("adds a floor", changed(("torch.exp(2 * log_std)", "torch.exp(2 * log_std) + 1e-3")), VALUE, None),
     Wrong("squares in place", changed(("mean**2", "mean.pow_(2)")), KEPT, "arguments-modified"),
     Wrong(
@@ -123,4 +126,5 @@ WRONG: list[Wrong] = [
         SHAPE,
         "number-has-no-method",
     ),
+    Wrong("a noisy estimate", changed((RETURN, f"{RETURN} + 0.1 * torch.randn(())")), VALUE, "kl-monte-carlo"),
 ]

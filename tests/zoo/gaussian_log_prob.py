@@ -100,4 +100,16 @@ WRONG: list[Wrong] = [
         "result-in-float64",
     ),
     Wrong("seeds", changed("squared =", "torch.manual_seed(0)\n    squared ="), SEED, "seed-fixed"),
+    Wrong(
+        "never above 0",
+        replaced(BASE, (RETURN, f"return ({RETURN[7:]}).clamp_max(0.0)")),
+        VALUE,
+        "density-cut-off",
+    ),
+    Wrong(
+        "a rounded constant",
+        replaced(BASE, ("0.5 * math.log(2 * math.pi)", "0.9")),
+        VALUE,
+        None,
+    ),
 ]

@@ -165,4 +165,27 @@ WRONG: list[Wrong] = [
         "wrong-dtype",
     ),
     Wrong("seeds", changed(("deviations =", "torch.manual_seed(0)\n    deviations =")), SEED, "seed-fixed"),
+    Wrong(
+        "a difference of averages",
+        """
+import torch
+
+
+def gradient_correlation(gradients):
+    S, B, P = gradients.shape
+    m = gradients.mean(dim=0)
+    C = torch.einsum("sbp,scp->bc", gradients, gradients) / S - m @ m.T
+    return (C.sum() - C.diagonal().sum()) / (B * (B - 1)) / C.diagonal().mean()
+""",
+        VALUE,
+        "unusual-gradients",
+    ),
+    Wrong(
+        "nothing for tiny gradients",
+        changed(
+            (RETURN, f"if variances < 1e-10:\n        return torch.zeros((), dtype=gradients.dtype)\n    {RETURN}")
+        ),
+        VALUE,
+        "unusual-gradients",
+    ),
 ]

@@ -238,4 +238,21 @@ WRONG: list[Wrong] = [
         "result-in-float64",
     ),
     Wrong("seeds", changed((FIRST, f"torch.manual_seed(0)\n    {FIRST}")), SEED, "seed-fixed"),
+    Wrong(
+        "multiplies densities",
+        changed(
+            (
+                "log_likelihood = Normal(output, noise_std).log_prob(y).sum()",
+                f"log_likelihood = {LOG_PROB}.exp().prod().log()",
+            )
+        ),
+        SHAPE,
+        "densities-multiplied",
+    ),
+    Wrong(
+        "a prior without gradients",
+        changed((".log_prob(value).sum()", ".log_prob(value.detach()).sum()")),
+        GRADIENT,
+        "gradient-of-another-value",
+    ),
 ]

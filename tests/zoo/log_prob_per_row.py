@@ -75,5 +75,6 @@ WRONG: list[Wrong] = [
         "fixes float32", changed((RETURN, "return share * torch.ones(num_rows, dtype=torch.float32)")), DTYPE,
         "wrong-dtype",
     ),
+    Wrong("a column", changed((RETURN, f"{RETURN}[:, None]")), SHAPE, "dimension-added"),
     Wrong("seeds", changed((RETURN, "torch.manual_seed(0)\n    " + RETURN)), SEED, "seed-fixed"),
 ]  # fmt: skip

@@ -59,6 +59,8 @@ KEPT = "mean and log_std stay as they were"
 ANEW = "every call draws anew"
 AVERAGE = "on average it is the KL divergence"
 BETTER = "more samples make it better"
+NEAR_ZERO = "near the prior it may be negative, and is still right on average"
+SPREADS = "it spreads no more than draws that are independent of each other"
 GRADIENT = "gradients reach mean and log_std, and are right on average"
 DTYPE = "the result has the dtype of the arguments"
 SEED = "it leaves the global random seed alone"
@@ -102,6 +104,18 @@ WRONG: list[Wrong] = [
         BETTER,
         "num-samples-ignored",
     ),
+    Wrong(
+        "never below 0",
+        changed((RETURN, "return ((log_q - log_p).sum() / num_samples).clamp_min(0)")),
+        NEAR_ZERO,
+        "estimate-cut-off",
+    ),
+    Wrong(
+        "one epsilon for all elements",
+        changed((EPSILON, "torch.randn(num_samples, *[1] * mean.dim(), dtype=mean.dtype)")),
+        SPREADS,
+        "noise-shared-by-elements",
+    ),
     Wrong("draws without gradients", changed(("log_q = ", "w = w.detach()\n    log_q = ")), GRADIENT, "draw-detached"),
     Wrong(
         "computes without gradients",
@@ -118,5 +132,11 @@ WRONG: list[Wrong] = [
         ),
         SEED,
         "seed-fixed",
+    ),
+    Wrong(
+        "the logarithm of densities",
+        changed(("Normal(0.0, 1.0).log_prob(w)", "Normal(0.0, 1.0).log_prob(w).exp().log()")),
+        SHAPE,
+        "no-finite-estimate",
     ),
 ]

@@ -164,4 +164,6 @@ WRONG: list[Wrong] = [
         "wrong-dtype",
     ),
     Wrong("seeds", changed((AS_TENSOR, f"{AS_TENSOR}\n    torch.manual_seed(0)")), SEED, "seed-fixed"),
+    Wrong("adds noise", changed((RETURN, f"{RETURN} + torch.randn(())")), VALUE, "loss-random"),
+    Wrong("never below 0", changed((RETURN, f"return ({RETURN[7:]}).clamp_min(0)")), VALUE, "loss-cut-off"),
 ]

@@ -98,6 +98,7 @@ CALLS = "it calls the model num_samples times, with x as it is"
 ANEW = "every call of the model draws anew"
 VALUES = "they are those over the draws, element by element"
 SINGLE = "a single draw is its own mean, and has no spread"
+DIGITS = "the spread is right where it is small beside the mean"
 NO_GRADIENTS = "mean and std carry no gradients"
 LEFT = "the model is left as it was, in its mode and with its parameters"
 DTYPE = "the results have the dtype of the model's output"
@@ -204,6 +205,18 @@ WRONG: list[Wrong] = [
         SINGLE,
         None,
     ),
+    Wrong(
+        "the mean of the squares less the square of the mean",
+        changed(("draws.std(dim=0, correction=0)", "((draws**2).mean(0) - draws.mean(0) ** 2).clamp_min(0).sqrt()")),
+        DIGITS,
+        "digits-lost",
+    ),
+    Wrong(
+        "the same, without a guard",
+        changed(("draws.std(dim=0, correction=0)", "((draws**2).mean(0) - draws.mean(0) ** 2).sqrt()")),
+        DIGITS,
+        "digits-lost",
+    ),
     Wrong("keeps the graphs", changed((WITH, "if True:")), NO_GRADIENTS, "gradients-kept"),
     Wrong(
         "asks for gradients",
@@ -228,4 +241,37 @@ WRONG: list[Wrong] = [
     Wrong("in float32", changed((DRAWS, f"{DRAWS}.float()")), DTYPE, "wrong-dtype"),
     Wrong("in float64", changed((DRAWS, f"{DRAWS}.double()")), DTYPE, "result-in-float64"),
     Wrong("seeds after drawing", changed((RETURN, f"torch.manual_seed(0)\n    {RETURN}")), SEED, "seed-fixed"),
+    Wrong(
+        "keeps the result",
+        """
+import torch
+
+kept = {}
+
+
+def predict(model, x, num_samples):
+    if x.shape not in kept:
+        with torch.no_grad():
+            draws = torch.stack([model(x) for _ in range(num_samples)])
+        kept[x.shape] = draws.mean(dim=0), draws.std(dim=0, correction=0)
+    return kept[x.shape]
+""",
+        CALLS,
+        "model-not-called",
+    ),
+    Wrong(
+        "keeps the draws of a model",
+        """
+import torch
+
+
+def predict(model, x, num_samples):
+    if not hasattr(model, "draws"):
+        with torch.no_grad():
+            model.draws = torch.stack([model(x) for _ in range(num_samples)])
+    return model.draws.mean(dim=0), model.draws.std(dim=0, correction=0)
+""",
+        ANEW,
+        "draws-stored",
+    ),
 ]

@@ -116,6 +116,12 @@ WRONG: list[Wrong] = [
         KEPT,
         "arguments-modified",
     ),
+    Wrong(
+        "keeps zeros off in place",
+        changed((MEAN, f"probs.clamp_(min=1e-12)\n    {MEAN}")),
+        KEPT,
+        "arguments-modified",
+    ),
     Wrong("rounds", changed((RETURN, f"{RETURN}.round(decimals=1)")), VALUE, None),
     Wrong(
         "leaves the first draw out",
@@ -134,4 +140,13 @@ WRONG: list[Wrong] = [
     Wrong("in float32", changed((RETURN, f"{RETURN}.float()")), DTYPE, "wrong-dtype"),
     Wrong("in float64", changed((MEAN, "mean = probs.double().mean(0)")), DTYPE, "result-in-float64"),
     Wrong("seeds", changed((MEAN, f"torch.manual_seed(0)\n    {MEAN}")), SEED, "seed-fixed"),
+    Wrong(
+        "nothing where a class is impossible",
+        changed((RETURN, "return (-(mean * mean.log()).sum(dim=-1)).nan_to_num(0.0)")),
+        ZERO,
+        "zeros-silence",
+    ),
+    Wrong("squeezes", changed((RETURN, f"{RETURN}.squeeze()")), SHAPE, "dimension-dropped"),
+    Wrong("in bfloat16", changed((RETURN, f"{RETURN}.bfloat16().float()")), VALUE, "computed-in-half"),
+    Wrong("a little more", changed((RETURN, f"{RETURN} * 1.003")), VALUE, "right-to-a-few-digits"),
 ]

@@ -242,4 +242,16 @@ WRONG: list[Wrong] = [
         "result-in-float64",
     ),
     Wrong("seeds", changed((RATIO, f"torch.manual_seed(0)\n    {RATIO}")), SEED, "seed-fixed"),
+    Wrong(
+        "a k-th value",
+        changed((KEPT, "kept = ratio > ratio.flatten().kthvalue(count).values")),
+        ENDS,
+        "kth-of-none",
+    ),
+    Wrong(
+        "the layer's own, where none goes",
+        changed((RETURN, f"if count == 0:\n        return layer.weight_mean, layer.weight_log_std\n    {RETURN}")),
+        LEFT,
+        "parameters-returned",
+    ),
 ]

@@ -129,4 +129,10 @@ WRONG: list[Wrong] = [
         SEED,
         "seed-fixed",
     ),
+    Wrong(
+        "asks the wrong way round",
+        changed(("if epsilon is None", "if epsilon is not None")),
+        SHAPE,
+        "epsilon-still-none",
+    ),
 ]

@@ -215,4 +215,10 @@ WRONG: list[Wrong] = [
         DTYPES,
         None,
     ),
+    Wrong(
+        "exponentials of the confidence",
+        changed((ORDER, ORDER.replace("confidence.", "confidence.exp()."))),
+        REAL,
+        "confidence-not-told-apart",
+    ),
 ]

@@ -92,6 +92,7 @@ KEPT = "contexts stay as they were"
 BEST = "it is the action with the largest reward in that draw"
 INT64 = "they are int64, as an index is"
 EVERY = "it does so in every call, each a new draw"
+CLOSE = "rewards that are nearly equal are told apart"
 SEED = "each draw is left to chance: it doesn't seed"
 LEFT = "the model is left as it was, in its mode and with its parameters"
 
@@ -235,5 +236,33 @@ WRONG: list[Wrong] = [
         changed((WITH, f"model.weight_log_std.data.fill_(-30.0)\n    {WITH}")),
         LEFT,
         "parameters-touched",
+    ),
+    Wrong(
+        "a hundred contexts at a time",
+        changed(
+            (RETURN, "return torch.cat([model(part).argmax(dim=1) for part in contexts.split(100)])"), (REWARDS, "pass")
+        ),
+        ONCE,
+        "draw-for-each-part",
+    ),
+    Wrong("in half precision", changed((REWARDS, f"{REWARDS}.half()")), CLOSE, "rewards-rounded"),
+    Wrong(
+        "switches gradients off for good",
+        changed((WITH, f"torch.set_grad_enabled(False)\n    {WITH}")),
+        ONCE,
+        "settings-left-changed",
+    ),
+    Wrong("freezes the model", changed((WITH, f"model.requires_grad_(False)\n    {WITH}")), LEFT, "parameters-frozen"),
+    Wrong(
+        "the mean weights, for a while",
+        changed(
+            (
+                REWARDS,
+                f"before = model.weight_log_std.clone()\n        model.weight_log_std.fill_(-30.0)\n        {REWARDS}",
+            ),
+            (RETURN, f"model.weight_log_std.data.copy_(before)\n    {RETURN}"),
+        ),
+        LEFT,
+        "parameters-exchanged",
     ),
 ]

@@ -174,6 +174,37 @@ def equally_filled(P: Tensor, y: Tensor, M: int = DEFAULT_BINS) -> Tensor:
     return expected(bins_of(confidence, correct, M, lambda c, M: ranks * M // len(ranks)))
 
 
+def filled_in_turn(P: Tensor, y: Tensor, M: int = DEFAULT_BINS) -> Tensor:
+    """As torch.tensor_split cuts them: the first bins hold one more where they can't all hold as many."""
+    confidence, order = P.amax(dim=1).sort()
+    correct = (P.argmax(dim=1) == y)[order]
+    sizes = torch.tensor([len(part) for part in torch.arange(len(P)).tensor_split(M)])
+    return expected(bins_of(confidence, correct, M, lambda c, M: torch.arange(M).repeat_interleave(sizes)))
+
+
+def from_chance(P: Tensor, y: Tensor, M: int = DEFAULT_BINS) -> Tensor:
+    """Bins from 1/C to 1."""
+    low = 1 / P.shape[1]
+    return expected(
+        bins_of(P.amax(dim=1), P.argmax(dim=1) == y, M, lambda c, M: closed_above((c - low) / (1 - low), M))
+    )
+
+
+def some_bins(first: int, last: int) -> Formula:
+    """The error without the bins before number `first`, or after the last but `last`."""
+
+    def formula(P: Tensor, y: Tensor, M: int = DEFAULT_BINS) -> Tensor:
+        bins = bins_of(P.amax(dim=1), P.argmax(dim=1) == y, M)
+        return (bins.share * bins.gap)[first : max(0, M - last)].sum()
+
+    return formula
+
+
+def one_bin(place: int) -> Formula:
+    """The gap of the first filled bin, or of the last, by its share."""
+    return combined(lambda bins: (bins.share * bins.gap)[bins.count > 0][place])
+
+
 def stretched(P: Tensor, y: Tensor, M: int = DEFAULT_BINS) -> Tensor:
     """Bins from the smallest to the largest confidence."""
     confidence = P.amax(dim=1)
@@ -244,16 +275,30 @@ values = exercise.equals("it is the gap of each bin, averaged over the examples"
              " largest one, counts.", classwise(True), classwise(False)),
     *mistake("calibration-not-divided", "The sum isn't divided by the number of examples.",
              combined(lambda b: (b.count * b.gap).sum())),
+    *mistake("calibration-miscounted", "The sum is divided by the number of bins, or by that of all probabilities:"
+             " divide by the number of examples, B.", lambda P, y, M=15: len(P) * right(P, y, M) / M,
+             lambda P, y, M=15: right(P, y, M) / P.shape[1]),
+    *mistake("one-bin-counts", "Only one bin counts: a return inside the loop ends it, and = in place of += forgets"
+             " what came before.", one_bin(0), one_bin(-1)),
+    *mistake("bin-left-out", "The first bin, or the last, is left out: range(M) runs over all M.",
+             some_bins(1, 0), some_bins(0, 1)),
+    *mistake("bins-from-chance", "The bins begin at 1/C, below which no confidence lies: they divide the interval from"
+             " 0 to 1.", from_chance),
+    *mistake("default-bins", "Where num_bins isn't given there are 15 bins: that is the default in the signature.",
+             lambda P, y, M=10: right(P, y, M), lambda P, y, M=20: right(P, y, M)),
+    *mistake("softmax-again", "softmax is applied: probs are probabilities already.",
+             of(confidence=lambda P, y: torch.softmax(P, dim=1).amax(dim=1))),
     *mistake("calibration-in-percent", "This is in per cent: a number from 0 to 1 is asked for.",
              combined(lambda b: 100 * expected(b))),
     *mistake("bins-equally-filled", "The bins hold equally many examples: they are equally wide, from 0 to 1.",
-             equally_filled),
+             equally_filled, filled_in_turn),
     *mistake("bins-stretched", "The bins begin at the smallest confidence and end at the largest: they divide the"
              " interval from 0 to 1.", stretched),
     *mistake("num-bins-ignored", "num_bins changes nothing.", of(num_bins=lambda M: DEFAULT_BINS),
              of(num_bins=lambda M: 10)),
     *mistake("bins-miscounted", "There is a bin too few, or too many: M bins have M + 1 edges.",
-             of(num_bins=lambda M: max(1, M - 1)), of(num_bins=lambda M: M + 1)),
+             of(num_bins=lambda M: max(1, M - 1)), of(num_bins=lambda M: M + 1),
+             lambda P, y, M=15: of(num_bins=lambda M: M - 1)(P, y, M) if M > 1 else P.new_zeros(())),
     *mistake("accuracy-alone", "This is the accuracy, or the share of errors.", each(lambda c, r: r.mean()),
              each(lambda c, r: 1 - r.mean())),
     *mistake("confidence-alone", "This is the average confidence, or 1 less that.", each(lambda c, r: c.mean()),

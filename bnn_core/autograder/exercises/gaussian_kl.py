@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -12,12 +13,17 @@ from torch.distributions import Normal, kl_divergence
 
 from bnn_core.autograder.exercise import Evidence
 from bnn_core.autograder.judging.function_exercise import Arguments, FunctionExercise
-from bnn_core.autograder.mistakes import CODE, GRADIENTS, KL, KL_FROM_LOG_STD, PRIORS, SHARED, shared
+from bnn_core.autograder.mistakes import CODE, GRADIENTS, KL, KL_FROM_LOG_STD, PRIORS, SHARED, Mistake, shared
 
 
 def inputs(evidence: Evidence) -> list[Arguments]:
     def case(*size: int, low: float = -4.0, high: float = 0.8, **prior: Any) -> Arguments:
         return {"mean": evidence.normal(*size), "log_std": evidence.uniform(low, high, *size), **prior}
+
+    def near_the_prior(*size: int, prior_std: float) -> Arguments:
+        """Where each element's KL is a few thousandths."""
+        log_std = math.log(prior_std) + 0.05 * evidence.normal(*size)
+        return {"mean": 0.05 * prior_std * evidence.normal(*size), "log_std": log_std, "prior_std": prior_std}
 
     return [
         case(2),
@@ -31,13 +37,22 @@ def inputs(evidence: Evidence) -> list[Arguments]:
         case(2, 3, 4, prior_std=3),
         case(4, low=-9.0, high=-7.0),
         case(4, low=1.5, high=2.0, prior_std=2.5),
+        case(3, low=-20.0, high=-12.0),
+        case(3, low=2.5, high=4.0),
+        {"mean": 300 * evidence.normal(3), "log_std": evidence.normal(3)},
+        near_the_prior(6, prior_std=1.0),
+        near_the_prior(2, 3, prior_std=2.5),
     ]
 
 
-def right(mean: Tensor, log_std: Tensor, prior_std: Tensor | float = 1.0) -> Tensor:
+def element_by_element(mean: Tensor, log_std: Tensor, prior_std: Tensor | float = 1.0) -> Tensor:
     prior = torch.as_tensor(prior_std, dtype=mean.dtype)
-    value: Tensor = kl_divergence(Normal(mean, log_std.exp()), Normal(torch.zeros_like(mean), prior)).sum()
+    value: Tensor = kl_divergence(Normal(mean, log_std.exp()), Normal(torch.zeros_like(mean), prior))
     return value
+
+
+def right(mean: Tensor, log_std: Tensor, prior_std: Tensor | float = 1.0) -> Tensor:
+    return element_by_element(mean, log_std, prior_std).sum()
 
 
 Terms = Callable[[Tensor, Tensor, Tensor], tuple[Any, Any, Any, Any]]
@@ -53,16 +68,26 @@ def kl(terms: Terms) -> Callable[..., Tensor]:
     return formula
 
 
+def log(prior_std: Tensor | float) -> Tensor:
+    return torch.as_tensor(prior_std, dtype=torch.float64).log()
+
+
 def with_std(std: Callable[[Tensor], Tensor]) -> Callable[..., Tensor]:
     return lambda mean, log_std, prior_std=1.0: right(mean, std(log_std).log(), prior_std)
 
+
+FLOORED = [
+    *(lambda *a, floor=floor: element_by_element(*a).clamp_min(floor).sum() for floor in (1.0, 0.5, 0.1, 0.05, 0.01)),
+    *(lambda *a, floor=floor: right(*a).clamp_min(floor) for floor in (1.0, 0.5, 0.1)),
+]
 
 exercise = FunctionExercise("gaussian_kl", lesson="02_kl_divergence", points=3, inputs=inputs, right=right)
 exercise.knows("It has a direction", [SHARED["kl-reversed"]])
 exercise.words |= {"prior": "prior_std", "mean": "mean", "scale": "exp(log_std)"}
 exercise.returns("it returns one number, as a tensor", scalar="kl")
 exercise.keeps_arguments("mean and log_std stay as they were")
-exercise.equals("it is the closed form, whatever the prior", taught_in="The mathematics", mistakes=[
+exercise.equals("it is the closed form, whatever the prior", "The mathematics",
+               varying="kl-monte-carlo", in_part="kl-clamped", mistakes=[
     shared("kl-dropped", lambda m, *_: torch.zeros((), dtype=m.dtype)),
     shared("kl-reversed", kl(lambda m, s, p: (m**2 / (2 * s).exp(), p**2 / (2 * s).exp(), 1, 2 * (p.log() - s)))),
     shared("kl-std-for-variance", kl(lambda m, s, p: ((m / p) ** 2, s.exp() / p**2, 1, 2 * (s - p.log())))),
@@ -84,6 +109,12 @@ exercise.equals("it is the closed form, whatever the prior", taught_in="The math
            what="logarithm"),
     shared("kl-term-sign", kl(lambda m, s, p: (-((m / p) ** 2), (2 * s).exp() / p**2, 1, 2 * (s - p.log()))),
            what="mean² term"),
+    shared("kl-term-sign", kl(lambda m, s, p: ((m / p) ** 2, (2 * s).exp() / p**2, 1, 2 * (-s - p.log()))),
+           what="log_std"),
+    Mistake("prior-log-once", "log(prior_std) is added once; each element has it.",
+            lambda m, s, p=1.0: right(m, s, p) - (log(p) + 0 * m).sum() + log(p).sum()),
+    Mistake("prior-log-doubled", "log(prior_std) enters twice: it is log(prior_std) − log_std, or ½·log(prior_std²).",
+            lambda m, s, p=1.0: right(m, s, p) + (log(p) + 0 * m).sum()),
     shared("kl-term-scaled", kl(lambda m, s, p: ((m / p) ** 2, (2 * s).exp() / p**2, 1, s - p.log())),
            what="logarithm", right="1", came="½"),
     shared("prior-ignored", lambda m, s, p=1.0: right(m, s)),
@@ -97,8 +128,12 @@ exercise.equals("it is the closed form, whatever the prior", taught_in="The math
     shared("prior-not-on-every-term", kl(lambda m, s, p: (m**2, (2 * s).exp(), 1, 2 * (s - p.log())))),
     shared("prior-not-on-every-term", kl(lambda m, s, p: ((m / p) ** 2, (2 * s).exp() / p**2, 1, 2 * s - p.log()))),
     shared("prior-log-sign", kl(lambda m, s, p: ((m / p) ** 2, (2 * s).exp() / p**2, 1, 2 * (s + p.log())))),
+    *(Mistake("kl-floor", "The KL is kept above a floor (\"free nats\"): leave it as it is, also near 0.", floored)
+      for floored in FLOORED),
 ])  # fmt: skip
 exercise.gradients_are_right("its gradients reach mean and log_std, and are right", of=["mean", "log_std"])
 exercise.has_manners("the result has the dtype of the arguments", "it leaves the global random seed alone")
 exercise.knows("Your turn: the closed form", CODE)
-exercise.knows("The mathematics", KL, KL_FROM_LOG_STD, PRIORS, GRADIENTS)
+exercise.knows(
+    "The mathematics", [SHARED["kl-clamped"], SHARED["kl-monte-carlo"]], KL, KL_FROM_LOG_STD, PRIORS, GRADIENTS
+)

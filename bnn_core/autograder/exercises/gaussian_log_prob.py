@@ -29,9 +29,19 @@ def usual_inputs(evidence: Evidence) -> list[Arguments]:
 
 
 def inputs(evidence: Evidence) -> list[Arguments]:
-    """The last lie so far out that the density itself is 0 in float32."""
+    """The first of the others lie so far out that the density itself is 0 in float32; then come densities above 1, tiny
+    stds, values that are large beside the std, and an x that is smaller than the result.
+    """
+
+    def near(*size: int, centre: float = 1.0, low: float, high: float) -> Arguments:
+        mean, std = centre * evidence.normal(*size), evidence.uniform(low, high, *size).exp()
+        return {"x": mean + std * evidence.normal(*size), "mean": mean, "std": std}
+
     far = {"x": 5 + evidence.normal(4).abs(), "mean": evidence.normal(4), "std": evidence.uniform(0.05, 0.2, 4)}
-    return [*usual_inputs(evidence), far]
+    dense, tiny = near(4, low=-3.0, high=-2.0), near(4, centre=1e-3, low=-9.0, high=-5.0)
+    large = near(4, centre=2e4, low=2.0, high=3.0)
+    small_x = {"x": evidence.normal(1), "mean": evidence.normal(3, 4), "std": evidence.uniform(0.5, 2.0, 4)}
+    return [*usual_inputs(evidence), far, dense, tiny, large, small_x]
 
 
 def right(x: Tensor, mean: Tensor, std: Tensor) -> Tensor:
@@ -40,6 +50,11 @@ def right(x: Tensor, mean: Tensor, std: Tensor) -> Tensor:
 
 
 HALF_LOG_TWO_PI = 0.5 * math.log(2 * math.pi)
+
+
+def at_any_std(x: Tensor, mean: Tensor, std: Tensor) -> Tensor:
+    """The formula, which gives nan where std is below 0."""
+    return -0.5 * ((x - mean) / std) ** 2 - std.log() - HALF_LOG_TWO_PI
 
 
 def terms(square: float = -0.5, log: float = -1.0, constant: float = -HALF_LOG_TWO_PI) -> Callable[..., Tensor]:
@@ -85,6 +100,19 @@ WRONG_DENSITIES = [
             lambda x, m, s: right(x, 0 * m, torch.ones_like(s))),
     Mistake("density-mean-ignored", "The mean isn't subtracted from {x}.", lambda x, m, s: right(x, 0 * m, s)),
     Mistake("density-mean-added", "The mean is added to {x}; it must be subtracted.", lambda x, m, s: right(x, -m, s)),
+    Mistake("density-log-std-base", "log({std}) is to be the natural logarithm; yours has another base.",
+            lambda x, m, s: right(x, m, s) + s.log() - s.log10()),
+    Mistake("density-log-std-base", "log({std}) is to be the natural logarithm; yours has another base.",
+            lambda x, m, s: right(x, m, s) + s.log() - s.log2()),
+    Mistake("density-distance-absolute", "The distance isn't squared: |{x} − {mean}| stands where its square belongs.",
+            lambda x, m, s: -0.5 * (x - m).abs() / s**2 - s.log() - HALF_LOG_TWO_PI),
+    Mistake("density-distance-absolute", "The distance isn't squared: |{x} − {mean}| stands where its square belongs.",
+            lambda x, m, s: -0.5 * ((x - m) / s).abs() - s.log() - HALF_LOG_TWO_PI),
+    Mistake("density-by-precedence", "a / 2 * b multiplies by b: write a / (2 * b).",
+            lambda x, m, s: -0.5 * (x - m) ** 2 * s**2 - s.log() - HALF_LOG_TWO_PI),
+    Mistake("density-arguments-swapped", "{mean} and {std} have changed places.", lambda x, m, s: at_any_std(x, s, m)),
+    *(Mistake("density-std-padded", "Something is added to {std}, which shows where it is small: add nothing.",
+              lambda x, m, s, e=e: right(x, m, s + e)) for e in (0.1, 0.01, 1e-3, 1e-4, 1e-5, 1e-6)),
     Mistake("density-base", "torch.log is the natural logarithm; yours has base 10.",
             lambda *a: right(*a) / math.log(10)),
 ]  # fmt: skip
@@ -92,12 +120,18 @@ WRONG_DENSITIES = [
 
 exercise = FunctionExercise("gaussian_log_prob", lesson="00_start_here", points=2, inputs=inputs, right=right)
 exercise.words |= {"x": "x", "mean": "mean", "std": "std"}
-exercise.returns("it returns a tensor with one number for each element", inputs=usual_inputs)
+exercise.returns("it returns a tensor with one number for each element", "Your turn", inputs=usual_inputs, mistakes=[
+    Mistake("density-summed", "There is one number for all elements: asked for is one for each.",
+            lambda *a: right(*a).sum()),
+], finite=False)  # fmt: skip
 exercise.keeps_arguments("x, mean and std stay as they were")
 exercise.equals(
-    "it is the logarithm of the density, far out too", taught_in="The mathematics", mistakes=WRONG_DENSITIES
+    "it is the logarithm of the density, far out too", "The mathematics", WRONG_DENSITIES, in_part="density-cut-off"
 )
 exercise.gradients_are_right("its gradients reach x, mean and std, and are right", of=["x", "mean", "std"])
 exercise.has_manners("the result has the dtype of the arguments", "it leaves the global random seed alone")
-exercise.knows("Your turn", CODE)
+exercise.knows("Your turn", CODE, [
+    Mistake("density-cut-off", "It is right for usual values and wrong for others: something is cut off, added, or"
+            " multiplied out. A log density has no bounds; far out it is far below 0, and above 0 where std is small."),
+])  # fmt: skip
 exercise.knows("The mathematics", GRADIENTS)

@@ -13,14 +13,18 @@ from bnn_core.autograder.mistakes import CODE, Mistake
 
 
 def inputs(evidence: Evidence) -> list[Arguments]:
-    def case(draws: int, examples: int, parameters: int, shared: float, size: float = 1.0) -> Arguments:
-        """shared: the strength of the noise that examples share; below 0, every other one gets the other sign."""
+    def case(
+        draws: int, examples: int, parameters: int, shared: float, size: float = 1.0, centre: float = 2.0
+    ) -> Arguments:
+        """shared: the strength of the noise that examples share; below 0, every other one gets the other sign. centre:
+        how large the averages over the draws are, beside noise of about 1.
+        """
         together = evidence.normal(draws, 1, parameters) * abs(shared)
         signs = torch.ones(examples, 1)
         signs[1::2] = 1.0 if shared > 0 else -1.0
         alone = evidence.normal(draws, examples, parameters) * evidence.uniform(0.5, 2.0, examples, parameters)
-        centre = 2 * evidence.normal(1, examples, parameters)
-        return {"gradients": size * (centre + alone + signs * together)}
+        average = centre * evidence.normal(1, examples, parameters)
+        return {"gradients": size * (average + alone + signs * together)}
 
     return [
         case(6, 4, 3, shared=1.0),
@@ -33,6 +37,8 @@ def inputs(evidence: Evidence) -> list[Arguments]:
         case(20, 30, 8, shared=0.3),
         case(6, 4, 3, shared=1.0, size=1e-5),
         case(6, 4, 3, shared=1.0, size=1e3),
+        case(6, 4, 3, shared=1.0, size=1e-8),
+        case(6, 4, 3, shared=1.0, centre=300.0),
     ]
 
 
@@ -112,15 +118,25 @@ exercise = FunctionExercise("gradient_correlation", "05_local_reparameterization
 exercise.returns("it returns one number, as a tensor", scalar="correlation")
 exercise.keeps_arguments("gradients stay as they were")
 exercise.equals(
-    "it is the average covariance over the average variance", taught_in="One number for all pairs", mistakes=[
+    "it is the average covariance over the average variance", taught_in="One number for all pairs",
+    in_part="unusual-gradients", mistakes=[
     *mistake("pairs-with-themselves", "Pairs of an example with itself are counted: only different examples are a"
              " pair.", on_covariances(lambda C: C.mean() / C.diagonal().mean())),
     *mistake("draws-not-centred", "The average over the draws isn't subtracted: a covariance is one of deviations.",
              lambda G: from_matrix(products(G))),
     *mistake("centred-over-examples", "You subtract the average over the examples (dim 1), not that over the draws"
              " (dim 0).", lambda G: from_matrix(products(G - G.mean(dim=1, keepdim=True)))),
+    *mistake("factor-for-correlation", "This is 1 + (B − 1)·ρ, by which sharing noise makes the batch's variance"
+             " larger: asked for is ρ itself.", lambda G: 1 + (G.shape[1] - 1) * right(G)),
+    *mistake("one-parameter", "Only one parameter counts: sum over all of them.", lambda G: right(G[..., :1]),
+             lambda G: right(G[..., -1:])),
+    *mistake("pairs-of-neighbours", "Only neighbouring examples are compared: average over all pairs.",
+             on_covariances(lambda C: C.diagonal(1).mean() / C.diagonal().mean())),
+    *mistake("stds-averaged", "You average standard deviations, and square the average: average the variances.",
+             on_covariances(lambda C: off_diagonal(C).mean() / C.diagonal().sqrt().mean() ** 2)),
     *mistake("centred-over-everything", "You subtract one average of everything: each example's gradient has an average"
-             " of its own, over the draws.", lambda G: from_matrix(products(G - G.mean()))),
+             " of its own, over the draws.", lambda G: from_matrix(products(G - G.mean())),
+             lambda G: from_matrix(products(G - G.mean(dim=(0, 1))))),
     *mistake("draws-and-examples-swapped", "Draws and examples are exchanged: dim 0 counts the draws, dim 1 the"
              " examples.", lambda G: right(G.transpose(0, 1))),
     *mistake("covariance-for-correlation", "This is the average covariance; divide it by the average variance.",
@@ -136,7 +152,8 @@ exercise.equals(
              lambda G: torch.stack([right(g[..., None]) for g in G.unbind(dim=2)]).mean()),
     *mistake("pairs-miscounted", "The sum over the pairs isn't divided by their number: there are B·(B − 1) of them, or"
              " half as many, if each counts once.", scaled(lambda S, B: (B - 1) / B), scaled(lambda S, B: B * (B - 1)),
-             scaled(lambda S, B: B - 1), scaled(lambda S, B: 0.5), scaled(lambda S, B: 2.0)),
+             scaled(lambda S, B: B - 1), scaled(lambda S, B: 0.5), scaled(lambda S, B: 2.0),
+             scaled(lambda S, B: B * (B - 1) / (S * (S - 1)))),
     *mistake("divisors-mixed", "Covariance and variance are divided by different numbers, one by S and one by S − 1, as"
              " torch.var does unless it is told correction=0.",
              scaled(lambda S, B: (S - 1) / S), scaled(lambda S, B: S / (S - 1))),
@@ -167,6 +184,8 @@ exercise.equals(
 ])  # fmt: skip
 exercise.has_manners("the result has the dtype of the argument", "it leaves the global random seed alone")
 exercise.knows("Your turn: measure how they move together", CODE, [
+    Mistake("unusual-gradients", "It is right for usual gradients, and wrong for tiny ones or for ones that are large"
+            " beside how they vary: add nothing, cut nothing off, and subtract the average before you multiply."),
     Mistake("correlation-not-a-tensor", "The correlation is a {what}, not a tensor."),
     Mistake("correlation-not-reduced", "There is more than one number: average over the pairs of examples, and sum over"
             " the parameters."),

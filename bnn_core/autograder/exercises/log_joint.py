@@ -103,6 +103,22 @@ def counted(count: Callable[[int], float], of_prior: bool) -> Formula:
     return formula
 
 
+def by_tensor(prior: Part) -> Formula:
+    """With a log-prior that is computed tensor by tensor."""
+    return lambda *a: weighted(1, 0)(*a) + torch.stack([prior(values, a[-1]) for values in a[:4]]).sum()
+
+
+def copied(twice: int, never: int) -> Formula:
+    """With the prior of one of the four tensors in place of another's."""
+
+    def formula(*arguments: Any) -> Tensor:
+        parameters, prior_std = arguments[:4], arguments[-1]
+        difference = squares(parameters[twice], prior_std).sum() - squares(parameters[never], prior_std).sum()
+        return joint()(*arguments) + difference
+
+    return formula
+
+
 def swapped(*arguments: Any) -> Tensor:
     *others, noise_std, prior_std = arguments
     return joint()(*others, prior_std, noise_std)
@@ -206,6 +222,16 @@ PRIOR = [
             " Gaussian.", joint(prior=lambda p, s: -(p / s).abs().sum())),
     Mistake("prior-norm", "The norm isn't squared: the Gaussian's log density has the sum of squares.",
             joint(prior=lambda p, s: -0.5 * p.norm() / s**2)),
+    Mistake("prior-norm", "The norm isn't squared: the Gaussian's log density has the sum of squares.",
+            by_tensor(lambda p, s: -0.5 * p.norm() / s**2)),
+    Mistake("prior-averaged", "The log-prior is averaged over each tensor's parameters: they are independent, so their"
+            " log densities add up.", by_tensor(lambda p, s: squares(p, s).mean())),
+    *(Mistake("prior-of-one-tensor", "One tensor alone has a prior: = in a loop forgets what came before, += adds.",
+              joint(of=of)) for of in ("w---", "-b--", "--w-", "---b")),
+    Mistake("prior-mean-not-zero", "The prior's mean is 1; it is 0, and Normal takes the mean first.",
+            joint(prior=lambda p, s: squares(p - 1, s).sum())),
+    *(Mistake("prior-copied", "One tensor's prior is counted twice, and another's not at all.", copied(*places))
+      for places in ((0, 2), (2, 0), (1, 3), (3, 1))),
     Mistake("stds-swapped", "noise_std and prior_std have changed places.", swapped),
 ]  # fmt: skip
 
@@ -229,6 +255,8 @@ SIGNS = [
 
 SCALAR = [
     Mistake("log-joint-not-a-tensor", "It is a {what}, not a tensor: gradients can't flow through it."),
+    Mistake("densities-multiplied", "It is −∞: densities are multiplied, and their product is too small for a float."
+            " Add up their logarithms."),
     Mistake("log-joint-not-reduced", "It has several values: add up the log densities of all examples and of all"
             " parameters, to one number."),
     Mistake("log-joint-scalar-shape", "It has shape {what}: a scalar has shape ()."),
@@ -240,7 +268,7 @@ exercise = FunctionExercise(
     "log_joint", "09_how_wrong_is_it", points=4, inputs=inputs, right=joint(), together={"parameters": NAMES}
 )
 exercise.knows(TURN, SCALAR)
-exercise.returns("it returns one number, as a tensor", scalar="log-joint")
+exercise.returns("it returns one number, as a tensor", scalar="log-joint", infinite="densities-multiplied")
 exercise.keeps_arguments("parameters, x and y stay as they were")
 exercise.equals_up_to_a_constant(
     "it is log-likelihood plus log-prior, up to a constant",

@@ -107,6 +107,41 @@ shares = exercise.equals("each row has an equal share of −KL_factor·kl", taug
         in_the_first_row,
     ),
     Mistake(
+        "row-share-miscounted",
+        "You divide by num_rows − 1, or by num_rows + 1: there are num_rows of them.",
+        lambda kl, f, n: right(kl, f * n / max(n - 1, 1), n),
+    ),
+    Mistake(
+        "row-share-miscounted",
+        "You divide by num_rows − 1, or by num_rows + 1: there are num_rows of them.",
+        lambda kl, f, n: right(kl, f * n / (n + 1), n),
+    ),
+    Mistake(
+        "row-share-rounded",
+        "The share is a whole number: // and int() round. Divide with a single /.",
+        lambda kl, f, n: right(kl, f, n).floor(),
+    ),
+    Mistake(
+        "row-share-rounded",
+        "The share is a whole number: // and int() round. Divide with a single /.",
+        lambda kl, f, n: -(-right(kl, f, n)).floor(),
+    ),
+    Mistake(
+        "batch-for-num-rows",
+        "The KL is divided by 10 each time, which is the notebook's BATCH: the number of rows is num_rows.",
+        lambda kl, f, n: right(kl, f * n / 10, n),
+    ),
+    Mistake(
+        "row-cut-off",
+        "kl or KL_factor is cut off at 1: use both as they are.",
+        lambda kl, f, n: right(kl, min(f, 1.0), n),
+    ),
+    Mistake(
+        "row-cut-off",
+        "kl or KL_factor is cut off at 1: use both as they are.",
+        lambda kl, f, n: right(kl.clamp_max(1.0), f, n),
+    ),
+    Mistake(
         "rows-without-kl",
         "Every row is 0: the layer's weights cost nothing, and no KL is left.",
         lambda kl, f, n: right(0 * kl, f, n),

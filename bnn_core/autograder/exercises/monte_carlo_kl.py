@@ -13,13 +13,13 @@ from torch import Tensor
 
 from bnn_core.autograder.exercise import Evidence, Failed
 from bnn_core.autograder.exercises.gaussian_kl import right as closed_form
-from bnn_core.autograder.judging.draws import mean_tolerance, std_ratio_tolerance
+from bnn_core.autograder.judging.draws import mean_tolerance, require_centred, std_ratio_tolerance
 from bnn_core.autograder.judging.function_exercise import Arguments, Formula, FunctionExercise, exactly
 from bnn_core.autograder.judging.gradients import require_arrival, requiring
 from bnn_core.autograder.judging.values import expected_and_came, matches, number
 from bnn_core.autograder.mistakes import CODE, DRAWING, GRADIENTS, KL, SHARED, Mistake, shared
 
-CALLS, GRADIENT_CALLS = 120, 50
+CALLS, GRADIENT_CALLS, CALLS_NEAR_ZERO, CALLS_FOR_SPREAD = 120, 50, 240, 60
 SPREAD = "The spread of the draws"
 
 
@@ -28,7 +28,9 @@ def inputs(evidence: Evidence) -> list[Arguments]:
         spread = evidence.uniform(-2.0, 0.4, *size)
         return {"mean": evidence.normal(*size), "log_std": spread, "num_samples": num_samples}
 
-    return [case(3, num_samples=40), case(2, 3, num_samples=1), case(4, 4, num_samples=64), case(1, num_samples=200)]
+    narrow_and_far = {"mean": 15.0 + evidence.normal(1), "log_std": evidence.uniform(-8.0, -7.0, 1)}
+    usual = [case(3, num_samples=40), case(2, 3, num_samples=1), case(4, 4, num_samples=64)]
+    return [*usual, {**narrow_and_far, "num_samples": 200}]
 
 
 def right(mean: Tensor, log_std: Tensor, num_samples: int) -> Tensor:
@@ -78,7 +80,7 @@ def difference_of_densities(mean: Tensor, log_std: Tensor, *_: int) -> Tensor:
 
 exercise = FunctionExercise("monte_carlo_kl", "02_kl_divergence", points=3, inputs=inputs, right=right, std=std)
 exercise.knows("It has a direction", [SHARED["kl-reversed"]])
-shape = exercise.returns("it returns one number, as a tensor", scalar="kl")
+shape = exercise.returns("it returns one number, as a tensor", scalar="kl", infinite="no-finite-estimate")
 kept = exercise.keeps_arguments("mean and log_std stay as they were")
 anew = exercise.draws_anew("every call draws anew")
 centred = exercise.averages(
@@ -114,6 +116,8 @@ centred = exercise.averages(
         shared("noise-not-normal", estimated(lambda m, s: (m + 0.5 * s.exp(), s.exp() / math.sqrt(12))), what=""),
         Mistake("density-for-log-density", "The densities themselves are subtracted: it is their logarithms.",
                 difference_of_densities),
+        Mistake("rows-averaged", "The last dimension is added up, and the rest averaged: add up all elements,"
+                " and average over the draws alone.", lambda m, s, n: right(m, s, n) * m.shape[-1] / m.numel()),
         shared("kl-half-missing", lambda *a: 2 * right(*a)),
         shared("kl-half-twice", lambda *a: 0.5 * right(*a)),
     ])  # fmt: skip
@@ -127,6 +131,29 @@ def spread_falls(evidence: Evidence) -> None:
         came = number((many / few).item())
         message = f"With 256 times as many samples it should spread 1/16 as much; yours spreads {came} times as much."
         raise Failed(message, "num-samples-ignored" if many > 0.5 * few else None)
+
+
+@exercise.check("near the prior it may be negative, and is still right on average", needs=[centred])
+def is_not_cut_off(evidence: Evidence) -> None:
+    mean, log_std = 0.2 * torch.tensor([1.0, -1.0]), torch.zeros(2)
+    draws = evidence.subject.sample(CALLS_NEAR_ZERO, mean, log_std, 1).double()
+    try:
+        require_centred(draws, right(mean.double(), log_std.double(), 1), "the result")
+    except Failed as failure:
+        raise Failed(failure.message, "estimate-cut-off" if bool((draws >= 0).all()) else None) from None
+
+
+@exercise.check("it spreads no more than draws that are independent of each other", needs=[spread_falls])
+def elements_are_independent(evidence: Evidence) -> None:
+    mean, log_std, count = 0.3 * evidence.normal(5, 5), evidence.uniform(-2.0, -0.5, 5, 5), 64
+    most = std(mean.double(), log_std.double(), count)
+    came = evidence.subject.sample(CALLS_FOR_SPREAD, mean, log_std, count).double().std()
+    if came > (1 + 1.2 * std_ratio_tolerance(CALLS_FOR_SPREAD)) * most:
+        message = (
+            f"For 25 elements and num_samples = {count}, independent draws give a standard deviation of"
+            f" {number(most.item())}; yours is {number(came.item())}."
+        )
+        raise Failed(message, "noise-shared-by-elements")
 
 
 @exercise.check("gradients reach mean and log_std, and are right on average", needs=[centred])
@@ -144,12 +171,18 @@ def gradients_are_right(evidence: Evidence) -> None:
         if not matches(average, expected, tolerance):
             message = expected_and_came(f"On average the gradient for {names[position]}", expected, average)
             stopped = matches(average, torch.zeros_like(average), tolerance)
-            raise Failed(message, "draw-detached" if stopped else None)
+            raise Failed(message, "draw-detached" if stopped else "gradient-of-another-value")
 
 
 exercise.has_manners("the result has the dtype of the arguments", "it leaves the global random seed alone")
 exercise.knows("The mathematics", [
     Mistake("num-samples-ignored", "num_samples makes no difference, or all samples share their noise."),
+    Mistake("no-finite-estimate", "The estimate is infinite: is something divided by num_samples − 1, which may be 0,"
+            " or is the logarithm taken of a density so small that it is 0 in float32?"),
+    Mistake("estimate-cut-off", "The estimate is kept from being negative. The KL never is, but an estimate from few"
+            " draws may be: cut off, it is too large on average."),
+    Mistake("noise-shared-by-elements", "The elements share their noise: each draw needs an epsilon for every element,"
+            " in the shape of mean."),
     Mistake("draw-detached", "The gradient doesn't go through the draws: w = mean + exp(log_std)·epsilon carries it."),
 ], KL, DRAWING, GRADIENTS)  # fmt: skip
 exercise.knows("Your turn: the same number from draws", CODE)

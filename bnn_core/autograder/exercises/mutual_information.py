@@ -11,9 +11,11 @@ from bnn_core.autograder.exercise import Evidence
 from bnn_core.autograder.exercises.predictive_entropy import (
     AXES,
     ZERO_TIMES_LOG_ZERO,
+    ZEROS_SILENCE,
     disagreement,
     drawn,
     entropy,
+    inputs_with_zeros,
     misplaced,
     mistake,
     of_the_draws,
@@ -57,13 +59,13 @@ shape = exercise.returns("it returns one number for each input, (B,)", AXES, [
              lambda P: of_the_mean(P) - entropy(P)),
     *(wrong for wrong in misplaced() if wrong.name != "draws-not-averaged"),
 ])  # fmt: skip
-exercise.keeps_arguments("probs stay as they were")
+exercise.keeps_arguments("probs stay as they were", also=inputs_with_zeros)
 exercise.equals(
     "it is the entropy of the average less the average of the entropies", SPLIT, mistakes=[
     *mistake("disagreement-negated", "The sign is turned round: the entropy of the average comes first. It is the"
              " larger one.", lambda P: -disagreement(P)),
-    *mistake("disagreement-cut-off", "It is 0 throughout: a negative difference was cut off at 0. The entropy of the"
-             " average comes first, and is the larger one.", lambda P: 0 * of_the_mean(P)),
+    *mistake("disagreement-cut-off", "It is 0 throughout: both parts are the same, or a negative difference was cut"
+             " off at 0. The entropy of the average comes first, and is the larger one.", lambda P: 0 * of_the_mean(P)),
     *mistake("entropy-for-disagreement", "This is the entropy of the average: subtract the average of the draws'"
              " entropies.", of_the_mean),
     *mistake("entropy-of-each-draw", "This is the average of the draws' entropies, the part that they agree about.",
@@ -72,7 +74,8 @@ exercise.equals(
              lambda P: of_the_mean(P) + of_the_draws(P)),
     *mistake("draws-summed", "The draws' entropies, or their probabilities, are added up and not divided by S.",
              lambda P: of_the_mean(P) - entropy(P).sum(dim=0), lambda P: entropy(P.sum(dim=0)) - of_the_draws(P),
-             lambda P: entropy(P.sum(dim=0)) - entropy(P).sum(dim=0), lambda P: len(P) * disagreement(P)),
+             lambda P: entropy(P.sum(dim=0)) - entropy(P).sum(dim=0), lambda P: len(P) * disagreement(P),
+             lambda P: (of_the_mean(P) - entropy(P).sum(dim=0)).clamp_min(0)),
     *mistake("draws-miscounted", "The sum over the draws is divided by S − 1: there are S of them.",
              lambda P: of_the_mean(P) - entropy(P).sum(dim=0) / (len(P) - 1)),
     *mistake("one-draw", "One draw's entropy is subtracted: it is the average of all S.",
@@ -95,8 +98,8 @@ exercise.equals(
     *mistake("variance-of-entropies", "This is the spread of the draws' entropies. Draws may disagree and all be"
              " equally sure.", lambda P: entropy(P).var(dim=0, correction=0),
              lambda P: entropy(P).std(dim=0, correction=0)),
-    *mistake("disagreement-of-the-batch", "Draws and inputs are exchanged: dim=0 counts the draws.",
-             lambda P: of_the_mean(P) - entropy(P).mean()),
+    *mistake("disagreement-of-the-batch", "The draws' entropies are averaged over the inputs, too: average over dim=0"
+             " alone.", lambda P: of_the_mean(P) - entropy(P).mean()),
     *mistake("softmax-again", "softmax is applied: probs are probabilities already.",
              lambda P: disagreement(torch.softmax(P, dim=2))),
     *mistake("root-of-disagreement", "The square root is taken: the mutual information is the difference itself.",
@@ -119,5 +122,5 @@ def zeros_add_nothing(evidence: Evidence) -> None:
 
 
 exercise.has_manners("the result has the dtype of probs", "it leaves the global random seed alone")
-exercise.knows("How unsure is one prediction?", [ZERO_TIMES_LOG_ZERO])
+exercise.knows("How unsure is one prediction?", [ZERO_TIMES_LOG_ZERO, ZEROS_SILENCE])
 exercise.knows("Your turn: what the draws disagree about", CODE)

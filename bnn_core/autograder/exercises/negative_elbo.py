@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from bnn_core.autograder.exercise import Evidence
-from bnn_core.autograder.exercises.gaussian_log_prob import WRONG_DENSITIES, terms
+from bnn_core.autograder.exercises.gaussian_log_prob import HALF_LOG_TWO_PI, WRONG_DENSITIES, terms
 from bnn_core.autograder.exercises.gaussian_log_prob import right as log_prob
 from bnn_core.autograder.judging.function_exercise import Arguments, Formula, FunctionExercise
 from bnn_core.autograder.mistakes import CODE, GRADIENTS, LOSS, Mistake
@@ -19,10 +19,10 @@ from bnn_core.autograder.mistakes import CODE, GRADIENTS, LOSS, Mistake
 def usual_inputs(evidence: Evidence) -> list[Arguments]:
     """N is no multiple of B, and no case is like another in B, the number of outputs, and the kind of noise_std."""
 
-    def case(*size: int, noise_std: Any, dataset_size: int) -> Arguments:
-        prediction, error = evidence.normal(*size), evidence.normal(*size)
+    def case(*size: int, noise_std: Any, dataset_size: int, error: float = 1.0) -> Arguments:
+        prediction, error_of_each = evidence.normal(*size), error * evidence.normal(*size)
         kl = evidence.uniform(2.0, 9.0)
-        arguments = {"prediction": prediction, "target": prediction + error, "kl": kl}
+        arguments = {"prediction": prediction, "target": prediction + error_of_each, "kl": kl}
         return {**arguments, "noise_std": noise_std, "dataset_size": dataset_size}
 
     return [
@@ -33,11 +33,13 @@ def usual_inputs(evidence: Evidence) -> list[Arguments]:
         case(6, noise_std=evidence.uniform(0.3, 0.6).item(), dataset_size=6),
         case(1, 1, noise_std=2, dataset_size=7),
         case(2, 3, 4, noise_std=evidence.uniform(1.5, 3.0, 1), dataset_size=1001),
+        case(1, 3, noise_std=evidence.uniform(0.3, 0.6).item(), dataset_size=20),
+        case(5, 1, noise_std=1e-4, dataset_size=30, error=1e-4),
     ]
 
 
 def inputs(evidence: Evidence) -> list[Arguments]:
-    """The last ones' noise is so small that the density itself is 0 in float32."""
+    """The last ones' noise is so small that the density itself is 0 in float32; before them the loss is below 0."""
     usual = usual_inputs(evidence)
     return [*usual, {**usual[1], "noise_std": 0.02, "dataset_size": 60_000}]
 
@@ -82,6 +84,10 @@ SCALING = [
             loss(lambda x, m, s: log_prob(x, m, s) / x.shape[-1])),
     Mistake("batch-scale-rounded", "N/B is rounded down: // drops the remainder, / is what is meant.",
             loss(weight=lambda n, b, count: n // b)),
+    Mistake("batch-scale-rounded", "N/B is rounded up to a number of batches: the fraction itself is meant.",
+            loss(weight=lambda n, b, count: -(-n // b))),
+    Mistake("batch-size-from-the-outputs", "B is taken from the last dimension, which counts the outputs:"
+            " len(prediction) counts the rows.", loss(lambda x, m, s: log_prob(x, m, s) * len(x) / x.shape[-1])),
     Mistake("kl-scaled-up", "The KL is multiplied by N/B, too: it is no sum over examples, and counts once for the"
             " whole data set.", loss(kl_weight=lambda n, b: n / b)),
     Mistake("kl-scaled-up", "The KL is multiplied by N: it counts once for the whole data set.",
@@ -112,13 +118,21 @@ PIECES = [
             loss(weight=lambda n, b, count: -n / b, kl_weight=lambda n, b: -1)),
     *(Mistake("squared-error-for-likelihood", "The squared error stands for −log N, which is error²/(2·noise_std²) +"
               " log(noise_std) + ½·log(2π).", loss(lambda x, m, s, half=half: -half * (x - m) ** 2, weight))
-      for half in (1.0, 0.5) for weight in (lambda n, b, count: n / b, lambda n, b, count: 1 / count)),
+      for half in (1.0, 0.5)
+      for weight in (lambda n, b, count: n / b, lambda n, b, count: 1 / count, lambda n, b, count: n / count)),
     Mistake("normaliser-missing", "log(noise_std) + ½·log(2π) is missing: without it, more noise always looks better.",
             loss(square)),
     Mistake("normaliser-once", "log(noise_std) + ½·log(2π) is added once: each element brings its own, so it belongs"
             " inside the sum.", loss(lambda x, m, s: square(x, m, s) + terms(0.0)(x, m, s).mean() / x.numel())),
-    Mistake("log-noise-once", "log(noise_std) is added once: each element brings its own, so it belongs inside the"
-            " sum.", loss(lambda x, m, s: terms(log=0.0)(x, m, s) - s.log().mean() / x.numel())),
+    *(Mistake("log-noise-once", "log(noise_std) is added once: each element brings its own, so it belongs inside the"
+              " sum.", loss(lambda x, m, s, once=once: terms(log=0.0)(x, m, s) - once(s.log()) / x.numel()))
+      for once in (torch.mean, torch.sum)),
+    Mistake("constant-once-a-row", "½·log(2π) is added once for each row: each element of it brings its own.",
+            loss(lambda x, m, s: terms(constant=0.0)(x, m, s) - HALF_LOG_TWO_PI * len(x) / x.numel())),
+    Mistake("noise-as-log-std", "exp(noise_std) is taken: it is the standard deviation already.",
+            loss(lambda x, m, s: log_prob(x, m, s.exp()))),
+    Mistake("target-against-prediction", "(B,) meets (B, 1), which makes a B×B table of differences: prediction and"
+            " target keep their one shape.", loss(lambda x, m, s: log_prob(x.squeeze(-1) if x.dim() > 1 else x, m, s))),
     Mistake("likelihood-averaged", "F.gaussian_nll_loss averages, and leaves out ½·log(2π), unless it is told"
             " reduction=\"sum\" and full=True.", loss(terms(constant=0.0), lambda n, b, count: 1 / count)),
     *(replace(mistake, formula=loss(mistake.formula)) for mistake in WRONG_DENSITIES
@@ -128,10 +142,14 @@ PIECES = [
 exercise = FunctionExercise("negative_elbo", "04_bayes_by_backprop", points=4, inputs=inputs, right=loss())
 exercise.words |= {"x": "target", "mean": "prediction", "std": "noise_std"}
 exercise.knows("Mini-batches, scaled right", SCALING)
-exercise.returns("it returns one number, as a tensor", scalar="loss", inputs=usual_inputs)
+exercise.returns("it returns one number, as a tensor", scalar="loss", inputs=usual_inputs, finite=False)
 exercise.keeps_arguments("prediction, target and kl stay as they were")
 exercise.equals(
-    "it is (N/B)·Σ −log N(target; prediction, noise_std²) + kl", "The loss, piece by piece", SCALING + PIECES
+    "it is (N/B)·Σ −log N(target; prediction, noise_std²) + kl",
+    "The loss, piece by piece",
+    SCALING + PIECES,
+    varying="loss-random",
+    in_part="loss-cut-off",
 )
 exercise.gradients_are_right(
     "its gradients reach prediction, kl and noise_std, and are right",
@@ -139,5 +157,10 @@ exercise.gradients_are_right(
     inputs=inputs_with_learned_noise,
 )
 exercise.has_manners("the result has the dtype of the arguments", "it leaves the global random seed alone")
-exercise.knows("The loss, piece by piece", LOSS, GRADIENTS)
+exercise.knows("The loss, piece by piece", LOSS, GRADIENTS, [
+    Mistake("loss-random", "The loss is another one each time, for the same arguments: nothing is drawn in it, the draw"
+            " is in prediction."),
+    Mistake("loss-cut-off", "It is right for usual values and wrong for others: something is cut off, added, or counted"
+            " wrongly in small batches. A log density has no bounds, and the loss may be below 0."),
+])  # fmt: skip
 exercise.knows("Your turn: write the loss", CODE)

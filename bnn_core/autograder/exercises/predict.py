@@ -16,16 +16,19 @@ from torch import Tensor
 from bnn_core.autograder.exercise import Evidence, Failed
 from bnn_core.autograder.interface import Model
 from bnn_core.autograder.judging.function_exercise import Arguments, Formula, FunctionExercise, exactly
-from bnn_core.autograder.judging.manners import require_unchanged_model
+from bnn_core.autograder.judging.manners import require_own_parameters, require_unchanged_model
 from bnn_core.autograder.judging.values import close, expected_and_came, shape, times
-from bnn_core.autograder.mistakes import CODE, SHARED, Mistake
+from bnn_core.autograder.mistakes import CODE, MODELS, Mistake
 
 
 def case(evidence: Evidence, num_samples: int, *size: int, training: bool = True) -> Arguments:
     """More outputs than are asked for, so that one call too many shows."""
     outputs = [3 * evidence.normal(*size) + 1 for _ in range(2 * num_samples + 3)]
-    model = Model(outputs, {"weight_mean": evidence.normal(3), "weight_log_std": evidence.normal(3)}, training)
-    return {"model": model, "x": evidence.normal(*(size or (1,))[:1], 2), "num_samples": num_samples}
+    model = Model(
+        outputs, {"weight_mean": 10 * evidence.normal(3), "weight_log_std": torch.tensor([-9.0, 0.5, 3.0])}, training
+    )
+    features = (2, 3) if len(size) == 3 else (2,)
+    return {"model": model, "x": evidence.normal(*(size or (1,))[:1], *features), "num_samples": num_samples}
 
 
 def inputs(evidence: Evidence) -> list[Arguments]:
@@ -108,7 +111,10 @@ def draws_anew(evidence: Evidence) -> None:
     arguments = inputs(evidence)[0]
     for _ in range(2):
         exercise.called(evidence, arguments)
-    drawn = [call.drawn for call in evidence.subject.use_of(arguments["model"]).calls]
+    calls = evidence.subject.use_of(arguments["model"]).calls
+    if len(calls) < 2 * arguments["num_samples"]:
+        raise Failed(f"When it is used a second time, the model was called {times(len(calls))} in all.", "draws-stored")
+    drawn = [call.drawn for call in calls]
     if len(set(drawn)) < len(drawn):
         raise Failed("Some calls of the model drew the same random numbers.", "seed-in-the-loop")
 
@@ -149,6 +155,20 @@ values = exercise.equals("they are those over the draws, element by element", SE
 ])  # fmt: skip
 
 
+@exercise.check("the spread is right where it is small beside the mean", needs=[values])
+def keeps_its_digits(evidence: Evidence) -> None:
+    model, x, num_samples = case(evidence, 6, 4, 2).values()
+    far = Model([1000.0 + 0.1 * output for output in model.outputs], model.parameters, model.training)
+    arguments = {"model": far, "x": x, "num_samples": num_samples}
+    came = exercise.value(exercise.called(evidence, arguments), finite=False)[1]
+    expected = exercise.right(*exactly(arguments))[1]
+    if not close(came, expected, 0.01):
+        message = expected_and_came(
+            "For outputs near 1000 that differ by some tenths, std", expected, came, relative=True
+        )
+        raise Failed(message, "digits-lost")
+
+
 @exercise.check("a single draw is its own mean, and has no spread", needs=[values])
 def one_draw_has_no_spread(evidence: Evidence) -> None:
     arguments = case(evidence, 1, 4, 2)
@@ -177,23 +197,27 @@ def model_is_left_alone(evidence: Evidence) -> None:
     for arguments in inputs(evidence)[:2]:
         exercise.called(evidence, arguments)
         require_unchanged_model(evidence.subject, arguments["model"])
+        require_own_parameters(evidence.subject, arguments["model"])
 
 
 exercise.has_manners("the results have the dtype of the model's output", "it leaves the global random seed alone")
 exercise.knows(SECTION, [
+    Mistake("digits-lost", "The mean of the squares less the square of the mean loses its digits where the mean is"
+            " large beside the spread: average the squared deviations from the mean."),
     Mistake("not-a-pair", "Two tensors are asked for, as a tuple: return mean, std."),
     Mistake("model-given-other-input", "The model is given something else than x: call it as model(x), once for each"
             " draw. A batch that repeats x sees one draw of the weights only."),
     Mistake("model-not-called", "The model isn't called: each draw is a fresh pass, model(x)."),
     Mistake("one-draw", "The model is called once, so there is one draw only: call it anew for each of the"
             " num_samples.", seen_in=("tensorflow/probability#711",)),
+    Mistake("draws-stored", "Draws or results are kept from one use to the next: each use calls the model anew."),
     Mistake("draws-miscounted", "The model isn't called num_samples times."),
     Mistake("seed-in-the-loop", "The random generator is seeded, so that draws repeat themselves."),
     Mistake("gradients-kept", "The results carry gradients, and with them the graphs of all passes: compute them under"
             " torch.no_grad()."),
 ])  # fmt: skip
 exercise.knows("What goes wrong in practice", [
-    SHARED["mode-changed"],
+    *MODELS,
     Mistake("parameters-touched", "Your code changes the model's parameters: predictions are averaged, never weights."),
 ])  # fmt: skip
 exercise.knows("Your turn: predict", CODE)

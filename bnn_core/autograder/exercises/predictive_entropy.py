@@ -67,6 +67,8 @@ WRONG_AXES = [
      entropy),
     ("classes-not-summed", "There is one number for each class: add them up over the classes, the last dimension.",
      lambda P: torch.special.entr(P.mean(dim=0))),
+    ("summed-over-inputs", "You sum over the inputs, and get a number for each class: sum over the classes, the last"
+     " dimension.", lambda P: torch.special.entr(P.mean(dim=0)).sum(dim=0)),
     ("draws-and-inputs-swapped", "You average over dim=1, which counts the inputs: dim=0 counts the draws.",
      lambda P: entropy(P.mean(dim=1))),
     ("dimension-kept", "A dimension of size 1 is left over: leave out keepdim.", lambda P: of_the_mean(P)[:, None]),
@@ -90,7 +92,10 @@ def require_zeros_to_add_nothing(exercise: FunctionExercise, evidence: Evidence)
         right = exercise.right(*exactly(arguments))
         if not close(came, right):
             message = expected_and_came("With some probabilities that are exactly 0 it", right, came)
-            raise Failed(message, "zero-times-log-zero" if not came.isfinite().all() else None)
+            lost = bool((came[came != right] == 0).all())
+            raise Failed(
+                message, "zero-times-log-zero" if not came.isfinite().all() else "zeros-silence" if lost else None
+            )
 
 
 ZERO_TIMES_LOG_ZERO = Mistake(
@@ -99,12 +104,18 @@ ZERO_TIMES_LOG_ZERO = Mistake(
     " torch.special.entr(p), which is −p·log p.",
 )
 
+ZEROS_SILENCE = Mistake(
+    "zeros-silence",
+    "Where one probability is exactly 0, all of the result becomes 0: nan from 0·log 0 is replaced too late, or such"
+    " inputs are left out. Only the term of that class is 0.",
+)
+
 AXES = "Which dimension is which"
 ENTROPY = "How unsure is one prediction?"
 
 exercise = FunctionExercise("predictive_entropy", "07_knowing_what_it_does_not_know", 3, inputs, of_the_mean)
 shape = exercise.returns("it returns one number for each input, (B,)", AXES, misplaced())
-exercise.keeps_arguments("probs stay as they were")
+exercise.keeps_arguments("probs stay as they were", also=inputs_with_zeros)
 exercise.equals("it is the entropy of the average prediction, in nats", ENTROPY, mistakes=[
     *mistake("entropy-of-each-draw", "You average the entropies of the draws. Average the probabilities first: the"
              " entropy of the average also holds what the draws disagree about.", of_the_draws),
@@ -125,7 +136,13 @@ exercise.equals("it is the entropy of the average prediction, in nats", ENTROPY,
     *mistake("one-draw", "One draw is used: average all S of them.", lambda P: entropy(P[0]), lambda P: entropy(P[-1])),
     *mistake("draws-multiplied", "The logarithms of the probabilities are averaged: average the probabilities.",
              lambda P: entropy(torch.softmax(P.log().mean(dim=0), dim=1)),
-             lambda P: entropy(P.log().mean(dim=0).exp())),
+             lambda P: entropy(P.log().mean(dim=0).exp()), lambda P: -(P.mean(dim=0) * P.log().mean(dim=0)).sum(dim=1)),
+    *mistake("binary-entropies", "This adds −(1 − p)·log(1 − p), a yes or no for each class: the classes exclude each"
+             " other, and the entropy is −Σ p·log p.",
+             lambda P: (torch.special.entr(P.mean(dim=0)) + torch.special.entr(1 - P.mean(dim=0))).sum(dim=1)),
+    *mistake("draws-miscounted", "The sum over the draws isn't divided by S, their number: dim=0 counts them.",
+             lambda P: entropy(P.sum(dim=0) / P.shape[1]), lambda P: entropy(P.sum(dim=0) / P.shape[2]),
+             lambda P: entropy(P.sum(dim=0) / max(1, len(P) - 1))),
     *mistake("median-for-mean", "The median of the draws stands for their average.",
              lambda P: entropy(P.median(dim=0).values)),
     *mistake("softmax-again", "softmax is applied: probs are probabilities already.",
@@ -161,5 +178,5 @@ def zeros_add_nothing(evidence: Evidence) -> None:
 
 
 exercise.has_manners("the result has the dtype of probs", "it leaves the global random seed alone")
-exercise.knows(ENTROPY, [ZERO_TIMES_LOG_ZERO])
+exercise.knows(ENTROPY, [ZERO_TIMES_LOG_ZERO, ZEROS_SILENCE])
 exercise.knows("Your turn: the entropy of a prediction", CODE)

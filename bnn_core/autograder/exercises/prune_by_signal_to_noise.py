@@ -140,6 +140,10 @@ def mistake(name: str, sentence: str, *formulas: Formula) -> list[Mistake]:
     return [Mistake(name, sentence, formula) for formula in formulas]
 
 
+def padded(padding: float) -> Strength:
+    return lambda mean, log_std: mean.abs() / (log_std.exp() + padding)
+
+
 right = by()
 RATIO = "Which weights could go?"
 REMOVED = "What “removed” means"
@@ -164,9 +168,11 @@ def none_is_nan(evidence: Evidence) -> None:
 
 @exercise.check("the layer stays as it was", needs=[pair])
 def layer_is_left_alone(evidence: Evidence) -> None:
-    for arguments in inputs(evidence)[:3]:
+    for arguments in (*inputs(evidence)[:3], *inputs_at_the_ends(evidence)):
         layer = arguments["layer"]
-        exercise.called(evidence, arguments)
+        reply = exercise.called(evidence, arguments)
+        if any(part.type_name == "Parameter" for part in reply.parts):
+            raise Failed(f"That is so for fraction = {arguments['fraction']}.", "parameters-returned")
         now = evidence.subject.use_of(layer).parameters
         for name, value in layer.parameters.items():
             if name not in now or not torch.equal(now[name], value):
@@ -188,6 +194,11 @@ values = exercise.equals("it removes the fraction·W weights with the smallest |
              by(lambda m, s: -s), by(lambda m, s: s)),
     *mistake("log-std-as-std", "The mean is divided by log_std: the standard deviation is exp(log_std).",
              by(lambda m, s: m.abs() / s), by(lambda m, s: m.abs() / s.abs()), by(lambda m, s: (m / s).abs())),
+    *mistake("places-for-ranks", "argsort gives places, the weakest weight's first, and no ranks: mark the weights in"
+             " the first of these places, or take argsort twice.",
+             marked(lambda m, s, f: ratio(m, s).flatten().argsort().view(m.shape) < int(f * m.numel()))),
+    *mistake("std-padded", "Something is added to the standard deviation, which changes the order: add nothing.",
+             *(by(padded(padding)) for padding in (1.0, 0.1, 0.01))),
     *mistake("ratio-as-product", "The mean is multiplied by the standard deviation: divide by it.",
              by(lambda m, s: m.abs() * s.exp())),
     *mistake("variance-in-the-ratio", "The mean is divided by the variance, exp(2·log_std): the standard deviation is"
@@ -232,6 +243,8 @@ exercise.equals(
     "a fraction of 0 removes nothing, and of 1 everything", RATIO, inputs=inputs_at_the_ends, mistakes=[
     *mistake("one-always-removed", "With a fraction of 0 something is removed.",
              by(count=lambda f, n: max(1, int(f * n)))),
+    *mistake("slice-of-nothing", "With a fraction of 0 everything is removed: [-0:] is the same as [0:], all of it.",
+             by(count=lambda f, n: int(f * n) or n)),
     *mistake("one-always-kept", "With a fraction of 1 something stays.", by(count=lambda f, n: min(n - 1, int(f * n)))),
 ])  # fmt: skip
 
@@ -257,6 +270,8 @@ def ties_are_broken(evidence: Evidence) -> None:
 
 exercise.has_manners("the results have the dtype of the weights", "it leaves the global random seed alone")
 exercise.knows(RATIO, [
+    Mistake("kth-of-none", "With a fraction of 0 there is no weakest weight to look for: kthvalue counts from 1. And a"
+            " threshold removes all that are tied with it.", error_signs=("selected number k out of range",)),
     Mistake("ties-not-broken", "Where several weights are equally weak, too many go, or too few: a threshold can't tell"
             " them apart. Sort, and take as many as should go."),
 ])  # fmt: skip
@@ -264,6 +279,8 @@ exercise.knows(REMOVED, [
     Mistake("infinity-times-zero", "−∞ is multiplied by a mask: where the mask is 0, that gives nan. torch.where(kept,"
             " log_std, -math.inf) chooses and multiplies nothing."),
     Mistake("not-a-pair", "Two tensors are asked for, as a tuple: return mean, log_std."),
+    Mistake("parameters-returned", "The layer's own parameters come back: whoever changes what you return changes the"
+            " layer. clone() makes new tensors."),
     Mistake("layer-changed", "Your code changes the layer: make new tensors, as torch.where or clone() do. What was"
             " learned stays in the layer."),
 ])  # fmt: skip

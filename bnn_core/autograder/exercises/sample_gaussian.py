@@ -109,6 +109,11 @@ exercise.knows(
     "Your turn",
     [
         Mistake(
+            "epsilon-still-none",
+            "epsilon is still None where it is used: where it isn't given, draw it, `if epsilon is None:`.",
+            error_signs=("'NoneType'",),
+        ),
+        Mistake(
             "none-asked-by-truth",
             "“if epsilon” asks a tensor whether it is true; ask whether it was given: epsilon is None.",
             error_signs=("Boolean value of Tensor with more than one value is ambiguous",),

@@ -289,7 +289,8 @@ def below_one(confidence: Tensor) -> Tensor:
 
 
 exercise.equals(
-    "confidence may be any real numbers, of either sign", SECTION, inputs=any_confidence, mistakes=[
+    "confidence may be any real numbers, of either sign", SECTION, inputs=any_confidence,
+    in_part="confidence-not-told-apart", mistakes=[
     *mistake("confidence-without-sign", "The sign of the confidence is lost: −0.1 is larger than −2, and so surer.",
              of_kept(order=lambda confidence: surest_first(confidence.abs())),
              of_kept(order=lambda confidence: surest_first(confidence.square()))),
@@ -298,15 +299,19 @@ exercise.equals(
     *mistake("confidence-rounded", "Confidences that differ by 1e-10 are no longer told apart: keep confidence in its"
              " own dtype.", of_kept(order=lambda confidence: surest_first(confidence.float()))),
 ])  # fmt: skip
-exercise.equals("correct may be True and False, or 1 and 0 in any dtype", SECTION, inputs=any_correct)
+exercise.equals("correct may be True and False, or 1 and 0 in any dtype", SECTION, inputs=any_correct, mistakes=[
+    Mistake("not-of-a-number", "~ turns round truth values only: of real numbers it makes nothing, and of 1 it makes"
+            " −2. Write 1 − x with x.float(), or x == 0.",
+            of_kept(value=lambda wrong, _: (wrong - 2).mean()), error_signs=("bitwise_not", "operator.invert")),
+])  # fmt: skip
 exercise.knows("Your turn: the error of those that it answers", [
     Mistake("mean-of-truth-values", "Truth values and whole numbers have no mean in PyTorch: make real numbers of them"
             " first, with .float().",
             error_signs=("mean(): could not infer output dtype", "Input dtype must be either a floating point")),
     Mistake("minus-of-truth-values", "True and False can't be subtracted: 1 − x wants x.float(), and ~x turns truth"
             " values round.", error_signs=("with a bool tensor",)),
-    Mistake("not-of-a-number", "~ turns round truth values only: of real numbers it makes nothing, and of 1 it makes"
-            " −2. Write 1 − x with x.float(), or x == 0.", error_signs=("bitwise_not", "operator.invert")),
+    Mistake("confidence-not-told-apart", "Some confidences that differ are no longer told apart: they are cut off, put"
+            " through exp or a sigmoid, or held in half precision. Order them as they come."),
     Mistake("none-kept", "No example is kept, and the mean of nothing is nan: round up, so that at least one is kept."),
     Mistake("error-not-a-tensor", "The error is a {what}, not a tensor."),
     Mistake("error-not-reduced", "There is more than one number: average over the examples that are kept."),

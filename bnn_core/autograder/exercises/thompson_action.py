@@ -16,9 +16,9 @@ from torch import Tensor
 from bnn_core.autograder.exercise import Evidence, Failed
 from bnn_core.autograder.interface import Model
 from bnn_core.autograder.judging.function_exercise import Arguments, Formula, FunctionExercise
-from bnn_core.autograder.judging.manners import require_own_seed, require_unchanged_model
-from bnn_core.autograder.judging.values import close, shape, tensor_from
-from bnn_core.autograder.mistakes import CODE, SHARED, Mistake
+from bnn_core.autograder.judging.manners import require_own_parameters, require_own_seed, require_unchanged_model
+from bnn_core.autograder.judging.values import close, numbers, shape, tensor_from
+from bnn_core.autograder.mistakes import CODE, MODELS, Mistake
 from bnn_core.autograder.subject import Reply
 
 DRAWS, MANY_DRAWS = 60, 200
@@ -31,12 +31,15 @@ SETTINGS: Sequence[tuple[int, int, float, float]] = (
 """Contexts, actions, and the centre and the scale of the rewards: of both signs, all negative, large and small."""
 
 
+MANY_CONTEXTS = (1000, 2, 0.0, 1.0)
+
+
 def case(
     evidence: Evidence, setting: tuple[int, int, float, float], training: bool = True, draws: int = DRAWS
 ) -> Arguments:
     contexts, actions, centre, scale = setting
     outputs = [centre + scale * led(evidence.normal(contexts, actions)) for _ in range(draws)]
-    parameters = {"weight_mean": evidence.normal(3), "weight_log_std": evidence.normal(3)}
+    parameters = {"weight_mean": 10 * evidence.normal(3), "weight_log_std": torch.tensor([-9.0, 0.5, 3.0])}
     return {"model": Model(outputs, parameters, training), "contexts": evidence.normal(contexts, 3)}
 
 
@@ -129,7 +132,7 @@ def is_made_by(combine: Combination, draws: Tensor, came: Tensor) -> bool:
 @exercise.check("it calls the model once, with all contexts as they are")
 def calls_the_model_once(evidence: Evidence) -> None:
     several: list[tuple[Tensor, Tensor | None]] = []
-    for arguments in inputs(evidence):
+    for arguments in (*inputs(evidence), case(evidence, MANY_CONTEXTS, draws=8)):
         model, contexts = arguments.values()
         reply = evidence.subject.call(model, contexts)
         calls = evidence.subject.use_of(model).calls
@@ -153,6 +156,9 @@ def require_contexts(given: Sequence[Tensor], contexts: Tensor) -> None:
         return
     came = f"tensors of shape {', '.join(shape(one.shape) for one in given)}" if given else "no tensor"
     message = f"contexts has shape {shape(contexts.shape)}; the model was called with {came}."
+    parts = len(given) == 1 and given[0].dim() == 2 and given[0].shape[1] == contexts.shape[1]
+    if parts and len(given[0]) < len(contexts):
+        raise Failed(message, "draw-for-each-context" if len(given[0]) == 1 else "draw-for-each-part")
     one_context = len(given) == 1 and given[0].numel() == contexts.shape[1] and len(contexts) > 1
     raise Failed(message, "draw-for-each-context" if one_context else "model-given-other-input")
 
@@ -204,6 +210,17 @@ best = exercise.equals(
 ])  # fmt: skip
 
 
+@exercise.check("rewards that are nearly equal are told apart", needs=[best])
+def tells_close_rewards_apart(evidence: Evidence) -> None:
+    rewards = 1.0 + 2e-5 * torch.stack([torch.randperm(4, generator=evidence.generator) for _ in range(6)])
+    model, contexts = Model([rewards]), evidence.normal(6, 3)
+    came = exercise.value(evidence.subject.call(model, contexts))
+    expected = rewards.argmax(dim=1)
+    if not torch.equal(came, expected.double()):
+        message = f"Rewards that differ by 0.00002: it should be {numbers(expected)}; yours is {numbers(came)}."
+        raise Failed(message, "rewards-rounded")
+
+
 @exercise.check("they are int64, as an index is", needs=[numbers_of_actions])
 def are_int64(evidence: Evidence) -> None:
     for arguments in inputs(evidence)[:2]:
@@ -243,6 +260,7 @@ def model_is_left_alone(evidence: Evidence) -> None:
         model, contexts = arguments.values()
         evidence.subject.call(model, contexts)
         require_unchanged_model(evidence.subject, model)
+        require_own_parameters(evidence.subject, model)
         if any(call.grad_enabled for call in evidence.subject.use_of(model).calls):
             evidence.advice.append(
                 "Advice: the call of the model builds its graph, to be thrown away: torch.no_grad() around it saves the"
@@ -265,6 +283,8 @@ exercise.knows(SECTION, [
             " under different weights: one call gives the rewards of all."),
     Mistake("draw-for-each-context", "Each context gets a draw of its own: all contexts of a call share one, so call"
             " the model once with all of them."),
+    Mistake("draw-for-each-part", "Some contexts are given to the model, and then others, which see another draw: all"
+            " contexts of a call share one, so call the model once with all of them."),
     Mistake("draws-miscounted", "The model is called more than once, so rewards of different draws are mixed. One call"
             " draws all weights once, and gives the rewards of all actions: that is all Thompson sampling needs."),
     Mistake("model-not-called", "The model isn't called: the rewards are what model(contexts) gives."),
@@ -274,10 +294,12 @@ exercise.knows(SECTION, [
     Mistake("draw-stored", "The action is the same in every call: something is kept from the first one."),
     Mistake("seed-before-the-draw", "The random generator is seeded before the model draws, so that every call draws"
             " the same weights, and nothing is ever explored."),
+    Mistake("rewards-rounded", "Rewards that are nearly equal are taken for equal: they are rounded, or in half"
+            " precision. Compare them as they come."),
     Mistake("not-whole-numbers", "An action is a number to index with: int64, as argmax gives it."),
 ])  # fmt: skip
 exercise.knows("What goes wrong in practice", [
-    SHARED["mode-changed"],
+    *MODELS,
     Mistake("parameters-touched", "Your code changes the model's parameters: a draw must leave the distribution as it"
             " was."),
 ])  # fmt: skip

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import compress
+from itertools import chain, compress
 from typing import Any
 
 import torch
@@ -40,6 +40,7 @@ from bnn_core.autograder.judging.gradients import (
 from bnn_core.autograder.judging.manners import require_own_seed, require_unchanged
 from bnn_core.autograder.judging.values import (
     ROUNDING,
+    are_in_half,
     close,
     described,
     expected_and_came,
@@ -47,6 +48,7 @@ from bnn_core.autograder.judging.values import (
     matches,
     numbers,
     require_scalar,
+    resized,
     shape,
     tensor_from,
     tensors_from,
@@ -112,6 +114,7 @@ class FunctionExercise(Exercise):
         self.together = together or {}
         self.wrong_answers: list[WrongAnswer] = []
         self._first: list[CheckFunction] = []
+        self._other_inputs: list[Inputs] = []
 
     # What can be required.
 
@@ -123,16 +126,17 @@ class FunctionExercise(Exercise):
         scalar: str = "",
         inputs: Inputs | None = None,
         finite: bool = True,
+        infinite: str | None = None,
     ) -> CheckFunction:
         """It returns real numbers in the shape of what is right. scalar: what one number is called here. finite:
-        whether its values must be.
+        whether its values must be. infinite: the mistake where one is.
 
         mistakes: each with a formula for a value of the shape that it leads to.
         """
         known = self._learn(name, taught_in, mistakes, lambda formula: formula)
 
         def shape_is_right(evidence: Evidence) -> None:
-            for arguments in (inputs or self.inputs)(evidence):
+            for position, arguments in enumerate((inputs or self.inputs)(evidence)):
                 exact = exactly(arguments)
                 reply, size = self.called(evidence, arguments), self.right(*exact).shape
                 if scalar:
@@ -140,8 +144,15 @@ class FunctionExercise(Exercise):
                 if self.std is not None:
                     self._refuse_random_holes(evidence, arguments, reply)
                 if len(reply.parts) == len(self.parts):
-                    self._refuse_shapes(reply, size, known, exact)
-                self.value(reply, size, finite)
+                    self._refuse_shapes(reply, size, known, exact, right_before=position > 0)
+                try:
+                    self.value(reply, size, finite)
+                except Failed as failure:
+                    is_infinite = reply.tensor is not None and bool(reply.tensor.isinf().any())
+                    failure.mistake = failure.mistake or (infinite if is_infinite else None)
+                    if position > 0:
+                        failure.message += f"\nThat is for {described(arguments)}."
+                    raise
 
         self._first = [self.check(name)(shape_is_right)]
         return shape_is_right
@@ -155,13 +166,16 @@ class FunctionExercise(Exercise):
         right: Formula | None = None,
         answer: Callable[[Formula], Formula] = lambda formula: formula,
         varying: str | None = None,
+        in_part: str | None = None,
     ) -> CheckFunction:
         """It is right for all inputs. mistakes: each with the formula for the value that it leads to.
 
         inputs, right: where these are others than the exercise's. answer: makes of a mistake's formula a function to
-        hand in. varying: the mistake of giving another value each time.
+        hand in. varying: the mistake of giving another value each time. in_part: the one of being right for most inputs
+        and not for all, where no formula says it.
         """
         formula = right or self.right
+        self._other_inputs += [inputs] if inputs else []
         known = self._learn(name, taught_in, mistakes, answer)
 
         def value_is_right(evidence: Evidence) -> None:
@@ -180,7 +194,8 @@ class FunctionExercise(Exercise):
                 mistake = explanation(known, exact, values) or explanation_of_some(known, exact, values, wrong)
                 if mistake is None and not all(wrong):
                     message += f"\nIt is right for {wrong.count(False)} of the {len(wrong)} inputs that were tried."
-                raise Failed(message, mistake)
+                few = wrong.count(True) <= len(wrong) / 2
+                raise Failed(message, mistake or (in_part if few else None) or imprecision(values, expected))
 
         return self.check(name, self._first)(value_is_right)
 
@@ -340,11 +355,11 @@ class FunctionExercise(Exercise):
 
         return self.check(name, needs or self._first)(gradients_are_right)
 
-    def keeps_arguments(self, name: str) -> CheckFunction:
-        """It leaves its arguments as they were."""
+    def keeps_arguments(self, name: str, also: Inputs = lambda evidence: ()) -> CheckFunction:
+        """It leaves its arguments as they were: the usual ones, those that other checks draw, and those of `also`."""
 
         def arguments_are_left_alone(evidence: Evidence) -> None:
-            for arguments in self.inputs(evidence):
+            for arguments in chain.from_iterable(draw(evidence) for draw in (self.inputs, *self._other_inputs, also)):
                 self.called(evidence, arguments)
                 require_unchanged(evidence.subject, arguments)
 
@@ -405,14 +420,24 @@ class FunctionExercise(Exercise):
             return
         given = requiring(exact, came)
         right = gradients_of(self.right(*given.values()), {key: given[key] for key in came}, cotangent)
-        require_gradients(came, right)
+        try:
+            require_gradients(came, right)
+        except Failed as failure:
+            raise Failed(failure.message, failure.mistake or "gradient-of-another-value", **failure.about) from None
 
-    def _refuse_shapes(self, reply: Reply, size: Sequence[int], suspects: Suspects, arguments: Sequence[Any]) -> None:
-        """Raise Failed where the value, or the first part of it, has a shape that a mistake leads to."""
+    def _refuse_shapes(
+        self, reply: Reply, size: Sequence[int], suspects: Suspects, arguments: Sequence[Any], right_before: bool
+    ) -> None:
+        """Raise Failed where the value, or the first part of it, has a shape that a mistake leads to.
+
+        right_before: whether other inputs led to the right shape, so that only a size of 1 can make the difference.
+        """
         first = 1 if self.parts else 0
         reply, size = (reply.parts or [reply])[0], size[first:]
         if reply.tensor is None or reply.tensor.shape == size:
             return
+        if right_before and resized(reply.tensor.shape, size) == "dimension-dropped":
+            return  # which is said where the value is taken
         for mistake, formula in suspects:
             if formula(*arguments).shape[first:] == reply.tensor.shape:
                 came = shape(reply.tensor.shape)
@@ -534,4 +559,13 @@ def explanation_of_some(
     """The first suspected mistake that is made in all cases that are wrong, where these are several, but not all."""
     if wrong.count(True) < 2 or all(wrong):
         return None
-    return explanation(suspects, list(compress(cases, wrong)), list(compress(values, wrong)))
+    failed = list(compress(cases, wrong))
+    telling = [(mistake, formula) for mistake, formula in suspects if any(formula(*case).any() for case in failed)]
+    return explanation(telling, failed, list(compress(values, wrong)))
+
+
+def imprecision(values: Sequence[Tensor], expected: Sequence[Tensor]) -> str | None:
+    """What makes values right to two or three digits, where all of them are, and no more."""
+    if not all(close(came, right, 1e-2) for came, right in zip(values, expected, strict=True)):
+        return None
+    return "computed-in-half" if are_in_half(values) else "right-to-a-few-digits"

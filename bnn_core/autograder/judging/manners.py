@@ -39,6 +39,12 @@ def require_own_seed(subject: Subject, use: Callable[[], object]) -> None:
         raise Failed("Leave torch.manual_seed to the notebook, outside your code.", "seed-fixed")
 
 
+def require_own_parameters(subject: Subject, model: Model) -> None:
+    """Raise Failed where the learner's code called the model with other parameters than it came with."""
+    if not all(call.own_parameters for call in subject.use_of(model).calls):
+        raise Failed("", "parameters-exchanged")
+
+
 def require_unchanged_model(subject: Subject, model: Model) -> None:
     """Raise Failed where the model is in another mode than before the learner's code used it, or has other
     parameters.
@@ -47,6 +53,8 @@ def require_unchanged_model(subject: Subject, model: Model) -> None:
     if use.training != model.training:
         before, after = ("train" if mode else "eval" for mode in (model.training, use.training))
         raise Failed(f"It was in {before}() mode, and is now in {after}() mode.", "mode-changed")
+    if use.frozen:
+        raise Failed(f"Now without requires_grad: {', '.join(use.frozen)}.", "parameters-frozen")
     for name, value in model.parameters.items():
         if not torch.equal(use.parameters[name], value):
             raise Failed(expected_and_came(name, value, use.parameters[name]), "parameters-touched")

@@ -75,19 +75,46 @@ def tensor_from(reply: Reply, what: str, size: Sequence[int] | None = None, fini
     if reply.type_name == "NoneType":
         raise Failed("It should return a tensor; yours gives None.", "missing-return", what=what)
     if reply.tensor is None:
-        raise Failed(f"Your {what} should return a tensor; it returns a {reply.type_name}.")
+        message = f"Your {what} should return a tensor; it returns a {reply.type_name}."
+        raise Failed(message, "not-a-tensor", what=kind_of(reply))
     if size is not None and len(size) == 2 and tuple(reply.tensor.shape) == tuple(size)[::-1] != tuple(size):
         message = f"It should have shape {shape(size)}; yours has {shape(reply.tensor.shape)}."
         raise Failed(message, "output-transposed")
     if size is not None and tuple(reply.tensor.shape) != tuple(size):
+        came = tuple(reply.tensor.shape)
         raise Failed(
-            f"Your {what} should return a tensor of shape {shape(size)}; yours has shape {shape(reply.tensor.shape)}."
+            f"Your {what} should return a tensor of shape {shape(size)}; yours has shape {shape(came)}.",
+            resized(came, tuple(size)),
         )
     if not reply.tensor.is_floating_point():
         raise Failed(f"Your {what} should return real numbers; yours has dtype {reply.tensor.dtype}.")
     if finite and not reply.tensor.isfinite().all():
         raise Failed(f"Your {what} returns values that aren't finite: {numbers(reply.tensor)}.")
     return reply.tensor.double()
+
+
+def kind_of(reply: Reply) -> str:
+    """What came in place of a tensor, with its article."""
+    if reply.parts and reply.type_name != "list":
+        return "a tuple of several values"
+    names = {"list": "a list", "float": "a plain number", "int": "a plain number", "ndarray": "a NumPy array"}
+    return names.get(reply.type_name, f"a {reply.type_name}")
+
+
+def resized(came: Sequence[int], size: Sequence[int]) -> str | None:
+    """The mistake of a shape that is the right one but for dimensions of size 1."""
+    if [n for n in came if n > 1] != [n for n in size if n > 1]:
+        return None
+    return "dimension-dropped" if len(came) < len(size) else "dimension-added" if len(came) > len(size) else None
+
+
+def are_in_half(values: Sequence[Tensor]) -> bool:
+    """Whether half precision can hold all of these values."""
+
+    def held_by(dtype: torch.dtype) -> bool:
+        return all(torch.equal(value.to(dtype).to(value.dtype), value) for value in values)
+
+    return held_by(torch.bfloat16) or held_by(torch.float16)
 
 
 def tensors_from(
@@ -136,11 +163,11 @@ ROUNDING = 1e-4
 
 
 def close(came: Tensor, right: Tensor, tolerance: float = ROUNDING) -> bool:
-    """Whether values of one shape are the right ones up to rounding, and infinite where those are."""
+    """Whether values of one shape are the right ones up to rounding, and infinite, or nan, where those are."""
     if came.shape != right.shape:
         return False
     finite = right.isfinite()
-    if not torch.equal(came[~finite].double(), right[~finite]):
+    if not torch.allclose(came[~finite].double(), right[~finite].double(), equal_nan=True):
         return False
     came, right = came[finite].double(), right[finite]
     largest = right.abs().max() if right.numel() else 0.0
@@ -152,7 +179,9 @@ def described(arguments: Mapping[str, Any]) -> str:
 
     def shown(value: Any) -> str:
         if isinstance(value, Tensor):
-            return numbers(value) if value.dim() else number(value.item())
+            if value.dim() < 2:
+                return numbers(value) if value.dim() else number(value.item())
+            return f"{numbers(value)} of shape {shape(value.shape)}"
         return number(value) if isinstance(value, float) else str(value)
 
     return ", ".join(f"{name} = {shown(value)}" for name, value in arguments.items() if not isinstance(value, Model))
