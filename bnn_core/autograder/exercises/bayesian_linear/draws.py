@@ -218,9 +218,17 @@ def diagnose_ratio(values: Tensor, ratio: Tensor, log_std: Tensor, message: str,
         raise Failed(message, "std-scaled", what=what, factor=number(factor.item()))
     right = (ratio - 1).abs() <= tolerance
     wrong = log_std[~right]
-    if right.any() and (wrong.max() < log_std[right].min() or wrong.min() > log_std[right].max()):
-        where = "small" if wrong.max() < log_std[right].min() else "large"
-        raise Failed(message, "log-std-clamped", what=what, where=where)
+    if right.any():
+        low, high = log_std[right].min(), log_std[right].max()
+        if bool(((wrong < low) | (wrong > high)).all()):
+            where = (
+                "small or large"
+                if wrong.min() < low and wrong.max() > high
+                else "small"
+                if wrong.max() < low
+                else "large"
+            )
+            raise Failed(message, "log-std-clamped", what=what, where=where)
     raise Failed(message)
 
 

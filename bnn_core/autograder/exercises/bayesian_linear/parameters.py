@@ -116,10 +116,10 @@ def starts_uncertain(evidence: Evidence) -> None:
 def advise_on_spread(evidence: Evidence, name: str, log_std: Tensor) -> None:
     """What start values of log_std that are allowed will do in training."""
     low, high = log_std.min().item(), log_std.max().item()
-    if high - low > 1:
+    if high - low > 0.2:
         evidence.advice.append(
-            f"Advice: {name} starts between {number(low)} and {number(high)}, so some weights begin many times as"
-            " uncertain as others, for no reason; start all at −3."
+            f"Advice: {name} starts between {number(low)} and {number(high)}, so some weights begin more uncertain"
+            " than others, for no reason; start all at −3."
         )
     elif low > -1:
         evidence.advice.append(
@@ -131,15 +131,15 @@ def advise_on_spread(evidence: Evidence, name: str, log_std: Tensor) -> None:
 def advise_on_means(evidence: Evidence, means: Tensor) -> None:
     """What start values of the means that are allowed will do in training."""
     size = means.square().mean().sqrt().item()
-    if size == 0:
+    if means.numel() > 1 and bool((means == means.flatten()[0]).all()):
         evidence.advice.append(
-            "Advice: all weight means start at 0, so that units of a hidden layer begin alike and only noise tells them"
-            " apart; small random numbers, torch.randn(…) * 0.1, do better."
+            f"Advice: all weight means start at {number(means.flatten()[0].item())}, so that units of a hidden layer"
+            " begin alike and only noise tells them apart; small random numbers, torch.randn(…) * 0.1, do better."
         )
-    elif size > 3:
+    elif size > 0.7:
         evidence.advice.append(
-            f"Advice: the weight means start with a size of {number(size)}: outputs and gradients begin that much too"
-            " large, and training may not recover; torch.randn(…) * 0.1 is usual."
+            f"Advice: the weight means start with a size of {number(size)}: {number(10 * size)} times that of the usual"
+            " torch.randn(…) * 0.1, and outputs and gradients begin as much larger."
         )
 
 
