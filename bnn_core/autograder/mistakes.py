@@ -93,7 +93,7 @@ CODE = (
     ),
     Mistake(
         "not-a-tensor",
-        "Asked for is one tensor; yours is {what}. torch.stack makes one of several tensors, torch.as_tensor of numbers"
+        "Asked for is a tensor; yours is {what}. torch.stack makes one of several tensors, torch.as_tensor of numbers"
         " (without their gradients).",
     ),
     Mistake(
@@ -453,7 +453,8 @@ KL = (
     ),
     Mistake(
         "kl-clamped",
-        "Your KL is right for usual values of mean and log_std, and wrong for others: something is clamped.",
+        "Your KL is right for usual values of mean and log_std, and wrong for others: something is clamped, or"
+        " something small is added.",
     ),
     Mistake(
         "kl-monte-carlo",

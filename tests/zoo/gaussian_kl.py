@@ -104,10 +104,13 @@ WRONG: list[Wrong] = [
     ),
     Wrong("frees nats", changed((RETURN, "return elements.clamp_min(0.05).sum()")), VALUE, "kl-floor"),
     Wrong("frees a few nats", changed((RETURN, "return elements.clamp_min(0.008).sum()")), VALUE, "kl-clamped"),
-    Wrong("adds a floor", changed(("torch.exp(2 * log_std)", "torch.exp(2 * log_std) + 1e-3")), VALUE, None),
+    Wrong("adds a floor", changed(("torch.exp(2 * log_std)", "torch.exp(2 * log_std) + 1e-3")), VALUE, "kl-clamped"),
     Wrong("squares in place", changed(("mean**2", "mean.pow_(2)")), KEPT, "arguments-modified"),
     Wrong(
-        "detaches the variance", changed(("torch.exp(2 * log_std)", "torch.exp(2 * log_std).detach()")), GRADIENT, None
+        "detaches the variance",
+        changed(("torch.exp(2 * log_std)", "torch.exp(2 * log_std).detach()")),
+        GRADIENT,
+        "gradient-of-another-value",
     ),
     Wrong(
         "works on data",

@@ -68,7 +68,7 @@ RETURN = "return -0.5 * squared - torch.log(std) - 0.5 * math.log(2 * math.pi)"
 
 WRONG: list[Wrong] = [
     Wrong("forgets to return", changed("return -0.5", "-0.5"), SHAPE, "missing-return"),
-    Wrong("sums", changed(RETURN, f"{RETURN.replace('return ', 'return (')}).sum()"), SHAPE, None),
+    Wrong("sums", changed(RETURN, f"{RETURN.replace('return ', 'return (')}).sum()"), SHAPE, "density-summed"),
     Wrong("math.log of a tensor", changed("torch.log(std)", "math.log(std)"), SHAPE, "number-function-on-a-tensor"),
     Wrong("leaves the hint's dots", changed("((x - mean) / std) ** 2", "..."), SHAPE, "ellipsis-left"),
     Wrong("writes the square as XOR", changed(") ** 2", ") ^ 2"), SHAPE, "power-as-xor"),
@@ -79,7 +79,7 @@ WRONG: list[Wrong] = [
         "log-of-density",
     ),
     Wrong("adds a floor to std", changed("/ std)", "/ (std + 0.01))"), VALUE, None),
-    Wrong("detaches std", changed("torch.log(std)", "torch.log(std.detach())"), GRADIENT, None),
+    Wrong("detaches std", changed("torch.log(std)", "torch.log(std.detach())"), GRADIENT, "gradient-of-another-value"),
     Wrong("works on data", changed("x - mean", "x - mean.data"), GRADIENT, "gradient-stopped"),
     Wrong(
         "changes x in place",
@@ -107,9 +107,9 @@ WRONG: list[Wrong] = [
         "density-cut-off",
     ),
     Wrong(
-        "a rounded constant",
-        replaced(BASE, ("0.5 * math.log(2 * math.pi)", "0.9")),
+        "a little more",
+        replaced(BASE, (RETURN, f"return 1.003 * ({RETURN[7:]})")),
         VALUE,
-        None,
+        "right-to-a-few-digits",
     ),
 ]

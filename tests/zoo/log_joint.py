@@ -191,19 +191,19 @@ WRONG: list[Wrong] = [
         "a prior about 1",
         changed(("Normal(0.0, prior_std)", "Normal(1.0, prior_std)")),
         VALUE,
-        None,
+        "prior-mean-not-zero",
     ),
     Wrong(
         "detaches the output",
         changed(("Normal(output,", "Normal(output.detach(),")),
         GRADIENT,
-        None,
+        "gradient-of-another-value",
     ),
     Wrong(
         "without gradients",
         changed((FIRST, f"torch.set_grad_enabled(False)\n    {FIRST}")),
-        GRADIENT,
-        "gradient-stopped",
+        SHAPE,
+        "settings-left-changed",
     ),
     Wrong(
         "takes the parameters' data",
@@ -215,7 +215,7 @@ WRONG: list[Wrong] = [
         "detaches the parameters in the prior",
         changed(("log_prob(value)", "log_prob(value.detach())")),
         GRADIENT,
-        None,
+        "gradient-of-another-value",
     ),
     Wrong(
         "clips gradients",

@@ -61,8 +61,8 @@ WRONG: list[Wrong] = [
     Wrong("gives the layer's scalar", changed((RETURN, "return -KL_factor * kl")), EACH, "one-number-for-all-rows"),
     Wrong("gives one share", changed((RETURN, "return share")), EACH, "one-number-for-all-rows"),
     Wrong("gives a list", changed((RETURN, "return [share.item()] * num_rows")), EACH, "rows-not-a-tensor"),
-    Wrong("gives a column", changed((RETURN, "return share.expand(num_rows, 1)")), SHAPE, None),
-    Wrong("squeezes", changed((RETURN, "return share.expand(num_rows).squeeze()")), SHAPE, None),
+    Wrong("gives a column", changed((RETURN, "return share.expand(num_rows, 1)")), SHAPE, "dimension-added"),
+    Wrong("squeezes", changed((RETURN, "return share.expand(num_rows).squeeze()")), SHAPE, "dimension-dropped"),
     Wrong("works in place", changed(("-KL_factor * kl", "kl.mul_(-KL_factor)")), KEPT, "arguments-modified"),
     Wrong("detaches", changed(("-KL_factor * kl", "-KL_factor * kl.detach()")), GRADIENT, "gradient-stopped"),
     Wrong(
@@ -75,6 +75,5 @@ WRONG: list[Wrong] = [
         "fixes float32", changed((RETURN, "return share * torch.ones(num_rows, dtype=torch.float32)")), DTYPE,
         "wrong-dtype",
     ),
-    Wrong("a column", changed((RETURN, f"{RETURN}[:, None]")), SHAPE, "dimension-added"),
     Wrong("seeds", changed((RETURN, "torch.manual_seed(0)\n    " + RETURN)), SEED, "seed-fixed"),
 ]  # fmt: skip

@@ -93,7 +93,7 @@ RETURN = "return whole - noise"
 WRONG: list[Wrong] = [
     Wrong("forgets to return", changed((RETURN, RETURN[7:])), SHAPE, "missing-return"),
     Wrong("one number", changed((RETURN, "return (whole - noise).mean()")), SHAPE, "entropy-over-batch"),
-    Wrong("both parts", changed((RETURN, "return whole, noise")), SHAPE, None),
+    Wrong("both parts", changed((RETURN, "return whole, noise")), SHAPE, "not-a-tensor"),
     Wrong("entropies of everything", changed((".sum(dim=-1)", ".sum()")), SHAPE, "entropy-over-batch"),
     Wrong(
         "scales in place",

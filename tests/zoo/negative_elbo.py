@@ -121,7 +121,7 @@ WRONG: list[Wrong] = [
         SHAPE,
         "number-function-on-a-tensor",
     ),
-    Wrong("clamps the noise", changed((AS_TENSOR, f"{AS_TENSOR}.clamp_min(0.1)")), VALUE, None),
+    Wrong("clamps the noise", changed((AS_TENSOR, f"{AS_TENSOR}.clamp_min(0.1)")), VALUE, "loss-cut-off"),
     Wrong(
         "subtracts in place",
         changed((AS_TENSOR, f"{AS_TENSOR}\n    prediction -= target\n    target = 0 * target")),
@@ -148,8 +148,8 @@ WRONG: list[Wrong] = [
     Wrong(
         "works without gradients",
         changed((AS_TENSOR, f"torch.set_grad_enabled(False)\n    {AS_TENSOR}")),
-        GRADIENT,
-        "gradient-stopped",
+        SHAPE,
+        "settings-left-changed",
     ),
     Wrong(
         "clips gradients",

@@ -119,7 +119,7 @@ WRONG: list[Wrong] = [
         "a dictionary",
         changed((RETURN, "return {'mean': draws.mean(0), 'std': draws.std(0, correction=0)}")),
         PAIR,
-        None,
+        "not-a-pair",
     ),
     Wrong(
         "one number each",
@@ -127,7 +127,7 @@ WRONG: list[Wrong] = [
         PAIR,
         "over-everything",
     ),
-    Wrong("numbers", changed((RETURN, "return draws.mean().item(), draws.std().item()")), PAIR, None),
+    Wrong("numbers", changed((RETURN, "return draws.mean().item(), draws.std().item()")), PAIR, "not-a-tensor"),
     Wrong("stacks a list no further", changed((DRAWS, DRAWS[12:-1])), PAIR, "list-for-a-tensor"),
     Wrong("centres x in place", changed((WITH, f"x -= x.mean()\n    {WITH}")), KEPT, "arguments-modified"),
     Wrong("calls once", changed((DRAWS, "model(x).expand(num_samples, *model.output_0.shape)")), CALLS, "one-draw"),
@@ -242,24 +242,6 @@ WRONG: list[Wrong] = [
     Wrong("in float64", changed((DRAWS, f"{DRAWS}.double()")), DTYPE, "result-in-float64"),
     Wrong("seeds after drawing", changed((RETURN, f"torch.manual_seed(0)\n    {RETURN}")), SEED, "seed-fixed"),
     Wrong(
-        "keeps the result",
-        """
-import torch
-
-kept = {}
-
-
-def predict(model, x, num_samples):
-    if x.shape not in kept:
-        with torch.no_grad():
-            draws = torch.stack([model(x) for _ in range(num_samples)])
-        kept[x.shape] = draws.mean(dim=0), draws.std(dim=0, correction=0)
-    return kept[x.shape]
-""",
-        CALLS,
-        "model-not-called",
-    ),
-    Wrong(
         "keeps the draws of a model",
         """
 import torch
@@ -274,4 +256,5 @@ def predict(model, x, num_samples):
         ANEW,
         "draws-stored",
     ),
+    Wrong("flattens x", changed(("model(x)", "model(x.flatten(1))")), CALLS, "model-given-other-input"),
 ]

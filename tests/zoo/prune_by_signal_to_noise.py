@@ -248,10 +248,4 @@ WRONG: list[Wrong] = [
         ENDS,
         "kth-of-none",
     ),
-    Wrong(
-        "the layer's own, where none goes",
-        changed((RETURN, f"if count == 0:\n        return layer.weight_mean, layer.weight_log_std\n    {RETURN}")),
-        LEFT,
-        "parameters-returned",
-    ),
 ]

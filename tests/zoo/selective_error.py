@@ -196,7 +196,7 @@ WRONG: list[Wrong] = [
         "a threshold that starts at 0",
         changed((ORDER, f"{ORDER}\n    kept = kept[confidence[kept] > 0]")),
         REAL,
-        None,
+        "confidence-not-told-apart",
     ),
     Wrong(
         "turns truth values round",

@@ -168,9 +168,9 @@ WRONG: list[Wrong] = [
     ),
     Wrong("no contexts", changed((CALL, "model()")), ONCE, "model-given-other-input"),
     Wrong("forgets to return", changed((RETURN, RETURN[7:])), SHAPE, "missing-return"),
-    Wrong("returns both", changed((RETURN, "return rewards.max(dim=1)")), SHAPE, None),
-    Wrong("a number", changed((RETURN, "return rewards.argmax().item()")), SHAPE, None),
-    Wrong("a list", changed((RETURN, f"{RETURN}.tolist()")), SHAPE, None),
+    Wrong("returns both", changed((RETURN, "return rewards.max(dim=1)")), SHAPE, "not-a-tensor"),
+    Wrong("a number", changed((RETURN, "return rewards.argmax().item()")), SHAPE, "not-a-tensor"),
+    Wrong("a list", changed((RETURN, f"{RETURN}.tolist()")), SHAPE, "not-a-tensor"),
     Wrong(
         "one-hot",
         changed((RETURN, "return torch.nn.functional.one_hot(rewards.argmax(dim=1))")),

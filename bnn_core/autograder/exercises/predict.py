@@ -27,8 +27,7 @@ def case(evidence: Evidence, num_samples: int, *size: int, training: bool = True
     model = Model(
         outputs, {"weight_mean": 10 * evidence.normal(3), "weight_log_std": torch.tensor([-9.0, 0.5, 3.0])}, training
     )
-    features = (2, 3) if len(size) == 3 else (2,)
-    return {"model": model, "x": evidence.normal(*(size or (1,))[:1], *features), "num_samples": num_samples}
+    return {"model": model, "x": evidence.normal(*(size or (1,))[:1], 2), "num_samples": num_samples}
 
 
 def inputs(evidence: Evidence) -> list[Arguments]:
@@ -91,7 +90,8 @@ exercise.keeps_arguments("x stays as it was")
 
 @exercise.check("it calls the model num_samples times, with x as it is", needs=[pair])
 def calls_the_model(evidence: Evidence) -> None:
-    for arguments in inputs(evidence):
+    images = {**case(evidence, 3, 4, 2), "x": evidence.normal(4, 2, 3)}
+    for arguments in (*inputs(evidence), images):
         model, x, num_samples = arguments.values()
         exercise.called(evidence, arguments)
         calls = evidence.subject.use_of(model).calls

@@ -213,7 +213,8 @@ best = exercise.equals(
 @exercise.check("rewards that are nearly equal are told apart", needs=[best])
 def tells_close_rewards_apart(evidence: Evidence) -> None:
     rewards = 1.0 + 2e-5 * torch.stack([torch.randperm(4, generator=evidence.generator) for _ in range(6)])
-    model, contexts = Model([rewards]), evidence.normal(6, 3)
+    model, contexts = case(evidence, (6, 4, 0.0, 1.0)).values()
+    model = replace(model, outputs=[rewards])
     came = exercise.value(evidence.subject.call(model, contexts))
     expected = rewards.argmax(dim=1)
     if not torch.equal(came, expected.double()):

@@ -7,6 +7,7 @@ function is for.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -359,9 +360,13 @@ class FunctionExercise(Exercise):
         """It leaves its arguments as they were: the usual ones, those that other checks draw, and those of `also`."""
 
         def arguments_are_left_alone(evidence: Evidence) -> None:
-            for arguments in chain.from_iterable(draw(evidence) for draw in (self.inputs, *self._other_inputs, also)):
+            for arguments in self.inputs(evidence):
                 self.called(evidence, arguments)
                 require_unchanged(evidence.subject, arguments)
+            for arguments in chain.from_iterable(draw(evidence) for draw in (*self._other_inputs, also)):
+                with contextlib.suppress(LearnerError):  # of which the check that draws them speaks
+                    self.called(evidence, arguments)
+                    require_unchanged(evidence.subject, arguments)
 
         return self.check(name, self._first)(arguments_are_left_alone)
 

@@ -76,7 +76,8 @@ def tensor_from(reply: Reply, what: str, size: Sequence[int] | None = None, fini
         raise Failed("It should return a tensor; yours gives None.", "missing-return", what=what)
     if reply.tensor is None:
         message = f"Your {what} should return a tensor; it returns a {reply.type_name}."
-        raise Failed(message, "not-a-tensor", what=kind_of(reply))
+        kind = kind_of(reply)
+        raise Failed(message, "not-a-tensor" if kind else None, what=kind)
     if size is not None and len(size) == 2 and tuple(reply.tensor.shape) == tuple(size)[::-1] != tuple(size):
         message = f"It should have shape {shape(size)}; yours has {shape(reply.tensor.shape)}."
         raise Failed(message, "output-transposed")
@@ -94,11 +95,11 @@ def tensor_from(reply: Reply, what: str, size: Sequence[int] | None = None, fini
 
 
 def kind_of(reply: Reply) -> str:
-    """What came in place of a tensor, with its article."""
+    """What came in place of a tensor, where it could have been made into one."""
     if reply.parts and reply.type_name != "list":
         return "a tuple of several values"
     names = {"list": "a list", "float": "a plain number", "int": "a plain number", "ndarray": "a NumPy array"}
-    return names.get(reply.type_name, f"a {reply.type_name}")
+    return names.get(reply.type_name, "")
 
 
 def resized(came: Sequence[int], size: Sequence[int]) -> str | None:
@@ -128,7 +129,8 @@ def tensors_from(
         came = "one tensor" if reply.tensor is not None else f"{len(reply.parts)} values"
         raise Failed(f"It should return {wanted}; yours returns {came}.", "not-a-pair", what=wanted)
     if not reply.parts:
-        return tensor_from(reply, what)
+        name = "missing-return" if reply.type_name == "NoneType" else "not-a-pair"
+        raise Failed(f"It should return {wanted}; yours returns a {reply.type_name}.", name, what=wanted)
     inner = None if size is None else size[1:]
     parts = [
         tensor_from(part, f"{what}'s {name}", inner, finite) for part, name in zip(reply.parts, names, strict=True)
