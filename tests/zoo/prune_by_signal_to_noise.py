@@ -123,7 +123,7 @@ WRONG: list[Wrong] = [
     Wrong("returns the mask", changed((RETURN, "return kept")), PAIR, "not-a-pair"),
     Wrong("returns the means", changed((RETURN, "return torch.where(kept, mean, 0.0)")), PAIR, "not-a-pair"),
     Wrong("returns the mask, too", changed((RETURN, f"{RETURN}, kept")), PAIR, "not-a-pair"),
-    Wrong("returns a layer", changed((RETURN, "return layer")), PAIR, None),
+    Wrong("returns a layer", changed((RETURN, "return layer")), PAIR, "not-a-pair"),
     Wrong("masks of truth values", changed((RETURN, "return kept, kept")), PAIR, None),
     Wrong(
         "turns them round",
