@@ -45,6 +45,11 @@ def _notes(words: str) -> Callable[[Standing], bool]:
     return lambda one: any(words in note for note in one.graded.notes)
 
 
+def is_nothing(one: Standing) -> bool:
+    """Whether nothing was handed in."""
+    return any(row["message"].startswith(NO_NOTEBOOK) for row in one.rows)
+
+
 def _said(words: str) -> Callable[[Standing], bool]:
     return lambda one: any(words in row["message"] for row in one.rows)
 
@@ -92,7 +97,7 @@ _KINDS: tuple[tuple[str, str, Callable[[Standing], bool]], ...] = (
     (
         "Nothing was handed in",
         "Ask whether they are still in the class.",
-        lambda one: any(row["message"].startswith(NO_NOTEBOOK) for row in one.rows),
+        is_nothing,
     ),
 )
 

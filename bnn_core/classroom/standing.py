@@ -74,6 +74,14 @@ class Standing:
         return self.graded.rows
 
     @property
+    def called(self) -> set[str]:
+        """All that the student may be called by."""
+        found = {self.student}
+        if person := self.person:
+            found |= {person.name, f"{person.name} ({person.id})", *person.ids}
+        return found | ({self.place.student, self.origin.key or self.student} if self.place else set())
+
+    @property
     def points(self) -> float:
         return float(sum(row["score"] for row in self.rows))
 
@@ -116,10 +124,7 @@ class ClassStanding:
         """For each student all that they may be called by."""
         found: defaultdict[str, set[str]] = defaultdict(set)
         for one in self.standings:
-            found[one.student].add(one.student)
-            if person := one.person:
-                found[one.student] |= {person.name, f"{person.name} ({person.id})", *person.ids}
-            found[one.student] |= {one.place.student, one.origin.key or one.student} if one.place else set()
+            found[one.student] |= one.called
         return dict(found)
 
 

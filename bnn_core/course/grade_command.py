@@ -73,6 +73,7 @@ class Request:
     again: tuple[str, ...]
     dry_run: bool
     unsafe: bool
+    gradebook: Path | None
 
 
 @click.command()
@@ -104,6 +105,7 @@ class Request:
     "--again", multiple=True, help="Grade this student, or everyone in this exercise, again; may be repeated."
 )
 @click.option("--dry-run", is_flag=True, help="Say how each submission is understood, and grade nothing.")
+@click.option("--gradebook", type=TableFile(), help="nbgrader's gradebook.db, to write the marks into as well.")
 @click.option("--unsafe", is_flag=True, help="Run the code without protection where the system offers none.")
 @click.pass_context
 def grade(context: click.Context, /, explain: bool, **arguments: Any) -> None:
@@ -159,6 +161,7 @@ def _grade(request: Request, people: Sequence[Person] | None) -> None:
     )
     with refusing_unusable(), WarmSandbox(hidden) as sandbox:  # it loads torch while this process does
         from bnn_core.classroom.control import NotProven
+        from bnn_core.classroom.nbgrader_gradebook import look_at
         from bnn_core.classroom.overrides import read_overrides
         from bnn_core.classroom.results import Journal
         from bnn_core.classroom.standing import class_standing
@@ -166,6 +169,8 @@ def _grade(request: Request, people: Sequence[Person] | None) -> None:
 
         policy = policy_text(request.policy, request.submissions)
         look_at_overrides(request.output)
+        if request.gradebook is not None:
+            look_at(request.gradebook)
         began = time.monotonic()
         with Journal(request.output, alone=True) as journal:
             before = class_standing(journal, read_overrides(request.output)) if journal.latest else None
@@ -182,6 +187,8 @@ def _grade(request: Request, people: Sequence[Person] | None) -> None:
             if policy is not None:
                 journal.set_policy(policy)
             standing = _write(request.output, journal)
+            if request.gradebook is not None:
+                _write_gradebook(request.gradebook, standing)
             seconds = time.monotonic() - began
             for line in what_happened(before, standing, summary, seconds):
                 click.echo(line, err=True)
@@ -415,6 +422,17 @@ def _is_zip(path: Path) -> bool:
 
 def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _write_gradebook(path: Path, standing: ClassStanding) -> None:
+    """The marks of the whole report."""
+    from bnn_core.classroom.nbgrader_gradebook import write
+
+    written = write(path, standing.standings, standing.policy)
+    _tell(f"added to {path}", written.added)
+    _tell(f"other points than in nbgrader's notebooks, changed in {path}", written.worth)
+    _tell("marks that a person gave in nbgrader, left as they are", written.left)
+    click.echo(f"{written.count} submissions written into {path}", err=True)
 
 
 def _write(output: Path, journal: Journal) -> ClassStanding:

@@ -81,7 +81,8 @@ def test_each_rule_takes_its_own(own: Class, rule: str, names: list[str], why: s
 @pytest.mark.parametrize("rule", ["", *RULES])
 def test_a_result_s_key_does_not_depend_on_the_rule(own: Class, rule: str) -> None:
     (own.folder / "ada" / "helper.py").write_text("x = 1", encoding="utf-8")
-    hand_in(own.folder / "ada" / "elsewhere", {f"{SIXTH}.ipynb": 3, "data.csv": 1})
+    hand_in(own.folder / "ada" / "elsewhere", {f"{SIXTH}.ipynb": 3})
+    (own.folder / "ada" / "elsewhere" / "data.csv").write_text("1", encoding="utf-8")
     digests = {one.name: one.digest for one in chosen(own.folder, "best")}
     assert len(set(digests.values())) == len(digests) == 4
     assert {one.name: one.digest for one in chosen(own.folder, rule)}.items() <= digests.items()
@@ -162,7 +163,7 @@ def test_the_page_says_which_counts_and_why(own: Class, rule: str, says: str) ->
 
 
 def test_the_best_is_so_after_what_each_one_s_time_costs(own: Class) -> None:
-    late = ("deadline = 2026-10-28T12:00:00Z", "penalty_per_day = 0.5")  # the first was in time, the second a day late
+    late = ("deadline = 2026-10-27T12:00:00Z", "penalty_per_day = 0.5")  # the first was in time, the second a day late
     by_rule(own, "best", *late)
     own.grade()
     (row,) = json.loads((own.report / "report.json").read_text(encoding="utf-8"))["results"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import shutil
@@ -234,3 +235,27 @@ def test_nbgrader_gives_the_marks_of_grade(folder: Path, tmp_path: Path) -> None
     theirs, ours = marks_of_nbgrader(folder), marks_of_grade(folder, tmp_path / "report")
     assert theirs == pytest.approx(ours, abs=1e-5)
     assert 0 < theirs["wrong", "gaussian_kl"] < EXERCISES["gaussian_kl"].points
+    written_into_the_gradebook(folder, tmp_path / "report", ours)
+
+
+def written_into_the_gradebook(folder: Path, report: Path, ours: dict[tuple[str, str], float]) -> None:
+    """The marks of `grade` are those of nbgrader's export, in place of what stood there."""
+    from nbgrader.api import Gradebook
+
+    path = folder / "gradebook.db"
+    with Gradebook(f"sqlite:///{path}") as gradebook:
+        for one in gradebook.assignment_submissions(LESSON):
+            for notebook in one.notebooks:
+                for grade in notebook.grades:
+                    grade.auto_score = 0.0
+        gradebook.db.commit()
+    arguments = ["grade", str(folder), "--output", str(report), "--lesson", LESSON, "--gradebook", str(path)]
+    result = CliRunner().invoke(main, arguments)
+    assert result.exit_code == 0, result.output
+    assert "added to" not in result.output
+    assert "other points" not in result.output
+    assert marks_of_nbgrader(folder) == pytest.approx(ours, abs=1e-5)
+    nbgrader(folder, "export")
+    lines = list(csv.DictReader((folder / "grades.csv").read_text(encoding="utf-8").splitlines()))
+    exported = {line["student_id"]: float(line["score"]) for line in lines if line["assignment"] == LESSON}
+    assert exported == pytest.approx({who: sum(ours[who, name] for name in RIGHT) for who in STUDENTS}, abs=1e-5)
