@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -54,7 +55,8 @@ def opened(path: Path) -> Iterator[Gradebook]:
     if not _is_database(path):
         raise NoGradebook(f"{path} is no database of nbgrader's; `nbgrader generate_assignment` makes it")
     try:
-        with Gradebook(f"sqlite:///{path.resolve()}") as gradebook:
+        with warnings.catch_warnings(), Gradebook(f"sqlite:///{path.resolve()}") as gradebook:
+            warnings.filterwarnings("ignore", "Object of type .* not in session")  # nbgrader adds submissions so
             yield gradebook
     except (StatementError, ValueError) as error:
         why = str(getattr(error, "orig", error)).partition("\n")[0]
