@@ -27,6 +27,7 @@ IN_WORDS = {
     EXACT_NAME: "Only a notebook that is named as the lesson is counts. One of another name gives no points, and the "
     "page says so.",
 }
+SEVERAL_HANDED_IN = "Several notebooks were handed in"
 NONE_NAMED = "No notebook is named as the lesson is"
 OF_THOSE = "What can't be read, or is as it was handed out, is no attempt where another is."
 
@@ -130,9 +131,8 @@ def told(file: str, others: str, attempt: int, attempts: int, why: str) -> str:
     which = f"it is attempt {attempt} of {attempts}" if attempts > 1 else ""
     reason = f"for {why}" if which and why else why
     end = ", ".join(part for part in (which, reason) if part)
-    return (
-        f"Several notebooks were handed in for this lesson. {file} counts, and not {others}{': ' if end else ''}{end}."
-    )
+    counts = f"{file} counts, and not {others}{': ' if end else ''}{end}"
+    return f"{SEVERAL_HANDED_IN} for this lesson. {counts}."
 
 
 def none_named(lesson: str, names: Sequence[str]) -> str:

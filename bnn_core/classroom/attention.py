@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
-from bnn_core.classroom.attempts import NONE_NAMED
+from bnn_core.classroom.attempts import NONE_NAMED, SEVERAL_HANDED_IN, USUAL
 from bnn_core.classroom.policy import PLAIN, TOTAL, Policy
 from bnn_core.classroom.standing import Standing
 from bnn_core.classroom.submissions import NO_NOTEBOOK
@@ -85,9 +85,9 @@ _KINDS: tuple[tuple[str, str, Callable[[Standing], bool]], ...] = (
     ),
     ("It could not be run", "No check got through. Look whether something small stands before it.", _no_check),
     (
-        "Several notebooks were handed in",
-        "The page says which was graded. Ask if it was the one that was meant.",
-        _notes("Several notebooks"),
+        SEVERAL_HANDED_IN,
+        "The page says which counts. Ask if it was the one that was meant, or give a rule for `attempt`.",
+        _notes(SEVERAL_HANDED_IN),
     ),
     (
         "The course's own notebooks were handed in",
@@ -107,7 +107,8 @@ def concerns(standings: Sequence[Standing], strangers: Collection[str] = (), pol
     found = []
     for title, advice, concerned in _KINDS:
         places = [(one.student, one.lesson) for one in standings if concerned(one)]
-        if places:
+        is_settled = title == SEVERAL_HANDED_IN and policy.attempt != USUAL  # by a rule, and so nobody need be asked
+        if places and not is_settled:
             found.append(Concern(title, advice, tuple((place,) for place in places)))
     near = [(one.student, one.lesson) for one in standings if policy.near(one.lesson, one.points, one.most)]
     advice = "A point more or less decides. Look at what was not run, and at slips; `override` sets a mark."

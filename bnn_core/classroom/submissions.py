@@ -276,8 +276,8 @@ class _Collection:
     def _remarks(self, lesson: str, candidates: Sequence[Found], all_chosen: Mapping[str, Found]) -> list[str]:
         """What was not read, and what to do; of other lessons' notebooks, and of other attempts, nothing."""
         graded = list(all_chosen.values())
-        attempts = [item for item in candidates if item.kind == "notebook"]
-        others = [item for item in self.found if item not in [*graded, *attempts] and item.lesson in (None, lesson)]
+        told_of = {item.parts for item in (*graded, *(one for one in candidates if one.kind == "notebook"))}
+        others = [item for item in self.found if item.parts not in told_of and item.lesson in (None, lesson)]
         remarks = [remark for item in others if (remark := _remark(item, is_graded=bool(graded)))]
         at_hand = {item.parts for notebook in graded for item in self._beside(notebook)}
         files = [item.name for item in self.found if item.kind == "file" and item.parts not in at_hand]
