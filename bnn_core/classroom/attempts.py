@@ -20,7 +20,8 @@ by handing in thousands.
 """
 
 IN_WORDS = {
-    USUAL: "Of several notebooks for a lesson the one that is named as the lesson is counts, or else the newest.",
+    USUAL: "Of several attempts in the school's system the last counts, and of several notebooks in it the one that is "
+    "named as the lesson is, or else the newest.",
     LAST: "Of several attempts at a lesson the last counts, whatever it is called.",
     BEST: "Every attempt at a lesson is graded, and the one with the most points counts, after what its own time of "
     f"submission costs. Of more than {MOST_ATTEMPTS} these are the last {MOST_ATTEMPTS}.",

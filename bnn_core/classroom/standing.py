@@ -197,7 +197,7 @@ def _counts(origin: Origin, points: Sequence[float]) -> list[str]:
     """Which attempt counts, for its page. points: of all that were graded, after all rules."""
     why = origin.why
     if len(points) > 1:
-        why = f"of {' and '.join(map(number, points))} points, in the order of time, it has the most"
+        why = f"it has the most points ({' and '.join(map(number, points))}, in the order of time)"
     said = attempts.told(origin.file, origin.others, origin.attempt, origin.attempts, why)
     return [said] if said else []
 

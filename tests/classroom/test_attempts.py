@@ -151,7 +151,7 @@ def test_a_change_of_the_rule_grades_nothing_twice(own: Class, graded: list[tupl
     [
         ("", f"{THIRD}.ipynb counts, and not draft.ipynb, final.ipynb: it is attempt 2 of 3, for it is named as the"),
         ("last", f"final.ipynb counts, and not {THIRD}.ipynb, draft.ipynb: it is attempt 3 of 3, for it is the last."),
-        ("best", "it is attempt 2 of 3, for of 4 and 7 and 5 points, in the order of time, it has the most."),
+        ("best", "it is attempt 2 of 3, for it has the most points (4 and 7 and 5, in the order of time)."),
     ],
 )
 def test_the_page_says_which_counts_and_why(own: Class, rule: str, says: str) -> None:
@@ -169,7 +169,7 @@ def test_the_best_is_so_after_what_each_one_s_time_costs(own: Class) -> None:
     own.grade()
     (row,) = json.loads((own.report / "report.json").read_text(encoding="utf-8"))["results"]
     assert row["score"] == 4.0
-    assert "it is attempt 1 of 3, for of 4 and 3.5 and 0 points" in page(own)
+    assert "it is attempt 1 of 3, for it has the most points (4 and 3.5 and 0," in page(own)
     override = ["override", str(own.report), "ada", "BayesianLinear", "6"]
     assert "the grader gave 4" in CliRunner().invoke(main, override).output
 

@@ -19,6 +19,7 @@ from classroom.systems import CLASS, blackboard_entry, canvas_entry, download, m
 from click.testing import CliRunner
 
 from bnn_core.autograder.exercises import EXERCISES
+from bnn_core.classroom.attempts import IN_WORDS
 from bnn_core.classroom.grading import Row
 from bnn_core.classroom.policy import BadPolicy, HandedIn, apply, in_words, read_policy, scored
 from bnn_core.classroom.submissions import find_submissions
@@ -90,7 +91,7 @@ def test_a_policy_in_words() -> None:
     assert in_words(read_policy("")) == [
         "An exercise gives its points times the share of its checks that passed.",
         "A check that was not run, for want of one before it, earns nothing.",
-        "Of several notebooks for a lesson the one that is named as the lesson is counts, or else the newest.",
+        IN_WORDS[""],
         "What can't be read, or is as it was handed out, is no attempt where another is.",
         "There is no deadline.",
     ]
@@ -104,7 +105,7 @@ def test_a_policy_in_words() -> None:
         "passed.",
         "BayesianLinear is worth 20 points.",
         f"In BayesianLinear, the check “{CHECKS[0]}” counts 2 times.",
-        "Of several notebooks for a lesson the one that is named as the lesson is counts, or else the newest.",
+        IN_WORDS[""],
         "What can't be read, or is as it was handed out, is no attempt where another is.",
         "All other lessons: to be handed in by 30 November 2026, 23:59 (CET).",
         f"{SIXTH}: to be handed in by 7 December 2026, 12:00 (UTC).",
