@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sqlite3
 import sys
 from pathlib import Path
@@ -21,22 +22,28 @@ def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Class:
     return Class(tmp_path)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def api() -> Any:
     return pytest.importorskip("nbgrader.api")
 
 
-@pytest.fixture
-def database(tmp_path: Path, api: Any, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """nbgrader's, as it is after `generate_assignment`, with one student."""
-    monkeypatch.setenv("PATH", f"{sys.prefix}/bin{os.pathsep}{os.environ['PATH']}")  # it calls alembic by name
-    path = tmp_path / "gradebook.db"
-    with api.Gradebook(f"sqlite:///{path}") as gradebook:
-        gradebook.add_assignment(THIRD)
-        gradebook.add_notebook(THIRD, THIRD)
-        gradebook.add_grade_cell(CELL, THIRD, THIRD, max_score=10.0, cell_type="code")
-        gradebook.add_student("ada")
+@pytest.fixture(scope="module")
+def made_once(api: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """nbgrader's database, as it is after `generate_assignment`, with one student."""
+    path = tmp_path_factory.mktemp("nbgrader") / "gradebook.db"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PATH", f"{sys.prefix}/bin{os.pathsep}{os.environ['PATH']}")  # it calls alembic by name
+        with api.Gradebook(f"sqlite:///{path}") as gradebook:
+            gradebook.add_assignment(THIRD)
+            gradebook.add_notebook(THIRD, THIRD)
+            gradebook.add_grade_cell(CELL, THIRD, THIRD, max_score=10.0, cell_type="code")
+            gradebook.add_student("ada")
     return path
+
+
+@pytest.fixture
+def database(tmp_path: Path, made_once: Path) -> Path:
+    return Path(shutil.copy(made_once, tmp_path))
 
 
 def marks(api: Any, path: Path) -> dict[str, tuple[float, float]]:
