@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -46,12 +47,15 @@ class Written:
 @contextmanager
 def opened(path: Path) -> Iterator[Gradebook]:
     """nbgrader's database. Raises NoGradebook, also for what goes wrong while it is open."""
+    searched = list(sys.path)
     try:
         from nbgrader.api import Gradebook, StatementError
     except ImportError:
         raise NoGradebook(
             f"nbgrader isn't installed, which writes {path}; .venv/bin/python -m pip install {NBGRADER}"
         ) from None
+    finally:
+        sys.path[:] = searched  # what it imports adds folders of its own, which are none of a submission's libraries
     if not _is_database(path):
         raise NoGradebook(f"{path} is no database of nbgrader's; `nbgrader generate_assignment` makes it")
     try:

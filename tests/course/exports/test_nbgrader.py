@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from zoo import gaussian_kl, monte_carlo_kl, replaced
 
 from bnn_core.autograder import ChecksFailed, check
 from bnn_core.autograder.exercises import EXERCISES
+from bnn_core.classroom.nbgrader_gradebook import opened
 from bnn_core.course.command_line import main
 from bnn_core.course.exports.nbgrader import CONFIG_FILE
 from bnn_core.course.lesson_source import BEGIN, END, learner_code, names_in
@@ -196,9 +198,7 @@ def nbgrader(folder: Path, *arguments: str) -> str:
 
 
 def marks_of_nbgrader(folder: Path) -> dict[tuple[str, str], float]:
-    from nbgrader.api import Gradebook
-
-    with Gradebook(f"sqlite:///{folder}/gradebook.db") as gradebook:
+    with opened(folder / "gradebook.db") as gradebook:
         return {
             (student, exercise): gradebook.find_grade(f"check_{snake_case(exercise)}", LESSON, LESSON, student).score
             for student in STUDENTS
@@ -214,7 +214,8 @@ def marks_of_grade(folder: Path, report: Path) -> dict[tuple[str, str], float]:
 
 
 def test_nbgrader_gives_the_marks_of_grade(folder: Path, tmp_path: Path) -> None:
-    pytest.importorskip("nbgrader")
+    if find_spec("nbgrader") is None:
+        pytest.skip("nbgrader isn't installed")
     nbgrader(folder, "generate_assignment", LESSON)
     release = folder / "release" / LESSON / f"{LESSON}.ipynb"
     assert BEGIN not in release.read_text(encoding="utf-8")
@@ -240,10 +241,8 @@ def test_nbgrader_gives_the_marks_of_grade(folder: Path, tmp_path: Path) -> None
 
 def written_into_the_gradebook(folder: Path, report: Path, ours: dict[tuple[str, str], float]) -> None:
     """The marks of `grade` are those of nbgrader's export, in place of what stood there."""
-    from nbgrader.api import Gradebook
-
     path = folder / "gradebook.db"
-    with Gradebook(f"sqlite:///{path}") as gradebook:
+    with opened(path) as gradebook:
         for one in gradebook.assignment_submissions(LESSON):
             for notebook in one.notebooks:
                 for grade in notebook.grades:
