@@ -9,7 +9,8 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
-from bnn_core.classroom.policy import PLAIN, Policy
+from bnn_core.classroom.attempts import NONE_NAMED, SEVERAL_HANDED_IN, USUAL
+from bnn_core.classroom.policy import PLAIN, TOTAL, Policy
 from bnn_core.classroom.standing import Standing
 from bnn_core.classroom.submissions import NO_NOTEBOOK
 
@@ -44,8 +45,13 @@ def _notes(words: str) -> Callable[[Standing], bool]:
     return lambda one: any(words in note for note in one.graded.notes)
 
 
-def _nothing(one: Standing) -> bool:
+def is_nothing(one: Standing) -> bool:
+    """Whether nothing was handed in."""
     return any(row["message"].startswith(NO_NOTEBOOK) for row in one.rows)
+
+
+def _said(words: str) -> Callable[[Standing], bool]:
+    return lambda one: any(words in row["message"] for row in one.rows)
 
 
 def _no_check(one: Standing) -> bool:
@@ -62,7 +68,16 @@ _KINDS: tuple[tuple[str, str, Callable[[Standing], bool]], ...] = (
         "and a longer --timeout.",
         _statuses("timeout"),
     ),
-    ("It can't be read", "The page says what was handed in. Ask for the notebook itself.", _statuses("unreadable")),
+    (
+        "No notebook has the lesson's name",
+        "Your rules count no other. Rename it and grade again, or tell them; `override` sets a mark.",
+        _said(NONE_NAMED),
+    ),
+    (
+        "It can't be read",
+        "The page says what was handed in. Ask for the notebook itself.",
+        lambda one: _statuses("unreadable")(one) and not _said(NONE_NAMED)(one),
+    ),
     (
         "It isn't valid Python",
         "The cell was left out. Look whether a slip of typing cost the marks.",
@@ -70,16 +85,20 @@ _KINDS: tuple[tuple[str, str, Callable[[Standing], bool]], ...] = (
     ),
     ("It could not be run", "No check got through. Look whether something small stands before it.", _no_check),
     (
-        "Several notebooks were handed in",
-        "The page says which was graded. Ask if it was the one that was meant.",
-        _notes("Several notebooks"),
+        SEVERAL_HANDED_IN,
+        "The page says which counts. Ask if it was the one that was meant, or give a rule for `attempt`.",
+        _notes(SEVERAL_HANDED_IN),
     ),
     (
         "The course's own notebooks were handed in",
         "They are never graded. If nothing else is there, ask for the learner's notebook.",
-        lambda one: _notes("the course's own")(one) or any("the course's own" in row["message"] for row in one.rows),
+        lambda one: _notes("the course's own")(one) or _said("the course's own")(one),
     ),
-    ("Nothing was handed in", "Ask whether they are still in the class.", _nothing),
+    (
+        "Nothing was handed in",
+        "Ask whether they are still in the class.",
+        is_nothing,
+    ),
 )
 
 
@@ -88,12 +107,16 @@ def concerns(standings: Sequence[Standing], strangers: Collection[str] = (), pol
     found = []
     for title, advice, concerned in _KINDS:
         places = [(one.student, one.lesson) for one in standings if concerned(one)]
-        if places:
+        is_settled = title == SEVERAL_HANDED_IN and policy.attempt != USUAL  # by a rule, and so nobody need be asked
+        if places and not is_settled:
             found.append(Concern(title, advice, tuple((place,) for place in places)))
-    near = [(one.student, one.lesson) for one in standings if policy.near(one.points, one.most)]
+    near = [(one.student, one.lesson) for one in standings if policy.near(one.lesson, one.points, one.most)]
+    advice = "A point more or less decides. Look at what was not run, and at slips; `override` sets a mark."
     if near:
-        advice = "A point more or less decides. Look at what was not run, and at slips; `override` sets a mark."
         found.append(Concern("The mark is near a boundary", advice, tuple((place,) for place in near)))
+    if near := _totals_near(standings, policy):
+        most_lost = f"{advice} The link is to the lesson that cost the most points."
+        found.append(Concern("The total is near a boundary", most_lost, tuple((place,) for place in near)))
     if alike := same_answers(standings):
         found.append(
             Concern(
@@ -108,6 +131,20 @@ def concerns(standings: Sequence[Standing], strangers: Collection[str] = (), pol
         advice = "Add them to the roster, or rename the folder to the id, and grade again: it costs no time."
         found.append(Concern("In no roster", advice, tuple((place,) for place in unknown)))
     return found
+
+
+def _totals_near(standings: Sequence[Standing], policy: Policy) -> list[Place]:
+    """Of everyone whose points in all lessons are near a boundary, the lesson that cost the most points."""
+    mine: defaultdict[str, list[Standing]] = defaultdict(list)
+    most: defaultdict[str, float] = defaultdict(float)
+    for one in standings:
+        mine[one.student].append(one)
+        most[one.lesson] = max(most[one.lesson], one.most)
+    return [
+        (student, max(results, key=lambda one: one.most - one.points).lesson)
+        for student, results in mine.items()
+        if policy.near(TOTAL, sum(one.points for one in results), sum(most.values()))
+    ]
 
 
 def same_answers(standings: Sequence[Standing]) -> tuple[tuple[Place, ...], ...]:

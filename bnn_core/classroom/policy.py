@@ -14,17 +14,21 @@ from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from bnn_core.autograder.exercises import EXERCISES
+from bnn_core.classroom import attempts
 from bnn_core.classroom.grading import Row
 from bnn_core.classroom.refusals import Unusable
 from bnn_core.classroom.results import number
 
 POLICY = "grading.toml"
 NUMBERS = ("grace_minutes", "penalty_per_day", "none_after_days", "late_days", "not_run", "near_boundary")
-KEYS = ("boundaries", "deadline", "time_zone", *NUMBERS, "points", "weights", "deadlines")
+KEYS = ("attempt", "boundaries", "deadline", "time_zone", *NUMBERS, "points", "weights", "deadlines")
 _OF_LATENESS = ("grace_minutes", "penalty_per_day", "none_after_days", "late_days")
 _DAY = timedelta(days=1)
 NEAR = 1.0
 """Points in a hundred."""
+
+TOTAL, OTHERS = "total", "lessons"
+"""Of what boundaries may be, beside lessons: of the points of all, and of every lesson that isn't named."""
 
 
 class BadPolicy(Unusable):
@@ -36,7 +40,8 @@ class Policy:
     """points: by exercise, what it is worth. weights: by exercise and check, how much it counts, 1 where nothing is
     said. not_run: the share that a check earns which was not run for want of one before it. deadlines: by lesson; ""
     for all others. grace: after a deadline nothing is late for so long. penalty: the share of the points that each day
-    costs. boundaries: between marks, in percent of a lesson's points; near_boundary: so near one a person looks.
+    costs. boundaries: between marks, in percent of the points, by lesson; "" for all others, TOTAL for those of all
+    lessons together. near_boundary: so near one a person looks. attempt: the rule by which one of several counts.
     none_after: days after which nothing is had. late_days: days of a student's that cost nothing, in all.
     """
 
@@ -49,13 +54,17 @@ class Policy:
     none_after: float | None = None
     late_days: int = 0
     zone: tzinfo = UTC
-    boundaries: tuple[float, ...] = ()
+    boundaries: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     near_boundary: float = NEAR
+    attempt: str = attempts.USUAL
 
-    def near(self, score: float, most: float) -> bool:
-        """Whether a mark is so near a boundary that a person should look at it."""
+    def near(self, what: str, score: float, most: float) -> bool:
+        """Whether a mark is so near a boundary that a person should look at it. what: a lesson, or TOTAL."""
         percent = 100 * score / most if most else math.inf
-        return any(abs(percent - one) <= self.near_boundary + 1e-6 for one in self.boundaries)
+        return any(abs(percent - one) <= self.near_boundary + 1e-6 for one in self.boundaries_of(what))
+
+    def boundaries_of(self, what: str) -> tuple[float, ...]:
+        return self.boundaries.get(what, () if what == TOTAL else self.boundaries.get("", ()))
 
     def deadline(self, lesson: str) -> datetime | None:
         return self.deadlines.get(lesson, self.deadlines.get(""))
@@ -77,11 +86,21 @@ class HandedIn:
 
 @dataclass(frozen=True)
 class Applied:
-    """Rows by the policy's rules. rules: a sentence for each that changed something. days_late: None where unknown."""
+    """Rows by the policy's rules. rules: a sentence for each that changed something. days_late: None where unknown.
+    counts: whether it is the attempt that does.
+    """
 
     rows: list[Row]
     rules: tuple[str, ...] = ()
     days_late: int | None = None
+    free: int = 0
+    """Late days used."""
+
+    counts: bool = True
+
+    @property
+    def points(self) -> float:
+        return float(sum(row["score"] for row in self.rows))
 
 
 # Reading it
@@ -109,6 +128,10 @@ def read_policy(text: str, name: str = POLICY) -> Policy:
     if numbers.get("late_days") and not (numbers.get("penalty_per_day") or "none_after_days" in numbers):
         raise BadPolicy(f"{name} has late_days, and lateness costs nothing; add penalty_per_day, or leave them out")
     boundaries = _boundaries(said.get("boundaries", []), name)
+    attempt = said.get("attempt", attempts.USUAL)
+    if "attempt" in said and attempt not in attempts.RULES:
+        known = " or ".join(f'"{one}"' for one in attempts.RULES)
+        raise BadPolicy(f"{name}: attempt is {known}; it is {attempt!r}")
     if "near_boundary" in numbers and not boundaries:
         raise BadPolicy(f"{name} has near_boundary and no boundaries; add some, such as boundaries = [50, 60]")
     return Policy(
@@ -123,6 +146,7 @@ def read_policy(text: str, name: str = POLICY) -> Policy:
         zone=zone or UTC,
         boundaries=boundaries,
         near_boundary=numbers.get("near_boundary", NEAR),
+        attempt=attempt,
     )
 
 
@@ -132,11 +156,30 @@ def _number(value: object, key: str, name: str) -> float:
     return float(value)
 
 
-def _boundaries(value: object, name: str) -> tuple[float, ...]:
+def _boundaries(said: object, name: str) -> dict[str, tuple[float, ...]]:
+    """A list, of every lesson; or a table that says of which, and of the total."""
+    table = said if isinstance(said, dict) else {OTHERS: said}
+    found = {}
+    for key, value in table.items():
+        what = {OTHERS: "", TOTAL: TOTAL}.get(key)
+        found[_lesson(key, name) if what is None else what] = _percentages(value, name)
+    return {what: boundaries for what, boundaries in found.items() if boundaries}
+
+
+def _percentages(value: object, name: str) -> tuple[float, ...]:
     found = [_number(one, "a boundary", name) for one in value] if isinstance(value, list) else None
     if found is None or any(one > 100 for one in found):
-        raise BadPolicy(f"{name}: boundaries is a list of percentages, such as [50, 60]; it is {value!r}")
+        raise BadPolicy(f"{name}: boundaries are a list of percentages, such as [50, 60]; it is {value!r}")
     return tuple(sorted(found))
+
+
+def _lesson(key: str, name: str) -> str:
+    """The lesson of this name, number or topic."""
+    lessons = sorted({exercise.lesson for exercise in EXERCISES.values()})
+    fitting = [lesson for lesson in lessons if key in (lesson, lesson.partition("_")[0], lesson.partition("_")[2])]
+    if not fitting:
+        raise BadPolicy(f"{name}: there is no lesson {key!r} with exercises{_meant(key, lessons)}")
+    return fitting[0]
 
 
 def _zone(value: object, name: str) -> tzinfo | None:
@@ -149,13 +192,9 @@ def _zone(value: object, name: str) -> tzinfo | None:
 
 
 def _deadlines(said: Mapping[str, Any], zone: tzinfo | None, name: str) -> dict[str, datetime]:
-    lessons = {exercise.lesson for exercise in EXERCISES.values()}
     found = {"": _moment(said["deadline"], "deadline", zone, name)} if "deadline" in said else {}
     for key, value in _table(said.get("deadlines", {}), "deadlines", name).items():
-        fitting = [lesson for lesson in lessons if key in (lesson, lesson.partition("_")[0], lesson.partition("_")[2])]
-        if not fitting:
-            raise BadPolicy(f"{name}: there is no lesson {key!r} with exercises{_meant(key, sorted(lessons))}")
-        found[fitting[0]] = _moment(value, f"the deadline of {key}", zone, name)
+        found[_lesson(key, name)] = _moment(value, f"the deadline of {key}", zone, name)
     return found
 
 
@@ -234,11 +273,11 @@ def in_words(policy: Policy, lesson: str = "") -> list[str]:
     told += [f"{exercise} is worth {number(points)} points." for exercise, points in policy.points.items()]
     for exercise, weights in policy.weights.items():
         told += [f"In {exercise}, the check “{check}” counts {number(one)} times." for check, one in weights.items()]
-    if policy.boundaries and not lesson:
-        told.append(
-            f"Marks within {number(policy.near_boundary)} % of {' %, '.join(map(number, policy.boundaries))} % of a "
-            "lesson's points are shown to the instructor."
-        )
+    told.append(attempts.IN_WORDS[policy.attempt])
+    if policy.attempt != attempts.EXACT_NAME:
+        told.append(attempts.OF_THOSE)
+    if not lesson:
+        told += _told_of_boundaries(policy)
     for lesson, moment in sorted(policy.deadlines.items()):
         what = lesson or ("All other lessons" if len(policy.deadlines) > 1 else "Every lesson")
         told.append(f"{what}: to be handed in by {_shown(moment)}.")
@@ -255,6 +294,16 @@ def in_words(policy: Policy, lesson: str = "") -> list[str]:
     if not policy.penalty and policy.none_after is None:
         told.append("Lateness is shown, and costs nothing.")
     return told
+
+
+def _told_of_boundaries(policy: Policy) -> list[str]:
+    of_others = "any other lesson's" if set(policy.boundaries) - {"", TOTAL} else "a lesson's"
+    whose = {what: f"{what}'s" for what in policy.boundaries} | {"": of_others, TOTAL: "all lessons'"}
+    return [
+        f"Marks within {number(policy.near_boundary)} % of {' %, '.join(map(number, boundaries))} % of {whose[what]} "
+        "points are shown to the instructor."
+        for what, boundaries in policy.boundaries.items()
+    ]
 
 
 def _of_lesson(policy: Policy, lesson: str) -> Policy:
@@ -298,24 +347,33 @@ def scored(policy: Policy, row: Row) -> Row:
 
 
 def apply(policy: Policy, results: Iterable[tuple[str, HandedIn, Sequence[Row]]]) -> list[Applied]:
-    """The results of one student: for each lesson its name, when it was handed in, and its rows."""
+    """The results of one student: for each attempt at a lesson the lesson's name, when it was handed in, and its rows.
+    Of several attempts the one with the most points counts, and of those the one that used the fewest late days, and of
+    those the last.
+    """
     listed = list(results)
     found: dict[int, Applied] = {}
     left = policy.late_days
-    order = sorted(
-        range(len(listed)), key=lambda n: (policy.deadline(listed[n][0]) or datetime.max.replace(tzinfo=UTC), n)
-    )
-    for position in order:
-        lesson, handed_in, rows = listed[position]
-        by_points = [scored(policy, row) for row in rows]
-        rules = _rules_of_checks(policy, rows, by_points)
-        days = _days_late(policy, lesson, handed_in)
-        free = min(left, days or 0)
-        left -= free
-        factor, told = _lateness(policy, lesson, handed_in, days, free)
-        final = [row | {"score": round(row["score"] * factor, 6)} for row in by_points]
-        found[position] = Applied(final, (*rules, *told), days)
+    lessons: dict[str, list[int]] = {}
+    for position, (lesson, _, _) in enumerate(listed):
+        lessons.setdefault(lesson, []).append(position)
+    for lesson in sorted(lessons, key=lambda one: policy.deadline(one) or datetime.max.replace(tzinfo=UTC)):
+        tried = {position: _applied(policy, *listed[position], left) for position in lessons[lesson]}
+        best = max(tried, key=lambda position: (round(tried[position].points, 6), -tried[position].free, position))
+        left -= tried[best].free
+        found |= {position: replace(one, counts=position == best) for position, one in tried.items()}
     return [found[position] for position in range(len(listed))]
+
+
+def _applied(policy: Policy, lesson: str, handed_in: HandedIn, rows: Sequence[Row], left: int) -> Applied:
+    """left: late days that the student still has."""
+    by_points = [scored(policy, row) for row in rows]
+    rules = _rules_of_checks(policy, rows, by_points)
+    days = _days_late(policy, lesson, handed_in)
+    free = min(left, days or 0)
+    factor, told = _lateness(policy, lesson, handed_in, days, free)
+    final = [row | {"score": round(row["score"] * factor, 6)} for row in by_points]
+    return Applied(final, (*rules, *told), days, free)
 
 
 def _rules_of_checks(policy: Policy, before: Sequence[Row], after: Sequence[Row]) -> list[str]:

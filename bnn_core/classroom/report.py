@@ -8,7 +8,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import hashlib
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -19,7 +19,8 @@ from bnn_core.autograder.pictures import from_data
 from bnn_core.autograder.report import environment as report_environment
 from bnn_core.autograder.report import shown
 from bnn_core.classroom.attention import answer_in, concerns
-from bnn_core.classroom.class_summary import MOST_NOTES, class_summary, state
+from bnn_core.classroom.class_summary import MOST_NOTES, Misunderstood, class_summary, state
+from bnn_core.classroom.examples import example
 from bnn_core.classroom.grading import Graded
 from bnn_core.classroom.page_places import pages_of
 from bnn_core.classroom.policy import PLAIN, Policy
@@ -82,9 +83,6 @@ def write_pages(
     notes = {(one.student, one.lesson): one.graded.notes for one in standings if one.graded.notes}
     people = {one.student: one.person for one in standings if one.person is not None}
     summary = class_summary(rows, notes, people, strangers)
-    examples = {
-        (one.student, row["exercise"]): answer_in(one, row["exercise"]) for one in standings for row in one.rows
-    }
     seeds = sorted({*earlier_seeds} - {seed})
     by_hand = {(one.student, one.lesson): one.by_hand for one in standings}
     page, script = environment.get_template("class.html"), SCRIPT.read_text(encoding="utf-8")
@@ -96,11 +94,22 @@ def write_pages(
         unfit=unfit,
         concerns=concerns(standings, strangers, policy),
         pages=pages,
-        examples=examples,
+        examples=_examples(standings, summary["misunderstood"]),
         script=script,
         script_hash=f"sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}",
     )
     write_atomically(report / "index.html", text)
+
+
+def _examples(standings: Sequence[Standing], misunderstood: Sequence[Misunderstood]) -> dict[str, str]:
+    """By misconception an answer that has it, without its name."""
+    by_exercise = {(one.student, row["exercise"]): one for one in standings for row in one.rows}
+    found = {}
+    for item in misunderstood:
+        places = dict.fromkeys(item.examples)
+        answers = [(answer_in(by_exercise[place], place[1]), by_exercise[place].called) for place in places]
+        found[item.name] = _cut(example(answers))
+    return found
 
 
 def student_page(one: Standing, environment: Environment, class_page: str = "") -> str:
@@ -163,13 +172,13 @@ def templates() -> Environment:
     pages = report_environment("bnn_core.classroom")
     pages.globals |= {"words": STATUS_WORDS, "page_mark": PAGE_MARK, "state": state}
     pages.tests["all_skipped"] = lambda checks: all(state(check) == "skipped" for check in checks)
-    pages.filters |= {
+    filters: dict[str, Callable[..., str]] = {
         "mark": lambda value: f"{round(value, 2):g}",
         "url": lambda path: quote(path.encode("utf-8", "surrogatepass")),
         "name": as_name,
         "folded": folded,
-        "example": lambda place, examples: _cut(examples.get(place, "")),
     }
+    pages.filters |= filters
     return pages
 
 

@@ -14,7 +14,7 @@ import math
 import os
 import platform
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, astuple, dataclass
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, distributions, version
@@ -37,12 +37,15 @@ FORMULA_SIGNS = ("=", "+", "-", "@", "\t", "\r")
 STATUSES = ("passed", "failed", "not_attempted", "error", "timeout", "unreadable")
 
 _RESULTS = ({"key", "graded"}, {"key", "seed", "graded"})
-_LINES = ({"seed"}, {"home"}, {"again"}, {"left"}, {"people"}, {"policy"}, {"origins"}, *_RESULTS)
+_LINES = ({"seed"}, {"home"}, {"again"}, {"left"}, {"people"}, {"policy"}, {"origins"}, {"attempts"}, *_RESULTS)
 
+_ORIGIN = tuple[str, str, str, str, bool, str, str, str, int, int, str]
 _ORIGINS = (
-    list[tuple[tuple[str, str], tuple[str, str, str, str, bool, str, str]]],
-    list[tuple[tuple[str, str], tuple[str, str, str, str, bool]]],  # of reports from before files were noted
+    list[tuple[tuple[str, str], _ORIGIN]],
+    list[tuple[tuple[str, str], tuple[str, str, str, str, bool, str, str]]],  # from before attempts were noted
+    list[tuple[tuple[str, str], tuple[str, str, str, str, bool]]],  # from before files were
 )
+_ATTEMPTS = list[tuple[tuple[str, str], list[tuple[str, _ORIGIN]]]]
 _ROW = {"student": str, "lesson": str, "exercise": str, "status": str, "score": float, "max_score": float}
 _ROW |= {"message": str, "checks": list[dict[str, Any]]}
 _CHECK = {"name": str, "passed": bool, "message": str, "misconception": str | None}
@@ -59,7 +62,8 @@ class Place(NamedTuple):
 class Origin:
     """Where a result came from: what tells the student from others of the same name, the platform that named the
     files, and what the file or the folder was called there; when it was handed in, in ISO 8601, and whether the
-    platform says that it was late; which file of it was graded; and the version of the course that did.
+    platform says that it was late; which file of it was graded; and the version of the course that did. others: the
+    names of what else was handed in for the lesson; attempt, attempts: which it is of how many; why: it counts.
     """
 
     key: str = ""
@@ -69,6 +73,10 @@ class Origin:
     late: bool = False
     file: str = ""
     version: str = ""
+    others: str = ""
+    attempt: int = 1
+    attempts: int = 1
+    why: str = ""
 
 
 @dataclass(frozen=True)
@@ -90,7 +98,8 @@ class Journal:
 
     latest: for each place of the report the result that stands there. seed: the last grading's. home: the folder of the
     submissions. people: the class, where a list of it was given. policy: the text of the instructor's file. origins:
-    where results came from. Nothing is written before `begin`.
+    where results came from. attempts: where the best of several counts, the key and the origin of each. Nothing is
+    written before `begin`.
     """
 
     def __init__(self, report: Path, fresh: bool = False, alone: bool = False) -> None:
@@ -104,6 +113,7 @@ class Journal:
         self.people: tuple[Person, ...] = ()
         self.policy = ""
         self.origins: dict[Place, Origin] = {}
+        self.attempts: dict[Place, list[tuple[str, Origin]]] = {}
         self.is_foreign = False
         self._known: dict[str, Entry] = {}
         self._file: IO[str] | None = self._opened() if alone and self.path.exists() else None
@@ -158,6 +168,11 @@ class Journal:
             case {"origins": list(origins)}:
                 if any(_fits(origins, form) for form in _ORIGINS):
                     self.origins = {Place(*place): Origin(*origin) for place, origin in origins}
+            case {"attempts": list(attempts)}:
+                if _fits(attempts, _ATTEMPTS):
+                    self.attempts = {
+                        Place(*place): [(key, Origin(*origin)) for key, origin in tried] for place, tried in attempts
+                    }
             case {"left": [str(student), str(lesson)]}:
                 self.latest.pop(Place(student, lesson), None)
 
@@ -195,6 +210,23 @@ class Journal:
         if known != self.origins:
             self.origins = known
             self._write({"origins": [[list(place), list(astuple(origin))] for place, origin in known.items()]})
+
+    def note_attempts(
+        self, attempts: Mapping[Place, Sequence[tuple[str, Origin]]], looked_at: Collection[Place]
+    ) -> None:
+        """Note the attempts of which the best counts. looked_at: of all others of these there is one alone."""
+        known = {place: tried for place, tried in self.attempts.items() if place not in looked_at}
+        known |= {place: list(tried) for place, tried in attempts.items()}
+        known = {place: tried for place, tried in known.items() if place in self.latest}
+        if known != self.attempts:
+            self.attempts = known
+            lines = [[list(at), [[key, list(astuple(one))] for key, one in tried]] for at, tried in known.items()]
+            self._write({"attempts": lines})
+
+    def tried(self, place: Place) -> list[tuple[Entry, Origin]]:
+        """What may count at a place, in the order of time: one result, or all attempts of which the best does."""
+        known = [(self._known[key], one) for key, one in self.attempts.get(place, []) if key in self._known]
+        return known or [(self.latest[place], self.origins.get(place, Origin()))]
 
     def grade_again(self, lesson: str | None) -> None:
         """Let no earlier result take the place of a new one: of this lesson's, or of any."""

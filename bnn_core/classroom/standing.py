@@ -11,6 +11,7 @@ from itertools import groupby
 from pathlib import Path
 
 from bnn_core.answers.notebook import exercises_of
+from bnn_core.classroom import attempts
 from bnn_core.classroom.grading import Graded, Row, graded_as_missing
 from bnn_core.classroom.overrides import OVERRIDES, Directory, Override
 from bnn_core.classroom.policy import PLAIN, HandedIn, Policy, apply, in_words, read_policy, time_shown
@@ -73,6 +74,14 @@ class Standing:
         return self.graded.rows
 
     @property
+    def called(self) -> set[str]:
+        """All that the student may be called by."""
+        found = {self.student}
+        if person := self.person:
+            found |= {person.name, f"{person.name} ({person.id})", *person.ids}
+        return found | ({self.place.student, self.origin.key or self.student} if self.place else set())
+
+    @property
     def points(self) -> float:
         return float(sum(row["score"] for row in self.rows))
 
@@ -115,10 +124,7 @@ class ClassStanding:
         """For each student all that they may be called by."""
         found: defaultdict[str, set[str]] = defaultdict(set)
         for one in self.standings:
-            found[one.student].add(one.student)
-            if person := one.person:
-                found[one.student] |= {person.name, f"{person.name} ({person.id})", *person.ids}
-            found[one.student] |= {one.place.student, one.origin.key or one.student} if one.place else set()
+            found[one.student] |= one.called
         return dict(found)
 
 
@@ -151,11 +157,11 @@ def class_standing(journal: Journal, overrides: Sequence[Override] = ()) -> Clas
     """overrides: what a person decided; of two about the same mark the later counts."""
     names = names_of(called_in(journal), journal.people)
     standings: list[Standing] = []
-    for place, entry in journal.latest.items():
-        student = names.shown[place.student]
-        graded = replace(entry.graded, rows=[row | {"student": student} for row in entry.graded.rows])
-        origin = journal.origins.get(place, UNKNOWN)
-        standings.append(Standing(student, place.lesson, graded, place, names.people.get(place.student), origin))
+    for place in journal.latest:
+        student, person = names.shown[place.student], names.people.get(place.student)
+        for entry, origin in journal.tried(place):
+            graded = replace(entry.graded, rows=[row | {"student": student} for row in entry.graded.rows])
+            standings.append(Standing(student, place.lesson, graded, place, person, origin))
     for lesson in {place.lesson for place in journal.latest if exercises_of(place.lesson)}:
         for student, person in names.absent.items():
             nothing = graded_as_missing(Submission(student, lesson, None, Path()))
@@ -168,7 +174,7 @@ def class_standing(journal: Journal, overrides: Sequence[Override] = ()) -> Clas
 
 
 def _by_policy(policy: Policy, standings: Sequence[Standing]) -> list[Standing]:
-    """Everyone's results with the points that the policy gives."""
+    """Everyone's results with the points that the policy gives; of several attempts the one that counts."""
     found = []
     words = {lesson: tuple(in_words(policy, lesson)) for lesson in {one.lesson for one in standings}}
     for _, group in groupby(standings, key=lambda one: one.student):
@@ -176,17 +182,33 @@ def _by_policy(policy: Policy, standings: Sequence[Standing]) -> list[Standing]:
         times = [HandedIn(one.origin.handed_in, one.origin.late) for one in mine]
         applied = apply(policy, [(one.lesson, when, one.rows) for one, when in zip(mine, times, strict=True)])
         for one, when, result in zip(mine, times, applied, strict=True):
-            graded = replace(one.graded, rows=result.rows)
+            if not result.counts:
+                continue
+            points = [its.points for other, its in zip(mine, applied, strict=True) if other.lesson == one.lesson]
+            counts = _counts(one.origin, points)
+            graded = replace(one.graded, rows=result.rows, notes=[*counts, *one.graded.notes])
             shown = time_shown(policy, when) if one.graded.code else ""
             one = replace(one, graded=graded, rules=result.rules, policy=words[one.lesson])
             found.append(replace(one, days_late=result.days_late, handed_in=shown))
     return found
 
 
+def _counts(origin: Origin, points: Sequence[float]) -> list[str]:
+    """Which attempt counts, for its page. points: of all that were graded, after all rules."""
+    why = origin.why
+    if len(points) > 1:
+        why = f"it has the most points ({' and '.join(map(number, points))}, in the order of time)"
+    said = attempts.told(origin.file, origin.others, origin.attempt, origin.attempts, why)
+    return [said] if said else []
+
+
 def origin_of(submission: Submission, version: str = "") -> Origin:
     """version: of the course that graded it."""
     one = submission
-    return Origin(one.key, one.system, one.entry, one.handed_in, one.late, as_name(one.name), version)
+    others = as_name(one.others) if one.path is not None else ""
+    file = as_name(one.name)
+    about = (others, one.attempt, one.attempts, one.why)
+    return Origin(one.key, one.system, one.entry, one.handed_in, one.late, file, version, *about)
 
 
 def _with_overrides(standing: ClassStanding, overrides: Sequence[Override]) -> ClassStanding:

@@ -17,6 +17,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from bnn_core.answers.course_own import prepare
 from bnn_core.answers.slicing import COURSE_PACKAGE
+from bnn_core.classroom.attempts import USUAL, Candidate, Counting, counting, none_named
 from bnn_core.classroom.downloads import CANVAS, delivery
 from bnn_core.classroom.handed_in import FOLDER, Refused, Tree
 from bnn_core.classroom.recognising import Found, Root, recognise
@@ -43,10 +44,11 @@ class Submission:
     """What a student handed in for a lesson.
 
     path: the notebook, below home or in a zip there; None where there is none. home: the folder or the zip of
-    submissions. set_aside: other notebooks for the lesson, which are not graded. ignored: the course's own notebooks,
-    with answers in them. name: the notebook's path within the submission, as the other two are. files: what lies beside
-    the notebook, by the path from there. remarks: sentences on what was not read. missing: why there is no notebook.
-    digest: changes when any of this does. handed_in: when the notebook was, in ISO 8601, without a zone where the
+    submissions. set_aside: other notebooks for the lesson. ignored: the course's own notebooks, with answers in them.
+    name: the notebook's path within the submission, as the other two are. files: what lies beside the notebook, by the
+    path from there. remarks: sentences on what was not read. missing: why there is no notebook. attempt, attempts:
+    which it is of how many; why: it counts, where it isn't the only one. digest: changes when anything does on which
+    the result of this notebook depends. handed_in: when the notebook was, in ISO 8601, without a zone where the
     system gives none, and empty where it gives no time; late: whether the system says so. key, system and entry: what
     tells the student from others of the same name, the platform that named the files, and what the file or the folder
     is called there.
@@ -68,14 +70,19 @@ class Submission:
     entry: str = ""
     handed_in: str = ""
     late: bool = False
+    attempt: int = 1
+    attempts: int = 1
+    why: str = ""
+
+    @property
+    def others(self) -> str:
+        """The names of what was set aside, or of the first."""
+        return _listed(self.set_aside)
 
     @property
     def notes(self) -> list[str]:
-        """For the student's page."""
+        """For the student's page: what holds of this notebook, whichever counts."""
         notes = []
-        if self.path is not None and self.set_aside:
-            others = ", ".join(self.set_aside)
-            notes.append(f"Several notebooks were handed in for this lesson. {self.name} was graded, and not {others}.")
         if self.path is not None and self.ignored:
             own = ", ".join(self.ignored)
             notes.append(f"{self.name} was graded; {own} {'is' if len(self.ignored) == 1 else 'are'} the course's own.")
@@ -111,10 +118,13 @@ class Collected:
         return [clean(line) for line in dict.fromkeys(lines)]
 
 
-def find_submissions(home: Path, lessons: Sequence[str], only: str | None = None, at_once: int = 1) -> Collected:
+def find_submissions(
+    home: Path, lessons: Sequence[str], only: str | None = None, at_once: int = 1, rule: str = USUAL
+) -> Collected:
     """What the folder, or the zip, holds. Raises Refused where it can't be read.
 
     lessons: those that have exercises. only: the one to grade. at_once: how many submissions are looked into at a time.
+    rule: by which one of several attempts counts; where it is the best, there is a submission for each.
     """
     prepare(lessons)
     (listing,) = in_children([partial(_say_students, home)], 1)
@@ -123,7 +133,7 @@ def find_submissions(home: Path, lessons: Sequence[str], only: str | None = None
     students = [_student(line["student"]) for line in listing.lines if "student" in line]
     strays = tuple(line["stray"] for line in listing.lines if "stray" in line)
     collections = _look_through(home, students, at_once)
-    return Collected(tuple(_submissions(home, collections, lessons, only)), strays)
+    return Collected(tuple(_submissions(home, collections, lessons, only, rule)), strays)
 
 
 # In child processes
@@ -169,32 +179,46 @@ class _Collection:
         """Whether the course's own notebook of the lesson is among what was found."""
         return any(item.kind == "own" and item.lesson == lesson for item in self.found)
 
+    def candidates(self, home: Path, notebooks: Sequence[Found]) -> list[Candidate]:
+        """Notebooks with what tells the order in which they were handed in."""
+        return [Candidate(one, self._handed_in(home, one), self._attachment(one)) for one in notebooks]
+
     def submission(
-        self, home: Path, lesson: str, candidates: Sequence[Found], all_chosen: Mapping[str, Found]
+        self,
+        home: Path,
+        lesson: str,
+        candidates: Sequence[Found],
+        counts: Counting | None,
+        all_chosen: Mapping[str, Found],
     ) -> Submission:
-        """The submission for a lesson. all_chosen: what is graded of this student, by lesson."""
-        chosen = all_chosen.get(lesson)
+        """The submission for a lesson. counts: the notebook that does. all_chosen: what is graded of this student, by
+        lesson, this one included.
+        """
+        chosen = counts.candidate.notebook if counts is not None else None
         beside = self._beside(chosen) if chosen else []
         own = tuple(item.name for item in self.found if item.kind == "own" and item.lesson in (None, lesson))
-        remarks = self._remarks(lesson, all_chosen)
+        remarks = self._remarks(lesson, candidates, all_chosen)
         others = [item for item in candidates if item is not chosen and item.kind == "notebook" and item not in beside]
+        names = tuple(sorted(item.name for item in others))
         submission = Submission(
             self.student.name,
             lesson,
             home.joinpath(*chosen.parts) if chosen else None,
             home,
-            tuple(sorted(item.name for item in others)),
+            names,
             own,
             chosen.name if chosen else "",
             tuple((_from_folder(item, chosen), home.joinpath(*item.parts)) for item in beside if chosen),
             tuple(remarks),
-            self._why_missing(own, remarks),
+            none_named(lesson, names) if names and not chosen else self._why_missing(own, remarks),
             key=self.student.key,
             system=self.student.system,
             entry=self._entry(chosen),
         )
         submission = replace(submission, handed_in=self._handed_in(home, chosen), late=self._is_late(submission.entry))
-        texts = (submission.name, submission.set_aside, own, remarks, submission.missing)
+        if counts is not None:
+            submission = replace(submission, attempt=counts.attempt, attempts=counts.attempts, why=counts.why)
+        texts = (submission.name, own, remarks, submission.missing)
         contents = [(chosen.digest, chosen.size) if chosen else None, *((item.name, item.digest) for item in beside)]
         digest = hashlib.sha256(repr((texts, contents)).encode("utf-8", "backslashreplace"))
         return replace(submission, digest=digest.hexdigest())
@@ -221,6 +245,10 @@ class _Collection:
             )
         return datetime.fromtimestamp(chosen.modified, UTC).replace(tzinfo=None).isoformat() if chosen.modified else ""
 
+    def _attachment(self, notebook: Found) -> int:
+        named = delivery(self._entry(notebook), is_folder=False)
+        return int(named.attachment) if named is not None and named.attachment else 0
+
     def _is_late(self, entry: str) -> bool:
         named = delivery(entry, is_folder=False)
         return named is not None and named.late
@@ -245,10 +273,11 @@ class _Collection:
         told = [f"{name} is the course's own, with its answers, and no submission." for name in own]
         return " ".join([first, *told, *remarks])
 
-    def _remarks(self, lesson: str, all_chosen: Mapping[str, Found]) -> list[str]:
-        """What was not read, and what to do; of other lessons' notebooks nothing."""
+    def _remarks(self, lesson: str, candidates: Sequence[Found], all_chosen: Mapping[str, Found]) -> list[str]:
+        """What was not read, and what to do; of other lessons' notebooks, and of other attempts, nothing."""
         graded = list(all_chosen.values())
-        others = [item for item in self.found if item not in graded and item.lesson in (None, lesson)]
+        told_of = {item.parts for item in (*graded, *(one for one in candidates if one.kind == "notebook"))}
+        others = [item for item in self.found if item.parts not in told_of and item.lesson in (None, lesson)]
         remarks = [remark for item in others if (remark := _remark(item, is_graded=bool(graded)))]
         at_hand = {item.parts for notebook in graded for item in self._beside(notebook)}
         files = [item.name for item in self.found if item.kind == "file" and item.parts not in at_hand]
@@ -352,7 +381,7 @@ def _found(value: dict[str, Any]) -> Found:
 
 
 def _submissions(
-    home: Path, collections: Sequence[_Collection], lessons: Sequence[str], only: str | None
+    home: Path, collections: Sequence[_Collection], lessons: Sequence[str], only: str | None, rule: str
 ) -> Iterator[Submission]:
     """Every student's submissions; who has no notebook has one for each lesson that the class is graded on."""
     of_class = [only] if only is not None else _lessons_of(collections, lessons)
@@ -363,9 +392,27 @@ def _submissions(
         if len(of_class) == 1 and unknown and not (wanted if only is None else only in wanted):
             notebooks[of_class[0]], wanted = unknown, {of_class[0]}
         wanted |= {lesson for lesson in of_class if collection.has_own(lesson)}
-        chosen = {lesson: max(notebooks[lesson], key=partial(_rank, lesson)) for lesson in notebooks}
-        for lesson in sorted(wanted or of_class):
-            yield collection.submission(home, lesson, notebooks.get(lesson, []), chosen)
+        yield from _of_student(home, collection, notebooks, sorted(wanted or of_class), rule)
+
+
+def _of_student(
+    home: Path, collection: _Collection, notebooks: Mapping[str, Sequence[Found]], wanted: Sequence[str], rule: str
+) -> Iterator[Submission]:
+    """notebooks: what may be graded, by lesson. What is said of a lesson's notebook, and so the key of its result, does
+    not depend on the rule, which can then be changed at no cost.
+    """
+    candidates = {lesson: collection.candidates(home, found) for lesson, found in notebooks.items()}
+    usual = {
+        lesson: one.candidate.notebook for lesson, all_ in candidates.items() for one in counting(USUAL, lesson, all_)
+    }
+    for lesson in wanted:
+        found = notebooks.get(lesson, [])
+        others = {one: notebook for one, notebook in usual.items() if one != lesson}
+        counts = counting(rule, lesson, candidates.get(lesson, []))
+        for one in counts:
+            yield collection.submission(home, lesson, found, one, others | {lesson: one.candidate.notebook})
+        if not counts:
+            yield collection.submission(home, lesson, found, None, others)
 
 
 def _lessons_of(collections: Sequence[_Collection], lessons: Sequence[str]) -> list[str]:
@@ -376,22 +423,6 @@ def _lessons_of(collections: Sequence[_Collection], lessons: Sequence[str]) -> l
     notebooks = [item for item in found if item.kind in ("notebook", "unreadable")]
     worked_on = [item for item in notebooks if not item.is_untouched]
     return sorted({item.lesson for item in worked_on or notebooks or found if item.lesson}) or list(lessons)
-
-
-def _rank(lesson: str, notebook: Found) -> tuple[object, ...]:
-    """The higher, the sooner it is graded: what can be read, what was worked on, what is named as the lesson is."""
-    name = PurePosixPath(notebook.name).name
-    named = name.lower().partition(".")[0] == lesson
-    can_be_read = notebook.kind == "notebook"
-    return (
-        can_be_read,
-        not notebook.is_untouched,
-        not notebook.is_script,
-        notebook.attempt,
-        named,
-        notebook.modified,
-        name,
-    )
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -43,6 +43,13 @@ def _text(path: Path) -> str:
     return text
 
 
+def rule_of(given: str | None, before: str) -> str:
+    """By which rule one of several attempts counts. given: the policy's text of this time; before: the report's."""
+    from bnn_core.classroom.policy import read_policy
+
+    return read_policy(before if given is None else given).attempt
+
+
 def explained(path: Path | None) -> list[str]:
     """The policy in words."""
     from bnn_core.classroom.policy import in_words, read_policy

@@ -10,7 +10,7 @@ import secrets
 import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,14 +32,14 @@ from bnn_core.course.arguments import (
     what_to_do,
 )
 from bnn_core.course.arguments import BadArgument as CannotGrade
-from bnn_core.course.given_files import explained, look_at_overrides, people_in, policy_beside, policy_text
+from bnn_core.course.given_files import explained, look_at_overrides, people_in, policy_beside, policy_text, rule_of
 from bnn_core.course.lessons import graded_lesson, graded_lessons
 from bnn_core.lesson_files import Course
 
 if TYPE_CHECKING:
-    from bnn_core.classroom.results import Journal
+    from bnn_core.classroom.results import Journal, Origin, Place
     from bnn_core.classroom.roster import Person
-    from bnn_core.classroom.sandbox.launching import Sandbox
+    from bnn_core.classroom.sandbox.launching import Limits, Sandbox
     from bnn_core.classroom.standing import ClassStanding, Names
     from bnn_core.classroom.submissions import Submission
 
@@ -73,6 +73,7 @@ class Request:
     again: tuple[str, ...]
     dry_run: bool
     unsafe: bool
+    gradebook: Path | None
 
 
 @click.command()
@@ -104,6 +105,7 @@ class Request:
     "--again", multiple=True, help="Grade this student, or everyone in this exercise, again; may be repeated."
 )
 @click.option("--dry-run", is_flag=True, help="Say how each submission is understood, and grade nothing.")
+@click.option("--gradebook", type=TableFile(), help="nbgrader's gradebook.db, to write the marks into as well.")
 @click.option("--unsafe", is_flag=True, help="Run the code without protection where the system offers none.")
 @click.pass_context
 def grade(context: click.Context, /, explain: bool, **arguments: Any) -> None:
@@ -159,6 +161,7 @@ def _grade(request: Request, people: Sequence[Person] | None) -> None:
     )
     with refusing_unusable(), WarmSandbox(hidden) as sandbox:  # it loads torch while this process does
         from bnn_core.classroom.control import NotProven
+        from bnn_core.classroom.nbgrader_gradebook import look_at
         from bnn_core.classroom.overrides import read_overrides
         from bnn_core.classroom.results import Journal
         from bnn_core.classroom.standing import class_standing
@@ -166,11 +169,13 @@ def _grade(request: Request, people: Sequence[Person] | None) -> None:
 
         policy = policy_text(request.policy, request.submissions)
         look_at_overrides(request.output)
+        if request.gradebook is not None:
+            look_at(request.gradebook)
         began = time.monotonic()
         with Journal(request.output, alone=True) as journal:
             before = class_standing(journal, read_overrides(request.output)) if journal.latest else None
             try:
-                summary = _results(request, sandbox, journal, hidden, people)
+                summary = _results(request, sandbox, journal, hidden, people, rule_of(policy, journal.policy))
             except NoSandbox as error:
                 raise CannotGrade(
                     f"nothing here can shut submitted code in: {error}. --unsafe runs it all the same"
@@ -182,25 +187,54 @@ def _grade(request: Request, people: Sequence[Person] | None) -> None:
             if policy is not None:
                 journal.set_policy(policy)
             standing = _write(request.output, journal)
+            if request.gradebook is not None:
+                _write_gradebook(request.gradebook, standing)
             seconds = time.monotonic() - began
             for line in what_happened(before, standing, summary, seconds):
                 click.echo(line, err=True)
 
 
 def _dry_run(request: Request, people: Sequence[Person] | None) -> None:
-    """Say what would be graded, and as whose."""
+    """Say what would be graded, and as whose, and what would become of what the report holds."""
     from bnn_core.classroom.results import Journal
-    from bnn_core.classroom.standing import called_in, names_of
-    from bnn_core.course.told import seen_as, understood
+    from bnn_core.course.told import seen_as, understood, would_happen
 
-    policy_text(request.policy, request.submissions)
+    policy = policy_text(request.policy, request.submissions)
     look_at_overrides(request.output)
-    journal = Journal(request.output)
-    submissions = _find(request, request.submissions.resolve())
-    names = names_of(called_in(journal, submissions), journal.people if people is None else people)
+    with refusing_unusable():
+        journal = Journal(request.output)
+    submissions, names = _class_of(request, journal, people, rule_of(policy, journal.policy))
     click.echo(f"{request.submissions} is read as {seen_as(submissions)}")
     for line in understood(submissions, names):
         click.echo(line)
+    click.echo("A grading would say:")
+    rest = _rest(request, journal, submissions)
+    for what, whom in rest.told(names, request.fresh):
+        _tell(what, whom, err=False)
+    graded = [item for item in submissions if (item.student, item.lesson) not in rest.kept]
+    for line in would_happen(graded, _to_grade(request, journal, graded, names), names):
+        click.echo(line)
+
+
+def _to_grade(request: Request, journal: Journal, submissions: Sequence[Submission], names: Names) -> list[Submission]:
+    """Those of which the journal holds no result that would be taken."""
+    from bnn_core.classroom.results import course_version
+    from bnn_core.course.told import again_of
+
+    seed = request.seed if request.seed is not None else journal.seed
+    again = again_of(request.again, submissions, names)
+    keys = _keys(submissions, course_version(PACKAGE), (seed, _limits(request), request.unsafe))
+    return [
+        item
+        for item, key in zip(submissions, keys, strict=True)
+        if request.fresh or key not in journal or item in again
+    ]
+
+
+def _limits(request: Request) -> Limits:
+    from bnn_core.classroom.sandbox.launching import Limits
+
+    return Limits(request.timeout, min(request.call_timeout, request.timeout), int(request.memory * GIBIBYTE))
 
 
 def _results(
@@ -209,23 +243,18 @@ def _results(
     journal: Journal,
     hidden: tuple[Path, ...],
     people: Sequence[Person] | None,
+    rule: str,
 ) -> str:
     """Put the result of every submission into the journal, graded now or before, and say how many of each there are.
-    people: on the list of the class, where one was given this time.
+    people: on the list of the class, where one was given this time. rule: by which one of several attempts counts.
     """
     from bnn_core.classroom.crew import Assignment, grade_all
-    from bnn_core.classroom.results import Place, course_version, version_shown
-    from bnn_core.classroom.sandbox.launching import Limits, ready_sandbox
-    from bnn_core.classroom.standing import called_in, names_of, origin_of
+    from bnn_core.classroom.results import course_version, version_shown
+    from bnn_core.classroom.sandbox.launching import ready_sandbox
     from bnn_core.course.told import again_of, seen_as
 
     folder = request.submissions.resolve()
-    submissions = _find(request, folder)
-    names = names_of(called_in(journal, submissions), journal.people if people is None else people)
-    if people is not None and not names.people:
-        raise CannotGrade(f"none of the {len(people)} students in {request.roster} handed in any of {folder}; "
-                          "give the list of this class")  # fmt: skip
-    _refuse_unfit_output(request, journal, submissions, names)
+    submissions, names = _class_of(request, journal, people, rule)
     seed = request.seed if request.seed is not None else journal.seed
     seed = secrets.randbits(31) if seed is None else seed
     journal.begin(seed, folder)
@@ -235,7 +264,7 @@ def _results(
         journal.grade_again(graded_lesson(request.lesson) if request.lesson is not None else None)
     seen = seen_as(submissions)
     submissions = _settle_the_rest(request, journal, submissions, names)
-    limits = Limits(request.timeout, min(request.call_timeout, request.timeout), int(request.memory * GIBIBYTE))
+    limits = _limits(request)
     code = course_version(PACKAGE)
     keys = _keys(submissions, code, (seed, limits, request.unsafe))
     again = again_of(request.again, submissions, names)
@@ -250,11 +279,38 @@ def _results(
             for position, graded in grade_all(todo, assignment, request.jobs or _cores(), sandbox):
                 journal.add(keys[missing[position]], graded)
                 bar.update()
-    for key in keys:
-        journal.let_stand(key)
-    version = version_shown(code)
-    journal.note_origins({Place(item.student, item.lesson): origin_of(item, version) for item in submissions})
+    _note_what_counts(journal, submissions, keys, version_shown(code))
     return f"Read as {seen}: {len(todo)} graded anew, {len(submissions) - len(todo)} kept from before"
+
+
+def _class_of(
+    request: Request, journal: Journal, people: Sequence[Person] | None, rule: str
+) -> tuple[Sequence[Submission], Names]:
+    """What was handed in, and by whom. Raises CannotGrade where the list of the class or the report is of another."""
+    from bnn_core.classroom.standing import called_in, names_of
+
+    folder = request.submissions.resolve()
+    submissions = _find(request, folder, rule)
+    names = names_of(called_in(journal, submissions), journal.people if people is None else people)
+    if people is not None and not names.people:
+        raise CannotGrade(f"none of the {len(people)} students in {request.roster} handed in any of {folder}; "
+                          "give the list of this class")  # fmt: skip
+    _refuse_unfit_output(request, journal, submissions, names)
+    return submissions, names
+
+
+def _note_what_counts(journal: Journal, submissions: Sequence[Submission], keys: Sequence[str], version: str) -> None:
+    """Let each result, of several attempts the last, stand in its place, and note where all of them came from."""
+    from bnn_core.classroom.results import Place
+    from bnn_core.classroom.standing import origin_of
+
+    tried: dict[Place, list[tuple[str, Origin]]] = {}
+    for key, item in zip(keys, submissions, strict=True):
+        tried.setdefault(Place(item.student, item.lesson), []).append((key, origin_of(item, version)))
+    for attempts in tried.values():
+        journal.let_stand(attempts[-1][0])
+    journal.note_origins({place: attempts[-1][1] for place, attempts in tried.items()})
+    journal.note_attempts({place: attempts for place, attempts in tried.items() if len(attempts) > 1}, tried)
 
 
 def _refuse_unfit_output(request: Request, journal: Journal, submissions: Sequence[Submission], names: Names) -> None:
@@ -275,34 +331,57 @@ def _refuse_unfit_output(request: Request, journal: Journal, submissions: Sequen
         raise CannotGrade(f"{reason} folder with --output")
 
 
-def _settle_the_rest(
-    request: Request, journal: Journal, submissions: Sequence[Submission], names: Names
-) -> list[Submission]:
-    """The submissions to grade. Of earlier results those go whose student is gone; where only the notebook is gone,
-    they stay, unless everything is to be graded anew.
+@dataclass(frozen=True)
+class Rest:
+    """Earlier results of which nothing was handed in this time: those whose student is gone, those that are dropped,
+    and those that are kept though the notebook is gone.
+    """
+
+    gone: frozenset[Place]
+    dropped: frozenset[Place]
+    kept: frozenset[Place]
+
+    def told(self, names: Names, fresh: bool) -> Iterator[tuple[str, list[str]]]:
+        """What becomes of whom."""
+        why = "--fresh takes only what is there now" if fresh else "the course has no such lesson"
+        gone = [names.shown[place.student] for place in self.gone]
+        yield "no longer among the submissions, and so no longer in the report", gone
+        for what, places in (
+            (f"dropped, for the notebook is gone and {why}", self.dropped - self.gone),
+            ("kept from before, though the notebook is gone (--fresh drops them)", self.kept),
+        ):
+            yield what, [f"{names.shown[place.student]} {place.lesson}" for place in places]
+
+
+def _rest(request: Request, journal: Journal, submissions: Sequence[Submission]) -> Rest:
+    """Of earlier results those go whose student is gone; where only the notebook is gone, they stay, unless everything
+    is to be graded anew. A notebook that is there and doesn't count is not gone.
     """
     lessons = graded_lessons()
     only = graded_lesson(request.lesson) if request.lesson is not None else None
-    there = {(item.student, item.lesson) for item in submissions if item.path is not None}
+    there = {(item.student, item.lesson) for item in submissions if item.path is not None or item.set_aside}
     students = {item.student for item in submissions}
-    lacking = [place for place in journal.latest if place not in there and place.lesson in (only or place.lesson)]
-    gone = [place for place in lacking if place.student not in students]
-    dropped = [place for place in lacking if request.fresh or place.lesson not in lessons]
-    kept = [place for place in lacking if place not in {*gone, *dropped} and journal.latest[place].graded.code]
-    journal.leave_out({*gone, *dropped})
-    left = [names.shown[place.student] for place in gone]
-    _tell("no longer among the submissions, and so no longer in the report", left)
-    stay = [f"{names.shown[place.student]} {place.lesson}" for place in kept]
-    taken_out = [f"{names.shown[place.student]} {place.lesson}" for place in dropped if place not in gone]
-    why = "--fresh takes only what is there now" if request.fresh else "the course has no such lesson"
-    _tell(f"dropped, for the notebook is gone and {why}", taken_out)
-    _tell("kept from before, though the notebook is gone (--fresh drops them)", stay)
-    return [item for item in submissions if (item.student, item.lesson) not in kept]
+    lacking = {place for place in journal.latest if place not in there and place.lesson in (only or place.lesson)}
+    gone = {place for place in lacking if place.student not in students}
+    dropped = {place for place in lacking if request.fresh or place.lesson not in lessons}
+    kept = {place for place in lacking - gone - dropped if journal.latest[place].graded.code}
+    return Rest(frozenset(gone), frozenset(dropped), frozenset(kept))
 
 
-def _tell(what: str, names: Sequence[str]) -> None:
+def _settle_the_rest(
+    request: Request, journal: Journal, submissions: Sequence[Submission], names: Names
+) -> list[Submission]:
+    """The submissions to grade, where what is left of earlier results has been settled."""
+    rest = _rest(request, journal, submissions)
+    journal.leave_out(rest.gone | rest.dropped)
+    for what, whom in rest.told(names, request.fresh):
+        _tell(what, whom)
+    return [item for item in submissions if (item.student, item.lesson) not in rest.kept]
+
+
+def _tell(what: str, names: Sequence[str], err: bool = True) -> None:
     if names:
-        click.echo(f"{what}: {listed(sorted(set(names), key=natural))}", err=True)
+        click.echo(f"{what}: {listed(sorted(set(names), key=natural))}", err=err)
 
 
 def _keys(submissions: Sequence[Submission], code: str, circumstances: tuple[object, ...]) -> list[str]:
@@ -317,14 +396,14 @@ def _keys(submissions: Sequence[Submission], code: str, circumstances: tuple[obj
     return [key_of(item.student, item.lesson, item.digest, lessons[item.lesson], *common) for item in submissions]
 
 
-def _find(request: Request, folder: Path) -> Sequence[Submission]:
+def _find(request: Request, folder: Path, rule: str) -> Sequence[Submission]:
     from bnn_core.classroom.handed_in import Refused
     from bnn_core.classroom.submissions import find_submissions
 
     lessons = graded_lessons()
     only = graded_lesson(request.lesson) if request.lesson is not None else None
     try:
-        collected = find_submissions(folder, lessons, only, request.jobs or _cores())
+        collected = find_submissions(folder, lessons, only, request.jobs or _cores(), rule)
     except Refused as refused:
         raise CannotGrade(f"{request.submissions} can't be read. {refused.reason}") from None
     for line in collected.unread():
@@ -343,6 +422,17 @@ def _is_zip(path: Path) -> bool:
 
 def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _write_gradebook(path: Path, standing: ClassStanding) -> None:
+    """The marks of the whole report."""
+    from bnn_core.classroom.nbgrader_gradebook import write
+
+    written = write(path, standing.standings, standing.policy)
+    _tell(f"added to {path}", written.added)
+    _tell(f"other points than in nbgrader's notebooks, changed in {path}", written.worth)
+    _tell("marks that a person gave in nbgrader, left as they are", written.left)
+    click.echo(f"{written.count} submissions written into {path}", err=True)
 
 
 def _write(output: Path, journal: Journal) -> ClassStanding:

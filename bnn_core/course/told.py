@@ -30,20 +30,32 @@ def seen_as(submissions: Sequence[Submission]) -> str:
 
 
 def understood(submissions: Sequence[Submission], names: Names) -> Iterator[str]:
-    """A line for each submission, and for who handed in nothing."""
+    """A line for each submission, where the best attempt counts for each of these, and for who handed in nothing."""
     for item in submissions:
         who = f"{as_name(names.shown[item.student])}, {item.lesson}"
         when = f", handed in {item.handed_in}" if item.handed_in else ", late" if item.late else ""
         if item.path is None:
             yield f"{who}: nothing to grade. {as_name(item.missing)}"
             continue
-        aside = f", and not {listed(item.set_aside)}" if item.set_aside else ""
+        which = f", attempt {item.attempt} of {item.attempts}" if item.attempts > 1 else ""
+        aside = f", and not {item.others} ({item.why})" if item.why else ""
         beside = f", with {len(item.files)} files beside it" if item.files else ""
-        yield f"{who}: {as_name(item.name)}{aside}{beside}{when}"
+        yield f"{who}: {as_name(item.name)}{which}{aside}{beside}{when}"
     for name in names.absent:
         yield f"{as_name(name)}: handed in nothing"
     for name in names.strangers:
         yield f"{as_name(name)}: in no roster"
+
+
+def would_happen(submissions: Sequence[Submission], to_grade: Sequence[Submission], names: Names) -> Iterator[str]:
+    """How many a grading would grade, as its own end says it, and whom."""
+    kept = len(submissions) - len(to_grade)
+    yield f"{len(to_grade)} graded anew, {kept} kept from before"
+    if kept and to_grade:
+        lessons = {item.lesson for item in submissions}
+        who = dict.fromkeys(f"{names.shown[item.student]}{f' {item.lesson}' if len(lessons) > 1 else ''}"
+                            for item in to_grade)  # fmt: skip
+        yield f"graded anew: {listed([as_name(name) for name in who])}"
 
 
 def again_of(wanted: Sequence[str], submissions: Sequence[Submission], names: Names) -> list[Submission]:

@@ -72,6 +72,28 @@ def test_marks_near_a_boundary_are_shown_where_there_are_boundaries() -> None:
     assert "Marks within 2 % of 50 %, 60 % of a lesson's points are shown to the instructor." in in_words(policy)
 
 
+def test_boundaries_of_one_lesson_and_of_the_total() -> None:
+    policy = read_policy("[boundaries]\ntotal = [75]\n06 = [40]\nlessons = [90]")
+    assert in_words(policy)[-4:-1] == [
+        "Marks within 1 % of 75 % of all lessons' points are shown to the instructor.",
+        "Marks within 1 % of 40 % of 06_hidden_layer's points are shown to the instructor.",
+        "Marks within 1 % of 90 % of any other lesson's points are shown to the instructor.",
+    ]
+    hidden = {"lesson": "06_hidden_layer", "exercise": "HiddenLayer"}
+    class_ = [
+        standing("ada", 0, score=9.0),
+        standing("ada", 0, score=6.0, **hidden),  # 15 of 20: the total is near
+        standing("bo", 0, score=4.0),
+        standing("bo", 0, score=4.0, **hidden),
+        standing("cy", 0, score=7.5),  # 75 % of what was handed in, and not of what there was
+    ]
+    near = {one.title: [place for (place,) in one.groups] for one in concerns(class_, policy=policy)}
+    assert near == {
+        "The mark is near a boundary": [("ada", LESSON), ("bo", "06_hidden_layer")],
+        "The total is near a boundary": [("ada", "06_hidden_layer")],
+    }
+
+
 def test_the_same_answer_is_shown_together_and_another_comment_makes_another() -> None:
     class_ = [
         standing("ada", code=ANSWER),

@@ -19,6 +19,7 @@ from classroom.systems import CLASS, blackboard_entry, canvas_entry, download, m
 from click.testing import CliRunner
 
 from bnn_core.autograder.exercises import EXERCISES
+from bnn_core.classroom.attempts import IN_WORDS
 from bnn_core.classroom.grading import Row
 from bnn_core.classroom.policy import BadPolicy, HandedIn, apply, in_words, read_policy, scored
 from bnn_core.classroom.submissions import find_submissions
@@ -65,8 +66,11 @@ def row(passed: int, failed: int = 0, status: str = "failed", **fields: Any) -> 
         ("[weights.BayesianLinear]\n'it is nice' = 2", "BayesianLinear has no check 'it is nice'"),
         ("[deadlines]\n99 = 2026-11-30T18:00:00Z", "there is no lesson '99'"),
         ("late_days = 1.5\ndeadline = 2026-11-30T18:00:00Z", "late_days are whole days"),
-        ("boundaries = [50, 160]", "boundaries is a list of percentages"),
-        ("boundaries = 50", "boundaries is a list of percentages"),
+        ("boundaries = [50, 160]", "boundaries are a list of percentages"),
+        ("boundaries = 50", "boundaries are a list of percentages"),
+        ("boundaries = {total = 50}", "boundaries are a list of percentages"),
+        ("boundaries = {99 = [50]}", "there is no lesson '99'"),
+        ("attempt = 'first'", """attempt is "last" or "best" or "exact_name"; it is 'first'"""),
         ("near_boundary = 2", "has near_boundary and no boundaries"),
         ("not_run = ", "is no TOML"),
     ],
@@ -87,6 +91,8 @@ def test_a_policy_in_words() -> None:
     assert in_words(read_policy("")) == [
         "An exercise gives its points times the share of its checks that passed.",
         "A check that was not run, for want of one before it, earns nothing.",
+        IN_WORDS[""],
+        "What can't be read, or is as it was handed out, is no attempt where another is.",
         "There is no deadline.",
     ]
     policy = read_policy(
@@ -99,6 +105,8 @@ def test_a_policy_in_words() -> None:
         "passed.",
         "BayesianLinear is worth 20 points.",
         f"In BayesianLinear, the check “{CHECKS[0]}” counts 2 times.",
+        IN_WORDS[""],
+        "What can't be read, or is as it was handed out, is no attempt where another is.",
         "All other lessons: to be handed in by 30 November 2026, 23:59 (CET).",
         f"{SIXTH}: to be handed in by 7 December 2026, 12:00 (UTC).",
         "Up to 15 minutes later is not late.",

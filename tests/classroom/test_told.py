@@ -114,3 +114,27 @@ def test_what_is_dropped_is_told_with_the_reason(own: Class) -> None:
     assert f"dropped, for the notebook is gone and --fresh takes only what is there now: ada {SIXTH}" in said
     shutil.rmtree(own.folder / "bo")
     assert "no longer among the submissions, and so no longer in the report: bo" in own.grade().output
+
+
+@pytest.mark.parametrize("options", [(), ("--fresh",), ("--lesson", "03"), ("--again", "di")], ids=" ".join)
+def test_a_dry_run_says_what_the_grading_then_does(own: Class, options: tuple[str, ...]) -> None:
+    for student, lesson in (("ada", THIRD), ("ada", SIXTH), ("bo", THIRD), ("cy", THIRD), ("di", THIRD)):
+        own.hand_in(student, lesson)
+    own.grade()
+    own.hand_in("cy", THIRD, worth=7)
+    own.hand_in("eli", THIRD)
+    (own.folder / "ada" / f"{SIXTH}.ipynb").unlink()
+    shutil.rmtree(own.folder / "bo")
+    before = snapshot(own.folder.parent)
+    foretold = own.grade("--dry-run", *options).output.partition("A grading would say:\n")[2].splitlines()
+    assert snapshot(own.folder.parent) == before
+    result = own.grade(*options)
+    for line in foretold:
+        assert line in result.output or line.startswith("graded anew: ")
+    counts = next(line for line in foretold if " graded anew, " in line)
+    assert "no longer among the submissions, and so no longer in the report: bo" in foretold
+    whom = {"": "cy, eli", "--fresh": None, "--lesson": "cy, eli", "--again": "cy, di, eli"}[
+        options[0] if options else ""
+    ]
+    assert (f"graded anew: {whom}" in foretold) == (whom is not None)
+    assert counts.startswith("4 graded anew, 0" if whom is None else f"{len(whom.split())} graded anew, ")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ from zoo import gaussian_kl, monte_carlo_kl, replaced
 
 from bnn_core.autograder import ChecksFailed, check
 from bnn_core.autograder.exercises import EXERCISES
+from bnn_core.classroom.nbgrader_gradebook import opened
 from bnn_core.course.command_line import main
 from bnn_core.course.exports.nbgrader import CONFIG_FILE
 from bnn_core.course.lesson_source import BEGIN, END, learner_code, names_in
@@ -195,9 +198,7 @@ def nbgrader(folder: Path, *arguments: str) -> str:
 
 
 def marks_of_nbgrader(folder: Path) -> dict[tuple[str, str], float]:
-    from nbgrader.api import Gradebook
-
-    with Gradebook(f"sqlite:///{folder}/gradebook.db") as gradebook:
+    with opened(folder / "gradebook.db") as gradebook:
         return {
             (student, exercise): gradebook.find_grade(f"check_{snake_case(exercise)}", LESSON, LESSON, student).score
             for student in STUDENTS
@@ -213,7 +214,8 @@ def marks_of_grade(folder: Path, report: Path) -> dict[tuple[str, str], float]:
 
 
 def test_nbgrader_gives_the_marks_of_grade(folder: Path, tmp_path: Path) -> None:
-    pytest.importorskip("nbgrader")
+    if find_spec("nbgrader") is None:
+        pytest.skip("nbgrader isn't installed")
     nbgrader(folder, "generate_assignment", LESSON)
     release = folder / "release" / LESSON / f"{LESSON}.ipynb"
     assert BEGIN not in release.read_text(encoding="utf-8")
@@ -234,3 +236,25 @@ def test_nbgrader_gives_the_marks_of_grade(folder: Path, tmp_path: Path) -> None
     theirs, ours = marks_of_nbgrader(folder), marks_of_grade(folder, tmp_path / "report")
     assert theirs == pytest.approx(ours, abs=1e-5)
     assert 0 < theirs["wrong", "gaussian_kl"] < EXERCISES["gaussian_kl"].points
+    written_into_the_gradebook(folder, tmp_path / "report", ours)
+
+
+def written_into_the_gradebook(folder: Path, report: Path, ours: dict[tuple[str, str], float]) -> None:
+    """The marks of `grade` are those of nbgrader's export, in place of what stood there."""
+    path = folder / "gradebook.db"
+    with opened(path) as gradebook:
+        for one in gradebook.assignment_submissions(LESSON):
+            for notebook in one.notebooks:
+                for grade in notebook.grades:
+                    grade.auto_score = 0.0
+        gradebook.db.commit()
+    arguments = ["grade", str(folder), "--output", str(report), "--lesson", LESSON, "--gradebook", str(path)]
+    result = CliRunner().invoke(main, arguments)
+    assert result.exit_code == 0, result.output
+    assert "added to" not in result.output
+    assert "other points" not in result.output
+    assert marks_of_nbgrader(folder) == pytest.approx(ours, abs=1e-5)
+    nbgrader(folder, "export")
+    lines = list(csv.DictReader((folder / "grades.csv").read_text(encoding="utf-8").splitlines()))
+    exported = {line["student_id"]: float(line["score"]) for line in lines if line["assignment"] == LESSON}
+    assert exported == pytest.approx({who: sum(ours[who, name] for name in RIGHT) for who in STUDENTS}, abs=1e-5)
