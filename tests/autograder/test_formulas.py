@@ -5,6 +5,7 @@ told by its name and sentence.
 from __future__ import annotations
 
 import pytest
+from zoo import up_to
 
 from bnn_core.autograder.exercise import run
 from bnn_core.autograder.exercises import EXERCISES
@@ -24,7 +25,7 @@ ANSWERS = [
 def test_a_mistake_is_told_from_its_formula(exercise: FunctionExercise, wrong: WrongAnswer) -> None:
     for seed in range(2):
         with undisturbed():
-            report = run(exercise, in_process_subject(wrong.function), seed)
+            report = run(up_to(exercise, wrong.check), in_process_subject(wrong.function), seed)
         first = next(outcome for outcome in report.outcomes if not outcome.passed)
         assert (first.name, first.misconception) == (wrong.check, wrong.mistake.name), first.message
         assert first.message.startswith(exercise.sentence(wrong.mistake, {}))

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
+import io
 import pkgutil
 from types import ModuleType
 
 import pytest
 import zoo
-from zoo import Wrong, define
+from zoo import Wrong, define, up_to
 
 from bnn_core.autograder.exercise import Exercise, run
 from bnn_core.autograder.exercises import EXERCISES
@@ -46,7 +48,9 @@ def test_every_exercise_has_a_zoo() -> None:
 
 @pytest.mark.parametrize(("module", "wrong"), WRONG)
 def test_wrong_solution_is_told_its_mistake(module: ModuleType, wrong: Wrong) -> None:
-    found = report(module, wrong.source)
+    exercise = up_to(EXERCISES[module.EXERCISE], wrong.check)
+    with undisturbed(), contextlib.redirect_stdout(io.StringIO()):
+        found = run(exercise, in_process_subject(define(wrong.source, module.EXERCISE)))
     failures = [outcome for outcome in found.outcomes if not outcome.passed]
     assert failures, "it passes"
     assert (failures[0].name, failures[0].misconception) == (wrong.check, wrong.misconception), failures[0].message

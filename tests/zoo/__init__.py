@@ -6,9 +6,12 @@ mistake each, with the check that must reject it first and the misconception tha
 
 from __future__ import annotations
 
+import copy
 import types
 from dataclasses import dataclass
 from typing import Any
+
+from bnn_core.autograder.exercise import Exercise
 
 
 @dataclass(frozen=True)
@@ -26,6 +29,14 @@ def define(source: str, name: str) -> Any:
     module = types.ModuleType("learner")
     exec(compile(source, f"<{name}>", "exec", dont_inherit=True), module.__dict__)
     return getattr(module, name)
+
+
+def up_to(exercise: Exercise, check: str) -> Exercise:
+    """The exercise without the checks that come after this one, which a test of what is told first can do without."""
+    shorter = copy.copy(exercise)
+    names = [each.name for each in exercise.checks]
+    shorter.checks = exercise.checks[: names.index(check) + 1]
+    return shorter
 
 
 def replaced(source: str, *changes: tuple[str, str]) -> str:
