@@ -23,14 +23,18 @@ CALLS, GRADIENT_CALLS, CALLS_NEAR_ZERO, CALLS_FOR_SPREAD = 120, 50, 240, 60
 SPREAD = "The spread of the draws"
 
 
-def inputs(evidence: Evidence) -> list[Arguments]:
+def usual_inputs(evidence: Evidence) -> list[Arguments]:
     def case(*size: int, num_samples: int) -> Arguments:
         spread = evidence.uniform(-2.0, 0.4, *size)
         return {"mean": evidence.normal(*size), "log_std": spread, "num_samples": num_samples}
 
+    return [case(3, num_samples=40), case(2, 3, num_samples=1), case(4, 4, num_samples=64)]
+
+
+def inputs(evidence: Evidence) -> list[Arguments]:
+    """The last is so narrow, and so far from 0, that the prior's density there is 0 in float32."""
     narrow_and_far = {"mean": 15.0 + evidence.normal(1), "log_std": evidence.uniform(-8.0, -7.0, 1)}
-    usual = [case(3, num_samples=40), case(2, 3, num_samples=1), case(4, 4, num_samples=64)]
-    return [*usual, {**narrow_and_far, "num_samples": 200}]
+    return [*usual_inputs(evidence), {**narrow_and_far, "num_samples": 200}]
 
 
 def right(mean: Tensor, log_std: Tensor, num_samples: int) -> Tensor:
@@ -82,7 +86,7 @@ exercise = FunctionExercise("monte_carlo_kl", "02_kl_divergence", points=3, inpu
 exercise.knows("It has a direction", [SHARED["kl-reversed"]])
 shape = exercise.returns("it returns one number, as a tensor", scalar="kl", infinite="no-finite-estimate")
 kept = exercise.keeps_arguments("mean and log_std stay as they were")
-anew = exercise.draws_anew("every call draws anew")
+anew = exercise.draws_anew("every call draws anew", inputs=usual_inputs)
 centred = exercise.averages(
     "on average it is the KL divergence", calls=CALLS, needs=[kept, anew], taught_in="The mathematics", mistakes=[
         shared("kl-negated", lambda *a: -right(*a)),

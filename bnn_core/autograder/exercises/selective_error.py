@@ -284,6 +284,12 @@ exercise.equals(
 ])  # fmt: skip
 
 
+def inverted_bit_by_bit(confidence: Tensor, correct: Tensor, coverage: float) -> Tensor:
+    """~ of whole numbers is −1 − x, which is 2 less than 1 − x."""
+    is_whole = correct.dtype != torch.bool and not correct.is_floating_point()
+    return right(confidence, correct, coverage) - (2 if is_whole else 0)
+
+
 def below_one(confidence: Tensor) -> Tensor:
     return confidence.clamp(0, 1)
 
@@ -302,7 +308,7 @@ exercise.equals(
 exercise.equals("correct may be True and False, or 1 and 0 in any dtype", SECTION, inputs=any_correct, mistakes=[
     Mistake("not-of-a-number", "~ turns round truth values only: of real numbers it makes nothing, and of 1 it makes"
             " −2. Write 1 − x with x.float(), or x == 0.",
-            of_kept(value=lambda wrong, _: (wrong - 2).mean()), error_signs=("bitwise_not", "operator.invert")),
+            inverted_bit_by_bit, error_signs=("bitwise_not", "operator.invert")),
 ])  # fmt: skip
 exercise.knows("Your turn: the error of those that it answers", [
     Mistake("mean-of-truth-values", "Truth values and whole numbers have no mean in PyTorch: make real numbers of them"

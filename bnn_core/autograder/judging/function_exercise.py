@@ -190,7 +190,7 @@ class FunctionExercise(Exercise):
             first = wrong.index(True)
             message = expected_for(cases[first], expected[first], values[first])
             with picturing(partial(of_all_values, self.name, expected, values)):
-                if varying and not close(self.value(self.called(evidence, cases[first])), values[first]):
+                if varying and not close(self.value(self.called(evidence, cases[first]), finite=False), values[first]):
                     raise Failed(message, varying)
                 mistake = explanation(known, exact, values) or explanation_of_some(known, exact, values, wrong)
                 if mistake is None and not all(wrong):
@@ -257,7 +257,10 @@ class FunctionExercise(Exercise):
                     require_centred(came, self.right(*arguments), "the result")
                 except Failed as failure:
                     averages = [came.mean(dim=0) for came in values]
-                    tolerances = [SURE * mean_tolerance(came.std(dim=0), calls) for came in values]
+                    tolerances = [
+                        SURE * mean_tolerance(came.std(dim=0), calls) + ROUNDING * average.abs()
+                        for came, average in zip(values, averages, strict=True)
+                    ]
                     mistake = explanation(known, exact, averages, tolerances)
                     raise Failed(failure.message, mistake) from None
 
