@@ -38,8 +38,6 @@ SETTINGS: dict[str, Any] = {
     "html_show_sourcelink": False,
     "html_show_sphinx": False,
     "nb_execution_mode": "off",
-    "nb_code_prompt_show": "Show the code",
-    "nb_code_prompt_hide": "Hide the code",
     "myst_enable_extensions": ["dollarmath", "amsmath"],
     "myst_heading_anchors": 4,
     "mathjax_path": "mathjax.js",
@@ -48,9 +46,18 @@ SETTINGS: dict[str, Any] = {
     "autodoc_member_order": "bysource",
     "autodoc_typehints_format": "short",
     "python_use_unqualified_type_names": True,
-    "maximum_signature_line_length": 100,
     "add_module_names": False,
 }
+
+MENDED = (
+    (' role="heading">', ' role="heading" aria-level="2">'),
+    ('<aside class="sidebar-drawer">', '<aside class="sidebar-drawer" aria-label="The course">'),
+    ('<aside class="toc-drawer', '<aside aria-label="This page" class="toc-drawer'),
+    ('<th class="head"><p></p></th>', "<td></td>"),
+    ("<pre>", '<pre tabindex="0">'),  # what is too wide for a phone can be scrolled to without a mouse
+    ('<div id="search-results">', '<h1>Search</h1>\n<div id="search-results">'),
+)
+"""What keeps pages, as Sphinx and Furo write them, from being read by everyone, and what stands there instead."""
 
 _SIGNS = re.compile(r"(`[^`]*`)|[|*\\]")
 _NAMED = re.compile(r"^([A-Za-z_]\w*(?:, \w+)*): ?(.*)$")
@@ -63,7 +70,7 @@ class SiteError(Exception):
 def require_tools() -> None:
     """Raises LessonFileError where the extra `site` isn't installed."""
     missing = [name for name in NEEDED if find_spec(name) is None]
-    if missing or not _formulas_script():
+    if missing or not _formulas_script().is_file():
         raise LessonFileError(
             "the site is made by Sphinx and others, which aren't all installed; in the course's folder, "
             "`python -m pip install --editable '.[site]'` gets them"
@@ -95,20 +102,21 @@ def build_site(sources: Mapping[str, bytes], output: Path) -> int:
             path.write_bytes(content)
         (source / STATIC).mkdir()
         shutil.copyfile(STYLE, source / STATIC / STYLE.name)
-        shutil.copyfile(_formulas_script() or "", source / STATIC / SETTINGS["mathjax_path"])
+        shutil.copyfile(_formulas_script(), source / STATIC / SETTINGS["mathjax_path"])
         _run_sphinx(source, built, Path(folder, "doctrees"))
-        (built / ".buildinfo").unlink(missing_ok=True)
+        for page in built.rglob("*.html"):
+            _mend(page)
         _replace(output, built)
     return len(list(output.rglob("*.html")))
 
 
-def _formulas_script() -> Path | None:
+def _formulas_script() -> Path:
+    """Where MathJax lies, if its package is installed."""
     name, file = FORMULAS
     try:
-        path = Path(str(distribution(name).locate_file(file)))
+        return Path(str(distribution(name).locate_file(file)))
     except PackageNotFoundError:
-        return None
-    return path if path.is_file() else None
+        return Path(file)
 
 
 def _run_sphinx(source: Path, built: Path, doctrees: Path) -> None:
@@ -124,6 +132,13 @@ def _run_sphinx(source: Path, built: Path, doctrees: Path) -> None:
         raise SiteError(str(error)) from None
     if said.getvalue().strip():
         raise SiteError(said.getvalue().strip().replace(f"{source}/", ""))
+
+
+def _mend(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    for found, instead in MENDED:
+        text = text.replace(found, instead)
+    page.write_text(text, encoding="utf-8", newline="\n")
 
 
 def _as_definitions(_app: object, _what: str, _name: str, _obj: object, _options: object, lines: list[str]) -> None:

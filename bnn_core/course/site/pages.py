@@ -15,8 +15,10 @@ from bnn_core.lesson_files import (
     Course,
     LessonFileError,
     cells_with_role,
+    named_in_calls,
     notebook_text,
     read_notebook,
+    role,
 )
 
 if TYPE_CHECKING:
@@ -26,7 +28,10 @@ LESSONS, GUIDE, REFERENCE = "lessons", "guide", "reference"
 
 WITHOUT_SLIDER = "Here is a slider when the lesson runs in Jupyter."
 
-HOMES_IN_ORDER = (
+PROMPTS = {"figure": "the code of what is shown", "claim": "the code that measures what the text says"}
+"""What opens a folded cell, by its role."""
+
+MODULES = (
     "gaussian",
     "bayesian_linear",
     "local_reparameterization",
@@ -42,7 +47,6 @@ HOMES_IN_ORDER = (
 _SECTION = re.compile(r"^## (.+)\n([\s\S]*?)(?=^## |\Z)", re.MULTILINE)
 _ROW = re.compile(r"^\| (\**)(\d\d)\1 \| (\**)(.+?)\3 \| ", re.MULTILINE)
 _IMAGE = re.compile(r'<img src="([^"]+)" alt="([^"]+)">')
-_TITLE = re.compile(r"^# .*\d\d · (.+)$", re.MULTILINE)
 
 NAVIGATION = """
 ```{{toctree}}
@@ -78,8 +82,12 @@ def _lesson(course: Course, lesson: str, exercises: Exercises) -> str:
     notebook = read_notebook(path)
     learner, _ = build_notebooks(course.source(lesson), exercises)
     stubs = {cell.id: cell.source for cell in cells_with_role(learner, "exercise")}
+    # Nobody guesses here, so there is no guess to take up.
+    notebook.cells = [cell for cell in notebook.cells if not named_in_calls(cell.source, "guessed")]
     for cell in notebook.cells:
         cell.source = stubs.get(cell.id, cell.source)
+        if prompt := PROMPTS.get(role(cell) or ""):
+            cell.metadata.mystnb = {"code_prompt_show": f"Show {prompt}", "code_prompt_hide": f"Hide {prompt}"}
         for output in cell.get("outputs", []):
             _make_static(output)
     return notebook_text(notebook)
@@ -120,7 +128,7 @@ def _reference() -> str:
         "# The reference\n\nWhat the lessons build, as `bnn_core` has it: import any of it from there, "
         "and the data from `bnn_core.datasets`."
     ]
-    for module in HOMES_IN_ORDER:
+    for module in MODULES:
         names = ", ".join(name for name, home in HOMES.items() if home == module)
         parts.append(f"## {module}\n\n```{{eval-rst}}\n.. automodule:: bnn_core.{module}\n   :members: {names}\n```")
     return "\n\n".join(parts) + "\n"
