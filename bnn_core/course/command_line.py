@@ -193,7 +193,7 @@ def build(course: Course, lessons: tuple[str, ...], only_check: bool, force: boo
 
 
 @main.command()
-@click.option("--output", type=Folder(), required=True, help="The folder to write the site to: new, or an earlier site.")
+@click.option("--output", type=Folder(), required=True, help="The folder to write to: new, or an earlier site.")
 @click.pass_obj
 def site(course: Course, output: Path) -> None:
     """Make a site of the course to read: the solved lessons, the instructor's guide and the reference."""

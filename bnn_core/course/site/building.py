@@ -1,5 +1,6 @@
 """From the sources of pages to a site that needs nothing from elsewhere: Sphinx with MyST-NB and Furo, and MathJax from
-a package, all of the extra `site`. It replaces a site that it built, and writes into no folder that holds anything else.
+a package, all of the extra `site`. It replaces a site that it built, and writes into no folder that holds anything
+else.
 """
 
 from __future__ import annotations
@@ -53,6 +54,7 @@ MENDED = (
     (' role="heading">', ' role="heading" aria-level="2">'),
     ('<aside class="sidebar-drawer">', '<aside class="sidebar-drawer" aria-label="The course">'),
     ('<aside class="toc-drawer', '<aside aria-label="This page" class="toc-drawer'),
+    ('<summary aria-label="Toggle hidden content">', "<summary>"),  # what it opens is said in it
     ('<th class="head"><p></p></th>', "<td></td>"),
     ("<pre>", '<pre tabindex="0">'),  # what is too wide for a phone can be scrolled to without a mouse
     ('<div id="search-results">', '<h1>Search</h1>\n<div id="search-results">'),

@@ -63,7 +63,7 @@ def pages(course: Course, exercises: Exercises) -> dict[str, bytes]:
     """
     lessons = course.sources()
     if not lessons:
-        raise LessonFileError(f"{course.root} has no lessons to show; give the folder of the whole course with --course")
+        raise LessonFileError(f"{course.root} has no sources of lessons; give the whole course's folder with --course")
     readme, guide = (_text(course, path) for path in (course.root / "README.md", course.solutions / "README.md"))
     files = {f"{LESSONS}/{lesson}.ipynb": _lesson(course, lesson, exercises).encode() for lesson in lessons}
     files["index.md"] = _map(readme, lessons).encode()
