@@ -15,6 +15,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import click
+
 from bnn_core.lesson_files import LessonFileError
 
 NEEDED = ("sphinx", "myst_nb", "furo")
@@ -25,7 +27,7 @@ MANIFEST = ".bnn-course-site"
 """In a site's folder: what the build wrote, a path on each line."""
 
 STATIC = "_static"
-STYLE = Path(__file__).with_name("course.css")
+STYLE, ICON = (Path(__file__).with_name(name) for name in ("course.css", "bell.svg"))
 
 SETTINGS: dict[str, Any] = {
     "project": "Bayesian neural networks from scratch",
@@ -35,6 +37,7 @@ SETTINGS: dict[str, Any] = {
     "html_theme": "furo",
     "html_static_path": [STATIC],
     "html_css_files": [STYLE.name],
+    "html_favicon": f"{STATIC}/{ICON.name}",
     "html_copy_source": False,
     "html_show_sourcelink": False,
     "html_show_sphinx": False,
@@ -103,7 +106,8 @@ def build_site(sources: Mapping[str, bytes], output: Path) -> int:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content)
         (source / STATIC).mkdir()
-        shutil.copyfile(STYLE, source / STATIC / STYLE.name)
+        for file in (STYLE, ICON):
+            shutil.copyfile(file, source / STATIC / file.name)
         shutil.copyfile(_formulas_script(), source / STATIC / SETTINGS["mathjax_path"])
         _run_sphinx(source, built, Path(folder, "doctrees"))
         for page in built.rglob("*.html"):
@@ -124,16 +128,18 @@ def _formulas_script() -> Path:
 def _run_sphinx(source: Path, built: Path, doctrees: Path) -> None:
     from sphinx.application import Sphinx
     from sphinx.errors import SphinxError
+    from sphinx.util.docutils import docutils_namespace, patch_docutils
 
     said = io.StringIO()
     try:
-        app = Sphinx(source, None, built, doctrees, "html", confoverrides=SETTINGS, status=None, warning=said)
-        app.connect("autodoc-process-docstring", _as_definitions)
-        app.build()
+        with patch_docutils(), docutils_namespace():
+            app = Sphinx(source, None, built, doctrees, "html", confoverrides=SETTINGS, status=None, warning=said)
+            app.connect("autodoc-process-docstring", _as_definitions)
+            app.build()
     except SphinxError as error:
         raise SiteError(str(error)) from None
-    if said.getvalue().strip():
-        raise SiteError(said.getvalue().strip().replace(f"{source}/", ""))
+    if complaints := click.unstyle(said.getvalue()).strip():
+        raise SiteError(complaints.replace(f"{source}/", ""))
 
 
 def _mend(page: Path) -> None:
