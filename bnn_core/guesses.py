@@ -23,17 +23,22 @@ MOST_BYTES = 1_000_000
 
 FORGETFUL = "This folder can't be written to: your guess is forgotten when the kernel restarts."
 
+WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
+
 BORDER = "4px solid #0072B2"
 PADDING = "0.2em 1em"
 
+# The frame is set here, for ipywidgets 7 has no layout with a border on one side.
+FRAME = f".bnn-guess {{border-left: {BORDER}; padding: {PADDING};}}"
+
 # On a narrow screen an option takes several lines, for which ipywidgets leaves no room.
-STYLE = """<style>
+STYLE = """
 .bnn-guess .widget-html-content {line-height: 1.4;}
 .bnn-guess .widget-radio-box {margin-bottom: 0 !important;}
 .bnn-guess .widget-radio-box label {display: flex; flex-direction: row-reverse; justify-content: flex-end;
   align-items: flex-start; height: auto; line-height: 1.4; white-space: normal; padding: .15em 0;}
 .bnn-guess .widget-radio-box input {float: none; flex: none; height: 1.4em; line-height: 1.4;}
-</style>"""
+"""
 
 
 def guess(name: str, question: str, options: Sequence[str]) -> None:
@@ -152,9 +157,8 @@ def _echo_widget(name: str, text: str) -> Any:
 def _framed(*widgets: Any) -> Any:
     import ipywidgets
 
-    style = ipywidgets.HTML(STYLE, layout=ipywidgets.Layout(display="none"))
-    frame = ipywidgets.VBox([*widgets, style], layout=ipywidgets.Layout(border_left=BORDER, padding=PADDING))
-    return frame.add_class("bnn-guess")
+    style = ipywidgets.HTML(f"<style>{FRAME}{STYLE}</style>", layout=ipywidgets.Layout(display="none"))
+    return ipywidgets.VBox([*widgets, style]).add_class("bnn-guess")
 
 
 def _display(text: str, html: str, widget: Any) -> None:
@@ -173,5 +177,8 @@ class _Shown:
         return self._text
 
     def _repr_mimebundle_(self, **_: object) -> dict[str, Any]:
-        widget = self._widget._repr_mimebundle_() if self._widget is not None else {}
-        return {**widget, "text/plain": self._text, "text/html": self._html}
+        texts = {"text/plain": self._text, "text/html": self._html}
+        if self._widget is None:
+            return texts
+        # Versions 8 and 7 of ipywidgets, of which Colab has the latter, differ in how a widget says this itself.
+        return {WIDGET_VIEW: {"version_major": 2, "version_minor": 0, "model_id": self._widget.model_id}, **texts}

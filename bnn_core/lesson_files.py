@@ -89,7 +89,9 @@ class Course:
             number, _, topic = name.partition("_")
             if wanted in (name, number, number.lstrip("0") or "0", topic):
                 return name
-        known = ", ".join(self.names()) or f"none in {self.root}"
+        if not self.names():
+            raise LessonFileError(f"there are no lessons in {self.root}; give the course's folder with --course")
+        known = ", ".join(self.names())
         more = "" if self.sources() else f"; {self.root} has no sources from which others could be built"
         raise LessonFileError(f"there is no lesson {lesson!r}; the lessons are: {known}{more}")
 

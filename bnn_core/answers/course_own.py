@@ -98,7 +98,9 @@ def _all_cells(notebook: Notebook) -> tuple[str, ...]:
 
 
 def _without_claims(notebook: Notebook) -> tuple[str, ...]:
-    return tuple(source for source, tags in zip(notebook.cells, notebook.tags, strict=True) if "claim" not in tags)
+    """What both of a lesson's notebooks have: the learner's alone has a cell for Colab."""
+    own = {"claim", "colab"}
+    return tuple(source for source, tags in zip(notebook.cells, notebook.tags, strict=True) if own.isdisjoint(tags))
 
 
 @lru_cache

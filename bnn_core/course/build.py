@@ -18,6 +18,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bnn_core.course.colab import colab_cells
 from bnn_core.course.lesson_source import Exercises, SourceError, build_notebooks
 from bnn_core.lesson_files import (
     KEPT,
@@ -72,7 +73,7 @@ def build_lesson(
     A solved notebook whose code is as it was keeps its outputs, unless `force`. Where it raises SourceError,
     it has written nothing.
     """
-    learner, solved = build_notebooks(course.source(lesson), exercises)
+    learner, solved = notebooks_of(course, lesson, exercises)
     code = digest_of_code(course, lesson, exercises)
     previous = None if force else _read_if_any(course.solved_notebook(lesson))
     finished = _with_outputs_of(solved, previous)
@@ -92,6 +93,12 @@ def build_lesson(
         say(f"wrote {course.shown(path)}")
 
 
+def notebooks_of(course: Course, lesson: str, exercises: Exercises) -> tuple[NotebookNode, NotebookNode]:
+    """The lesson's two notebooks, the solved one not executed. Raises SourceError."""
+    path = course.learner_notebook(lesson).relative_to(course.root).as_posix()
+    return build_notebooks(course.source(lesson), exercises, colab_cells(course.root / "pyproject.toml", path))
+
+
 def remove_left_over(course: Course, say: Callable[[str], None] = print) -> None:
     """Deletes the notebooks of lessons whose source a maintainer deleted; what anyone wrote in one is kept."""
     for path in _left_over(course):
@@ -105,7 +112,7 @@ def differences(course: Course, exercises: Exercises, lessons: list[str] | None 
     found = []
     for lesson in course.sources() if lessons is None else lessons:
         try:
-            learner, solved = build_notebooks(course.source(lesson), exercises)
+            learner, solved = notebooks_of(course, lesson, exercises)
         except SourceError as error:
             found += [Difference(course.source(lesson), problem) for problem in error.problems]
             continue

@@ -192,6 +192,27 @@ def build(course: Course, lessons: tuple[str, ...], only_check: bool, force: boo
         raise click.ClickException("\n".join(["nothing was written for some lessons:", *refused]))
 
 
+@main.command()
+@click.option("--output", type=Folder(), required=True, help="The folder to write to: new, or an earlier site.")
+@click.pass_obj
+def site(course: Course, output: Path) -> None:
+    """Make a site of the course to read: the solved lessons, the instructor's guide and the reference."""
+    from bnn_core.course.site.building import SiteError, build_site, require_own, require_tools
+
+    require_tools()
+    require_own(output)
+
+    from bnn_core.autograder.exercises import EXERCISES
+    from bnn_core.course.lesson_source import SourceError
+    from bnn_core.course.site.pages import pages
+
+    try:
+        count = build_site(pages(course, EXERCISES), output)
+    except (SourceError, SiteError) as error:
+        raise click.ClickException(f"the site can't be made:\n{error}") from None
+    click.echo(f"{count} pages. Open {output / 'index.html'}")
+
+
 def _no_sources(course: Course) -> str:
     if not course.names():
         return f"there are no lessons in {course.root}; give the course's folder with --course"

@@ -9,7 +9,7 @@ import ast
 import copy
 import hashlib
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -27,7 +27,7 @@ FEWEST_HINTS = 3
 
 METADATA = {
     "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
-    "language_info": {"name": "python"},
+    "language_info": {"file_extension": ".py", "name": "python"},
 }
 
 
@@ -212,8 +212,13 @@ def _replace_solutions(source: str, replace: Callable[[list[str], str], list[str
     return "\n".join(kept)
 
 
-def build_notebooks(source: Path, exercises: Exercises) -> tuple[NotebookNode, NotebookNode]:
-    """The learner's notebook and the solved one, the latter not executed. Raises SourceError."""
+def build_notebooks(
+    source: Path, exercises: Exercises, opening: Sequence[NotebookNode] = ()
+) -> tuple[NotebookNode, NotebookNode]:
+    """The learner's notebook and the solved one, the latter not executed. Raises SourceError.
+
+    opening: cells that follow the title in the learner's notebook alone.
+    """
     lesson = source.stem
     notebook = read_source(source)
     if problems := problems_of_source(notebook, lesson, exercises, lesson_after(source)):
@@ -237,6 +242,7 @@ def build_notebooks(source: Path, exercises: Exercises) -> tuple[NotebookNode, N
             _fold(cell)
     learner = copy.deepcopy(notebook)
     learner.cells = [cell for cell in learner.cells if role(cell) != "claim"]
+    learner.cells[1:1] = [copy.deepcopy(cell) for cell in opening]
     return _with_exercises(learner, lesson, learner_code), _with_exercises(notebook, lesson, solved_code)
 
 

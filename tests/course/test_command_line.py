@@ -28,7 +28,7 @@ from bnn_core.course.lesson_source import build_notebooks
 from bnn_core.guesses import FILE
 from bnn_core.lesson_files import Course, cells_with_role, named_in_calls, notebook_text, read_notebook
 
-from .conftest import EXERCISES, LESSON, source_of_own
+from .conftest import EXERCISES, LESSON, require_refusal, source_of_own
 
 LAYER = "03_bayesian_linear"
 WRONG = next(wrong for wrong in zoo.WRONG if wrong.misconception == "kl-std-for-variance")
@@ -412,3 +412,11 @@ def test_lab_that_can_not_start_says_why_in_one_line(course: Course, server: dic
 )
 def test_an_odd_option_of_lab_is_one_line(course: Course, option: str, value: str) -> None:
     assert_one_line_and_exit_2(run(course, "lab", option, value))
+
+
+@pytest.mark.parametrize("arguments", ["check 3", "lab 3", "lab", "progress", "build", "build --check"])
+def test_where_no_course_lies_a_command_says_how_to_name_its_folder(tmp_path: Path, arguments: str) -> None:
+    """As after the installation of the package alone."""
+    result = run(Course(tmp_path), *arguments.split())
+    assert "give the course's folder with --course" in result.output
+    require_refusal(result, tmp_path)

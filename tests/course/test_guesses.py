@@ -10,6 +10,7 @@ from typing import Any
 
 import nbformat
 import pytest
+from ipywidgets import Layout
 
 from bnn_core import guesses
 from bnn_core.course.build import WIDGET, execute
@@ -94,6 +95,22 @@ def test_what_a_notebook_gets_is_a_widget_a_list_and_a_text(shown: list[Any]) ->
     assert "<b>How many of &lt;20&gt;?</b>" in bundle["text/html"]
     assert bundle["text/html"].count("<li>") == 3
     assert "&lt;20&gt;" in shown[-1]._widget.children[0].value
+
+
+def test_the_widgets_of_version_7_are_shown_too(shown: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on Colab: a widget there has no MIME bundle to give, and a layout has one border for all sides."""
+
+    def layout(**options: str) -> Layout:
+        assert not [name for name in options if name.startswith("border_")]
+        return Layout(**options)
+
+    monkeypatch.delattr("ipywidgets.Widget._repr_mimebundle_")
+    monkeypatch.setattr("ipywidgets.Layout", layout)
+    guess("alive", "How many?", OPTIONS)
+    guessed("alive")
+    for item in shown:
+        view = item._repr_mimebundle_()[WIDGET]
+        assert view == {"version_major": 2, "version_minor": 0, "model_id": item._widget.model_id}
 
 
 def test_where_there_are_no_widgets_the_list_is_shown(shown: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
