@@ -26,6 +26,8 @@ from matplotlib.text import Text
 from PIL import Image
 from torch import Tensor
 
+from bnn_core.page_themes import DARK, LIGHT
+
 P = ParamSpec("P")
 
 # A figure has no ground of its own: it is read on a page's white, and on the near-black of dark themes. Every ink
@@ -83,14 +85,10 @@ SHOWN_DPI = 110
 """How large a figure is shown where there is room; it holds more points than that, for screens that are finer."""
 
 # Where a page says which theme it has, its figures get the contrast that suits it; white and black stay what they are.
-# JupyterLab, Notebook and nbconvert; Visual Studio Code; Colab; Sphinx.
-LIGHT = ('[data-jp-theme-light="true"]', ".vscode-light")
-DARK = ('[data-jp-theme-light="false"]', ".vscode-dark", '[theme="dark"]', '[data-theme="dark"]')
 IN_LIGHT = "brightness(.9) contrast(1.26)"
 IN_DARK = "brightness(1.25)"
 SHEET = "".join(
-    f":is({', '.join(pages)}) .bnn-figure img {{filter: {change}}}"
-    for pages, change in ((LIGHT, IN_LIGHT), (DARK, IN_DARK))
+    f":is({page}) .bnn-figure img {{filter: {change}}}" for page, change in ((LIGHT, IN_LIGHT), (DARK, IN_DARK))
 )
 
 

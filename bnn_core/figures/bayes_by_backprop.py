@@ -245,7 +245,7 @@ def bands(
         axes.set(title=title, ylabel="y", xlim=(float(grid[0]), float(grid[-1])), ylim=(-3.5, 4.5))
     panels[-1][0].set(xlabel="input x")
     handles = [
-        Line2D([], [], color=BLACK, marker="o", markersize=5, markeredgecolor="white", linewidth=0),
+        Line2D([], [], color=BLACK, marker="o", markersize=5, markeredgecolor="white", linestyle="none"),
         Line2D([], [], linestyle="--", **cased(1.6)),
         Line2D([], [], color=VERMILLION, linewidth=2.2),
     ]

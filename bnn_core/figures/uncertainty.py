@@ -209,7 +209,7 @@ def calibration(probs: Mapping[str, Tensor], labels: Tensor) -> Figure:
         confidence, accuracy, share = reliability(one, labels)
         axes.plot([0, 1], [0, 1], color=GREY, linewidth=1.2, linestyle="--")
         axes.vlines(confidence, confidence, accuracy, color=colour, linewidth=1.4)
-        axes.scatter(confidence, accuracy, s=12 + 400 * share, color=colour, alpha=0.9, linewidth=0)
+        axes.scatter(confidence, accuracy, s=12 + 400 * share, color=colour, linewidth=0)
         axes.set(xlim=(0.15, 1.1), ylim=(-0.04, 1.1), xlabel="confidence", title=name)
         axes.tick_params(labelbottom=True)
     for axes in panels[:, 0]:
