@@ -184,7 +184,7 @@ def png(figure: Figure) -> bytes:
 
 
 def _on_paper(image: bytes) -> bytes:
-    """A PNG on white, with as much contrast as a light page gives it."""
+    """A PNG on white, in few colours, so that a notebook stays small."""
     drawn = Image.open(io.BytesIO(image))
     paper = Image.new("RGBA", drawn.size, "white")
     paper.alpha_composite(drawn)

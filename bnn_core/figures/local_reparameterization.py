@@ -123,7 +123,7 @@ def _draw_spread(axes: Axes, batch_size: int, std: float) -> None:
         axes.loglog(sizes, curve, color=colour)
         axes.plot(batch_size, curve[here], "o", color=colour, markersize=8)
     label_line(axes, "one for all", 1.1, float(shared[-1]) * 1.5, VERMILLION, va="bottom")
-    label_line(axes, "one for\neach", 1.1, float(own[-1]) * 1.1, BLUE, va="bottom")
+    label_line(axes, "one for\neach", 1.1, max(8e-4, 0.1 * float(own[-1])), BLUE, va="bottom")
     axes.set(ylim=(6e-4, 4))
     _batch_ticks(axes, (1, 16, 256))
 

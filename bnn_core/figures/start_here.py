@@ -112,7 +112,7 @@ def draw_density(settings: Sequence[tuple[float, float]]) -> Figure:
         height=height,
         layout=None,
         squeeze=False,
-        gridspec_kw=margins | {"wspace": 0.25, "hspace": 0.25},
+        gridspec_kw=margins | {"wspace": 0.34, "hspace": 0.25},
     )
     for (left, right), (std, x) in zip(rows, settings, strict=True):
         _draw_curve(left, std, x)
