@@ -628,7 +628,7 @@ print(f"score function: {gradient:.3f}, exact: {0.7 * p * (1 - p):.3f}")
 assert abs(gradient - 0.7 * p * (1 - p)) < 0.03
 
 # %% [markdown]
-# | | Pathwise | Score function |
+# | The gradient | Pathwise | Score function |
 # |---|---|---|
 # | asks | how does the draw move? | how probable does it become? |
 # | needs | the derivative of $f$, and draws that can slide | only the value of $f$, and a density with a derivative |

@@ -397,8 +397,8 @@ print(f"{gap[-1].item():.3f} at the end")
 # %% tags=["figure"]
 show(
     figures.landing(history[:, 1], exact_log_std, INPUTS, gap, EVERY),
-    alt="Left: log_std of four weights over training. From −3 each moves to its own dashed line, the exact value, and"
-    " stays there; that of the electric input rises to 0. Right: the distance to the exact answer falls by several"
+    alt="Above: log_std of four weights over training. From −3 each moves to its own dashed line, the exact value, and"
+    " stays there; that of the electric input rises to 0. Below: the distance to the exact answer falls by several"
     " powers of ten.",
     caption="Dashed: the formula. Solid: training.",
 )

@@ -1158,7 +1158,7 @@ show(
     alt="Three panels of fuel economy against horsepower with drawn functions, their mean and a band. With the right"
     " factor the functions differ and the band holds most cars. With 0 they lie on each other, and most strong cars lie"
     " outside the band. With ten times too much they fan out far wider than the cars, and the mean is nearly flat.",
-    caption="Black: the 40 training cars. Grey: cars never seen. Thin blue: drawn functions. Orange: their average."
+    caption="Black: the 40 training cars. Grey: cars never seen. Thin blue: drawn functions. Red: their average."
     " Darker band: ±2 standard deviations of the function. Pale band: the same with the cars' own noise."
     " Dotted: 110 hp, where the training cars end.",
 )

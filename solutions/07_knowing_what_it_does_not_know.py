@@ -882,9 +882,9 @@ guessed("07-rotation")
 # %% tags=["figure"]
 show(
     figures.turning(turned_by, accuracies, doubt),
-    alt="Left: the accuracy of all five networks falls together, from almost 1 to about 0.1 at 90 degrees. Right: their"
-    " predictive entropy rises at first. That of the plain network, of dropout and of the ensemble falls to 0 at 90"
-    " degrees; that of the Bayesian networks stays well above what it was for upright digits.",
+    alt="Above: the accuracy of all five networks falls together, from almost 1 to about 0.1 at 90 degrees. Below:"
+    " their predictive entropy rises at first. That of the plain network, of dropout and of the ensemble falls to 0 at"
+    " 90 degrees; that of the Bayesian networks stays well above what it was for upright digits.",
 )
 
 # %% tags=["claim"]

@@ -1173,7 +1173,7 @@ assert (ends["greedy"].mean() - ends["Thompson"].mean()).abs() < 50
 #
 # What should one take from three games?
 #
-# | | three machines | tumours | digits |
+# | Task | three machines | tumours | digits |
 # |---|---|---|---|
 # | the posterior | exact | independent Gaussians | independent Gaussians |
 # | contexts | none | no two alike | no two alike |

@@ -23,7 +23,7 @@ from bnn_core.autograder import report as reports
 from bnn_core.autograder.exercise import not_attempted, run
 from bnn_core.autograder.exercises import EXERCISES
 from bnn_core.autograder.in_process import in_process_subject, plainly, written_elsewhere
-from bnn_core.autograder.kernel import explain_missing, staleness
+from bnn_core.autograder.kernel import explain_missing, somebody_reads, staleness
 from bnn_core.autograder.report import Report
 
 NBGRADER = "NBGRADER_EXECUTION"
@@ -37,15 +37,19 @@ NO_NUMBERS = (
 
 
 class ChecksFailed(Exception):
-    """An exercise isn't right yet. Its message is the report; in a notebook it is shown without a stack."""
+    """An exercise isn't right yet. Its message is the report, which a notebook shows in place of a stack.
 
-    def __init__(self, report: Report) -> None:
+    seen: whether the report stands above it already; the message is then its first line. Notebooks show a message in
+    more places than one, so that it alone must be short.
+    """
+
+    def __init__(self, report: Report, *, seen: bool = False) -> None:
         self.report = report
-        super().__init__(reports.plain(report))
+        super().__init__(report.message if seen else reports.plain(report))
 
     def _render_traceback_(self) -> list[str]:
-        """What IPython prints in place of a stack: a line, since the report stands above it."""
-        return [f"ChecksFailed: {self.report.message}"]
+        """What IPython prints in place of a stack."""
+        return [f"ChecksFailed: {self}"]
 
 
 class NoExercise(ValueError):
@@ -78,11 +82,11 @@ def check(definition: Any) -> float | None:
     report = report_on(definition, name)
     if stale := staleness(definition, name):
         report = replace(report, message=f"{report.message}. {stale}")
-    show(report)
+    seen = show(report)
     if os.environ.get(NBGRADER) == "autograde":
         return report.score
     if not report.passed:
-        raise ChecksFailed(report)
+        raise ChecksFailed(report, seen=seen)
     return None
 
 
@@ -123,15 +127,20 @@ def exercise_meant(definition: Any) -> str:
     raise NoExercise(f"check({name or type(definition).__name__}) is no exercise. The exercises are: {known}.")
 
 
-def show(report: Report) -> None:
-    """Display the report in a notebook; print it elsewhere, unless an exception is about to carry it."""
+def show(report: Report) -> bool:
+    """Display the report in a notebook; print it elsewhere, unless an exception is about to carry it.
+
+    Returns whether a reader has it before them: not where a program runs the notebook and keeps the error alone.
+    """
     from IPython.core.getipython import get_ipython
     from IPython.display import display
 
     if get_ipython() is not None:
         display(ShownReport(report))
-    elif report.passed:
+        return somebody_reads()
+    if report.passed:
         print(reports.plain(report))
+    return False
 
 
 class CountingSink(io.TextIOBase):

@@ -1,5 +1,5 @@
-"""What the notebook's kernel knows of a definition: which cell's run it comes from, and whether a later cell was to
-define another and didn't. Outside a kernel it knows nothing. It may not know what is checked.
+"""What the notebook's kernel knows: which cell's run a definition comes from, whether a later cell was to define
+another and didn't, and whether somebody reads what it displays. It may not know what is checked.
 """
 
 from __future__ import annotations
@@ -29,6 +29,13 @@ def staleness(definition: Any, name: str) -> str:
         f"This is about the {name} that the cell run as [{origin}] defined. The one run as [{later[-1]}], which came"
         " later, defined none: it has an error. Mend that cell, run it, and then this one."
     )
+
+
+def somebody_reads() -> bool:
+    """Whether the cell was run by someone who sees what it displays. A program that runs a notebook (nbclient, nbval,
+    nbgrader) lets no cell ask for input, and tells of an error what the error says.
+    """
+    return bool(getattr(getattr(get_ipython(), "kernel", None), "_allow_stdin", True))
 
 
 def explain_missing(names: Collection[str]) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from bnn_core.autograder import pictures
 from bnn_core.autograder.pictures import Picture
+from bnn_core.page_themes import DARK, LIGHT
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -110,6 +111,8 @@ def environment(*packages: str) -> Environment:
         "picture_width": pictures.WIDTH,
         "picture_height": pictures.HEIGHT,
         "yours": pictures.YOURS,
+        "dark_pages": DARK,
+        "light_pages": LIGHT,
     }
     return environment
 

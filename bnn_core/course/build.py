@@ -44,7 +44,6 @@ FIGURES = re.compile(r"^from bnn_core\.figures import (\w+)", re.MULTILINE)
 """The module of figures that a lesson's source imports."""
 
 PICTURE = "picture"
-PNG = re.compile(r"data:image/png;base64,([\w/+=]+)")
 
 # What only this machine would print. Pictures are left out: chance may spell anything in them.
 DATA_URI = re.compile(r"data:[\w/+.-]+;base64,[\w/+=\s]+")
@@ -298,8 +297,8 @@ def picture_in(notebook: NotebookNode) -> bytes | None:
     for cell in notebook.cells:
         if PICTURE in cell.metadata.get("tags", []):
             for output in cell.outputs:
-                if match := PNG.search(output.get("data", {}).get("text/html", "")):
-                    return base64.b64decode(match[1])
+                if image := output.get("data", {}).get("image/png"):
+                    return base64.b64decode(image)
     return None
 
 

@@ -15,29 +15,48 @@ from statistics import fmean
 from typing import Any, Literal, ParamSpec
 
 import matplotlib as mpl
+import numpy as np
 import torch
 from cycler import cycler
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import RendererAgg
 from matplotlib.figure import Figure
+from matplotlib.patheffects import withStroke
+from matplotlib.text import Text
+from PIL import Image
 from torch import Tensor
+
+from bnn_core.page_themes import DARK, LIGHT
 
 P = ParamSpec("P")
 
-# The palette of Okabe and Ito (2008), which readers with any of the usual colour-vision deficiencies can tell apart.
+# A figure has no ground of its own: it is read on a page's white, and on the near-black of dark themes. Every ink
+# stands out against both by 3 : 1. No ink can by 4.5 : 1, so those of letters do it on white, and SHEET brightens them
+# on pages that say that they are dark. Readers with the usual colour-vision deficiencies can tell them apart as well as
+# the palette of Okabe and Ito (2008), half of which is too bright for white.
+BLUE = "#486AC5"
+VERMILLION = "#CD4134"
+GREEN = "#12883C"
+ORANGE = "#D26F00"
+PURPLE = "#A05898"
+SKY_BLUE = "#2595CB"
+PALETTE = (BLUE, VERMILLION, GREEN, ORANGE, PURPLE, SKY_BLUE)
+GREY = "#767676"
+BROWN = "#AB6200"
+"""Orange, dark enough for letters."""
+
 BLACK = "#000000"
-ORANGE = "#E69F00"
-SKY_BLUE = "#56B4E9"
-GREEN = "#009E73"
-YELLOW = "#F0E442"
-BLUE = "#0072B2"
-VERMILLION = "#D55E00"
-PURPLE = "#CC79A7"
-PALETTE = (BLUE, VERMILLION, GREEN, ORANGE, PURPLE, SKY_BLUE, BLACK, YELLOW)
-GREY = "#6E6E6E"
+"""For what stands on a ground of its own: dots with a white edge, lines that are `cased`."""
+
+WIDTH = 6.0
+"""Of a figure, in inches: on a phone, at 350 pixels, letters of 11 points are then 8.9 pixels high."""
 
 STYLE: dict[Any, Any] = {
     "axes.axisbelow": True,
+    "axes.edgecolor": GREY,
+    "axes.facecolor": "none",
     "axes.grid": True,
+    "axes.labelcolor": GREY,
     "axes.labelsize": 11,
     "axes.prop_cycle": cycler(color=PALETTE),
     "axes.spines.right": False,
@@ -45,18 +64,32 @@ STYLE: dict[Any, Any] = {
     "axes.titlelocation": "left",
     "axes.titlesize": 12,
     "axes.titleweight": "bold",
-    "figure.facecolor": "white",  # also in a dark theme: the colours are chosen for white
+    "figure.facecolor": "none",
     "font.size": 11,
-    "grid.color": "#E4E4E4",
+    "grid.alpha": 0.25,
+    "grid.color": GREY,
     "grid.linewidth": 0.8,
+    "legend.fontsize": 11,
     "legend.frameon": False,
     "lines.linewidth": 2,
-    "savefig.facecolor": "white",
-    "xtick.labelsize": 10,
-    "ytick.labelsize": 10,
+    "savefig.facecolor": "none",
+    "text.color": GREY,
+    "xtick.color": GREY,
+    "xtick.labelsize": 11,
+    "ytick.color": GREY,
+    "ytick.labelsize": 11,
 }
 
-DPI = 110
+DPI = 150
+SHOWN_DPI = 110
+"""How large a figure is shown where there is room; it holds more points than that, for screens that are finer."""
+
+# Where a page says which theme it has, its figures get the contrast that suits it; white and black stay what they are.
+IN_LIGHT = "brightness(.9) contrast(1.26)"
+IN_DARK = "brightness(1.25)"
+SHEET = "".join(
+    f":is({page}) .bnn-figure img {{filter: {change}}}" for page, change in ((LIGHT, IN_LIGHT), (DARK, IN_DARK))
+)
 
 
 @contextmanager
@@ -98,20 +131,23 @@ def subplots(
     rows: int = 1,
     columns: int = 1,
     *,
-    size: tuple[float, float] = (9.0, 4.0),
+    height: float,
+    width: float = WIDTH,
     layout: Literal["constrained"] | None = "constrained",
     **options: Any,
 ) -> tuple[Figure, Any]:
-    """A figure of this size in inches, and its axes: one `Axes`, or an array of them. Options go to `Figure.subplots`.
+    """A figure of this height and width in inches, and its axes: one `Axes`, or an array of them. Options go to
+    `Figure.subplots`.
 
     The figure isn't registered with pyplot, so nothing has to close it.
     """
-    figure = Figure(figsize=size, layout=layout)
+    figure = Figure(figsize=(width, height), layout=layout)
     return figure, figure.subplots(rows, columns, **options)
 
 
 def show(figure: Figure, alt: str, caption: str | None = None) -> None:
-    """Display a figure in the notebook as an HTML <figure>, and close it; where there is no HTML, its alt text.
+    """Display a figure in the notebook, and close it: as an HTML <figure>, as an image where slides or print need one,
+    and as its alt text where there is neither.
 
     alt: what a reader who can't see the figure needs to know of it, in a sentence or two.
     caption: a line of plain text below the figure.
@@ -120,37 +156,45 @@ def show(figure: Figure, alt: str, caption: str | None = None) -> None:
     import matplotlib.pyplot as plt
     from IPython.display import display
 
-    display(ShownFigure(html(figure, alt, caption), alt))
+    data = {"text/plain": alt, "text/html": html(figure, alt, caption), "image/png": _base64(_on_paper(png(figure)))}
+    display(data, raw=True)
     plt.close(figure)
-
-
-class ShownFigure:
-    """A figure as it stands in a notebook: HTML, or its alt text."""
-
-    def __init__(self, html: str, alt: str) -> None:
-        self._html, self._alt = html, alt
-
-    def __repr__(self) -> str:
-        return self._alt
-
-    def _repr_html_(self) -> str:
-        return self._html
 
 
 def html(figure: Figure, alt: str, caption: str | None = None) -> str:
     """The figure as an HTML <figure> with its image inside. Raises ValueError where alt is empty."""
     if not alt.strip():
         raise ValueError("alt must say what the figure shows; it is empty")
-    png = io.BytesIO()
-    with style():
-        figure.savefig(png, format="png", dpi=DPI)
-    data = base64.b64encode(png.getvalue()).decode()
     below = f"<figcaption>{escape(caption)}</figcaption>" if caption else ""
     return (
-        '<figure style="margin: 0.5em 0">'
-        f'<img alt="{escape(alt)}" src="data:image/png;base64,{data}" style="max-width: 100%; height: auto">'
+        f"<style>{SHEET}</style>"
+        '<figure class="bnn-figure" style="margin: 0.5em 0">'
+        f'<img alt="{escape(alt)}" src="data:image/png;base64,{_base64(png(figure))}"'
+        f' width="{figure.get_figwidth() * SHOWN_DPI:.0f}" style="max-width: 100%; height: auto">'
         f"{below}</figure>"
     )
+
+
+def png(figure: Figure) -> bytes:
+    """The figure as a PNG without a ground."""
+    file = io.BytesIO()
+    with style():
+        figure.savefig(file, format="png", dpi=DPI)
+    return file.getvalue()
+
+
+def _on_paper(image: bytes) -> bytes:
+    """A PNG on white, in few colours, so that a notebook stays small."""
+    drawn = Image.open(io.BytesIO(image))
+    paper = Image.new("RGBA", drawn.size, "white")
+    paper.alpha_composite(drawn)
+    file = io.BytesIO()
+    paper.convert("RGB").quantize(128, dither=Image.Dither.NONE).save(file, "png", optimize=True)
+    return file.getvalue()
+
+
+def _base64(data: bytes) -> str:
+    return base64.b64encode(data).decode()
 
 
 def live_figure(draw: Callable[..., tuple[Figure, str]], **sliders: Any) -> Any:
@@ -173,10 +217,29 @@ def live_figure(draw: Callable[..., tuple[Figure, str]], **sliders: Any) -> Any:
     return ipywidgets.VBox([*sliders.values(), picture])
 
 
+def cased(width: float) -> dict[str, Any]:
+    """The look of a black line: with white to both sides of it, it is seen on a dark ground too. width: in points."""
+    return {"color": BLACK, "linewidth": width, "path_effects": [withStroke(linewidth=width + 2, foreground="white")]}
+
+
 def label_line(axes: Axes, text: str, x: float, y: float, colour: str, **options: Any) -> None:
-    """Write a label beside what it names, in its colour, on a white ground that keeps it readable across lines."""
-    ground = {"facecolor": "white", "alpha": 0.8, "edgecolor": "none", "pad": 1.0}
-    axes.text(x, y, text, color=colour, bbox=ground, **options)
+    """Write a label beside what it names, in its colour; lines that cross it fade, so that it stays readable."""
+    axes.add_artist(_Label(x, y, text, color=colour, transform=axes.transData, clip_on=False, **options))
+
+
+class _Label(Text):
+    """Text before which whatever was drawn in its place fades. A patch can't do that where the ground is the page's."""
+
+    LEFT = 0.15  # the share of it that is still seen
+
+    def draw(self, renderer: Any) -> None:
+        if self.get_visible() and isinstance(renderer, RendererAgg):
+            pixels = np.asarray(renderer.buffer_rgba())
+            box = self.get_window_extent(renderer).padded(2)
+            top, bottom = (round(max(0.0, pixels.shape[0] - edge)) for edge in (box.y1, box.y0))
+            left, right = (round(max(0.0, edge)) for edge in (box.x0, box.x1))
+            pixels[top:bottom, left:right, 3] = pixels[top:bottom, left:right, 3] * self.LEFT
+        super().draw(renderer)
 
 
 def apart(heights: Sequence[float], gap: float) -> list[float]:

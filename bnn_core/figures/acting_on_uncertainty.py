@@ -13,7 +13,6 @@ from matplotlib.lines import Line2D
 from torch import Tensor
 
 from bnn_core.figures import (
-    BLACK,
     BLUE,
     GREEN,
     GREY,
@@ -22,6 +21,7 @@ from bnn_core.figures import (
     SKY_BLUE,
     VERMILLION,
     apart,
+    cased,
     drawing,
     label_line,
     live_figure,
@@ -94,15 +94,15 @@ def at_price(price: float) -> tuple[float, float, float]:
 def draw_prices(prices: Sequence[float]) -> Figure:
     """For each price of asking a row: what is answered over the input; error against coverage, with a mark."""
     height = 0.75 + 2.4 * len(prices)
-    margins = {"left": 0.09, "right": 0.97, "bottom": 0.55 / height, "top": 1 - 0.4 / height}
+    margins = {"left": 0.115, "right": 0.975, "bottom": 0.55 / height, "top": 1 - 0.4 / height}
     figure, rows = subplots(
-        len(prices), 2, size=(7.6, height), layout=None, squeeze=False, gridspec_kw=margins | {"wspace": 0.24}
+        len(prices), 2, height=height, layout=None, squeeze=False, gridspec_kw=margins | {"wspace": 0.34}
     )
     for (left, right), price in zip(rows, prices, strict=True):
         _draw_answered(left, price)
         _draw_trade(right, price)
     rows[0][0].set_title("what it answers")
-    rows[0][1].set_title("error against coverage")
+    rows[0][1].set_title("how often it errs")
     rows[-1][0].set_xlabel("input x")
     rows[-1][1].set_xlabel("share that it answers")
     return figure
@@ -114,10 +114,9 @@ def _draw_answered(axes: Axes, price: float) -> None:
     edge = math.log(1 / price - 1) / 1.4  # where the chance of being wrong is just the price
     if edge > 0:
         axes.axvspan(-edge, edge, color=ORANGE, alpha=0.35, linewidth=0)
-    ground = {"facecolor": "white", "alpha": 0.8, "edgecolor": "none", "pad": 1.0}
-    axes.text(0, 1.12, f"asks (price {price:.2f})", ha="center", va="center", fontsize=9.5, bbox=ground)
-    axes.text(-4.8, 0.5, "says no", va="center", fontsize=9.5)
-    axes.text(4.8, 0.5, "says yes", va="center", ha="right", fontsize=9.5)
+    label_line(axes, f"asks (price {price:.2f})", 0, 1.12, GREY, ha="center", va="center")
+    label_line(axes, "says\nno", -4.8, 0.5, GREY, va="center")
+    label_line(axes, "says\nyes", 4.8, 0.5, GREY, va="center", ha="right")
     axes.set(xlim=(-5, 5), ylim=(-0.03, 1.22), ylabel="chance of yes")
 
 
@@ -126,8 +125,8 @@ def _draw_trade(axes: Axes, price: float) -> None:
     axes.plot(points[:, 0], 100 * points[:, 1], color=BLUE)
     coverage, error, cost = at_price(price)
     axes.plot([coverage], [100 * error], "o", color=VERMILLION, markersize=9, zorder=4)
-    axes.text(0.03, 0.95, f"cost per question {cost:.3f}", transform=axes.transAxes, va="top", fontsize=9.5)
-    axes.set(xlim=(0, 1.04), ylim=(0, 20), ylabel="error when it answers [%]")
+    axes.text(0.03, 0.95, f"cost per question {cost:.3f}", transform=axes.transAxes, va="top")
+    axes.set(xlim=(0, 1.04), ylim=(0, 20), ylabel="error [%]")
 
 
 # --- Error against coverage -----------------------------------------------------------------------------------
@@ -139,15 +138,15 @@ def risk_coverage(panels: Mapping[str, Mapping[str, Tensor]]) -> Figure:
 
     panels: for each test set and each kind of network the error where 1, 2, …, N examples are kept, (networks, N).
     """
-    figure, axes_of = subplots(1, len(panels), size=(8.4, 3.9), squeeze=False)
-    for axes, (title, kinds) in zip(axes_of[0], panels.items(), strict=True):
+    figure, axes_of = subplots(len(panels), height=0.6 + 3.0 * len(panels), squeeze=False)
+    for axes, (title, kinds) in zip(axes_of.flat, panels.items(), strict=True):
         for (_, errors), colour, dashes in zip(kinds.items(), COLOURS, DASHES, strict=False):
             coverage = torch.arange(1, errors.shape[1] + 1) / errors.shape[1]
-            axes.plot(coverage, 100 * errors.T, color=colour, linewidth=0.6, alpha=0.45)
+            axes.plot(coverage, 100 * errors.T, color=colour, linewidth=0.4)
             axes.plot(coverage, 100 * errors.mean(dim=0), color=colour, linestyle=dashes, linewidth=2.4)
         highest = 100 * max(float(errors.mean(dim=0)[len(errors.T) // 20 :].max()) for errors in kinds.values())
-        axes.set(title=title, xlabel="share that is answered", xlim=(0, 1.02), ylim=(0, 1.25 * highest))
-    axes_of[0][0].set_ylabel("error when it answers [%]")
+        axes.set(title=title, ylabel="error when it answers [%]", xlim=(0, 1.02), ylim=(0, 1.25 * highest))
+    axes_of[-1][0].set_xlabel("share that is answered")
     _legend(figure, list(next(iter(panels.values()))))
     return figure
 
@@ -160,24 +159,24 @@ def cost_of_thresholds(panels: Mapping[str, Mapping[str, tuple[Tensor, Tensor]]]
     panels: for each test set and kind of network the thresholds, (T,), and the average cost at each, (networks, T).
     price: of asking, as a share of an error's cost.
     """
-    figure, axes_of = subplots(1, len(panels), size=(8.4, 3.9), squeeze=False)
-    for axes, (title, kinds) in zip(axes_of[0], panels.items(), strict=True):
+    figure, axes_of = subplots(len(panels), height=0.6 + 3.0 * len(panels), squeeze=False)
+    for axes, (title, kinds) in zip(axes_of.flat, panels.items(), strict=True):
         rests = [1 - thresholds for thresholds, _ in kinds.values()]
         for rest, (_, costs), colour, dashes in zip(rests, kinds.values(), COLOURS, DASHES, strict=False):
             mean = costs.mean(dim=0)
-            axes.plot(rest, costs.T, color=colour, linewidth=0.6, alpha=0.45)
+            axes.plot(rest, costs.T, color=colour, linewidth=0.4)
             axes.plot(rest, mean, color=colour, linestyle=dashes, linewidth=2.4)
             best = int(mean.argmin())
             axes.plot(rest[best], mean[best], "v", color=colour, markersize=9, markeredgecolor="white", zorder=5)
         axes.axhline(price, color=GREY, linewidth=1, linestyle=":")
-        axes.axvline(price, color=BLACK, linewidth=1.4, linestyle="--")  # where the confidence is 1 − price
+        axes.axvline(price, linestyle="--", **cased(1.4))  # where the confidence is 1 − price
         axes.set_xscale("log")
         axes.set_xlim(1.2, 0.8 * min(float(rest.min()) for rest in rests))
         axes.set_xticks([10.0**-nines for nines in range(6)], ["0", *(f"{1 - 10.0**-n:.{n}f}" for n in range(1, 6))])
         axes.minorticks_off()
-        axes.set(title=title, xlabel="answers above this confidence")
+        axes.set(title=title, ylabel="cost per digit [errors]")
         axes.set_ylim(bottom=0)
-    axes_of[0][0].set_ylabel("cost per digit [errors]")
+    axes_of[-1][0].set_xlabel("answers above this confidence")
     _legend(figure, list(next(iter(panels.values()))))
     return figure
 
@@ -187,7 +186,7 @@ def _legend(figure: Figure, names: Sequence[str]) -> None:
         Line2D([], [], color=colour, linestyle=dashes, linewidth=2.4)
         for colour, dashes in zip(COLOURS[: len(names)], DASHES, strict=False)
     ]
-    figure.legend(handles, names, loc="outside upper left", ncols=min(len(names), 4), fontsize=10, handlelength=2.6)
+    figure.legend(handles, names, loc="outside upper left", ncols=2, handlelength=2.6)
 
 
 # --- Bandits --------------------------------------------------------------------------------------------------
@@ -199,19 +198,19 @@ def regret(curves: Mapping[str, Tensor], unit: str = "regret") -> Figure:
 
     curves: for each strategy of LOOKS, (runs, T).
     """
-    figure, (left, right) = subplots(1, 2, size=(8.4, 4.2), width_ratios=(3, 2), sharey=True)
+    figure, (left, right) = subplots(1, 2, height=4.2, width_ratios=(3, 2), sharey=True)
     means = [float(values.mean(dim=0)[-1]) for values in curves.values()]
     highest = max(float(values[:, -1].max()) for values in curves.values())
-    heights = apart(means, gap=0.062 * highest)
+    heights = apart(means, gap=0.075 * highest)
     steps = max(values.shape[1] for values in curves.values())
     for number, (name, values) in enumerate(curves.items()):
         colour, dashes = LOOKS[name]
         left.plot(torch.arange(1, steps + 1), values.mean(dim=0), color=colour, linestyle=dashes)
-        label_line(left, name, 1.02 * steps, heights[number], colour, va="center", fontsize=9.5)
+        label_line(left, name, 1.02 * steps, heights[number], colour, va="center")
         places = number + 0.28 * torch.linspace(-1, 1, len(values))
-        right.plot(places, values[:, -1].sort().values, "o", color=colour, markersize=4.5, alpha=0.75)
-        right.plot([number - 0.36, number + 0.36], [means[number]] * 2, color=BLACK, linewidth=1.8)
-    left.set(xlabel="step", ylabel=unit, xlim=(0, 1.5 * steps), ylim=(0, None), title="mean over the runs")
+        right.plot(places, values[:, -1].sort().values, "o", color=colour, markersize=4)
+        right.plot([number - 0.36, number + 0.36], [means[number]] * 2, **cased(1.8))
+    left.set(xlabel="step", ylabel=unit, xlim=(0, 1.75 * steps), ylim=(0, None), title="mean over the runs")
     left.set_xticks([tick for tick in left.get_xticks() if 0 <= tick <= steps])
     right.set_xticks(range(len(curves)), list(curves), rotation=30, ha="right")
     right.set(title="each run, at the end")
@@ -227,7 +226,7 @@ def pulls(
 
     chosen: (T,).   beliefs: mean and std of each machine's reward, (machines,) each.   values: the true rewards.
     """
-    figure, rows = subplots(len(chosen), 2, size=(8.4, 2.3 * len(chosen) + 0.6), squeeze=False, width_ratios=(3, 2))
+    figure, rows = subplots(len(chosen), 2, height=2.3 * len(chosen) + 0.6, squeeze=False, width_ratios=(3, 2))
     for (left, right), (name, actions) in zip(rows, chosen.items(), strict=True):
         mean, std = beliefs[name]
         for number, colour in zip(range(len(values)), COLOURS, strict=False):
@@ -238,9 +237,9 @@ def pulls(
         left.set_yticks(range(len(values)), [f"machine {number}" for number in range(len(values))])
         left.grid(axis="y", visible=False)
         right.set(yticks=[], ylim=(0, 1.15), xlim=(-1.4, 1.9))
-    rows[0][1].set_title("what it believes then")
+    rows[0][1].set_title("what it believes")
     rows[-1][0].set_xlabel("step")
-    rows[-1][1].set_xlabel("mean reward of a machine")
+    rows[-1][1].set_xlabel("mean reward")
     return figure
 
 
@@ -258,11 +257,11 @@ def taken(shares: Mapping[str, tuple[Tensor, Tensor]], every: int) -> Figure:
 
     shares: for each strategy the shares of the good and of the bad ones, (runs, blocks) each.
     """
-    figure, axes_of = subplots(1, len(shares), size=(8.4, 3.4), squeeze=False, sharey=True)
+    figure, axes_of = subplots(1, len(shares), height=3.4, squeeze=False, sharey=True)
     for axes, (title, pair) in zip(axes_of[0], shares.items(), strict=True):
         for values, colour, dashes in zip(pair, (BLUE, VERMILLION), DASHES, strict=False):
             steps = every * (torch.arange(values.shape[1]) + 0.5)
-            axes.plot(steps, 100 * values.T, color=colour, linewidth=0.6, alpha=0.5)
+            axes.plot(steps, 100 * values.T, color=colour, linewidth=0.4)
             axes.plot(steps, 100 * values.nanmean(dim=0), color=colour, linestyle=dashes, linewidth=2.4)
         axes.set(title=title, xlabel="step", ylim=(-3, 103))
     axes_of[0][0].set_ylabel("taken [%]")
@@ -276,10 +275,10 @@ def doubt(spreads: Mapping[str, Tensor], every: int) -> Figure:
 
     spreads: (runs, T), a column per `every` steps.
     """
-    figure, axes = subplots(size=(7.0, 3.6))
+    figure, axes = subplots(height=3.8)
     for (_, values), colour, dashes in zip(spreads.items(), COLOURS, DASHES, strict=False):
         steps = every * torch.arange(values.shape[1])
-        axes.plot(steps, values.T, color=colour, linewidth=0.6, alpha=0.45)
+        axes.plot(steps, values.T, color=colour, linewidth=0.4)
         axes.plot(steps, values.mean(dim=0), color=colour, linestyle=dashes, linewidth=2.4)
     axes.set(xlabel="step", ylabel="std of the predicted reward", ylim=(0, None))
     _legend(figure, list(spreads))

@@ -17,12 +17,14 @@ from bnn_core.datasets import Dataset
 from bnn_core.figures import (
     BLACK,
     BLUE,
+    BROWN,
     GREEN,
     GREY,
     ORANGE,
     PURPLE,
     SKY_BLUE,
     VERMILLION,
+    cased,
     drawing,
     label_line,
     live_figure,
@@ -31,7 +33,6 @@ from bnn_core.figures import (
 
 COLOURS = (BLUE, ORANGE, GREEN, PURPLE, SKY_BLUE)
 MARKERS = ("o", "s", "^", "D", "v")
-BROWN = "#8A5F00"  # orange, dark enough for text
 
 # --- Counting the KL ------------------------------------------------------------------------------------------
 
@@ -88,9 +89,9 @@ def draw_counted(settings: Sequence[tuple[int, float]]) -> Figure:
     """For each (number of examples, log10 of the KL's count) a row: drawn lines, and the weight's density."""
     height = 0.75 + 2.3 * len(settings)
     # Fixed margins: to compute them takes as long as to draw, and a slider redraws often.
-    margins = {"left": 0.09, "right": 0.98, "bottom": 0.55 / height, "top": 1 - 0.35 / height}
+    margins = {"left": 0.1, "right": 0.985, "bottom": 0.55 / height, "top": 1 - 0.35 / height}
     figure, rows = subplots(
-        len(settings), 2, size=(7.6, height), layout=None, squeeze=False, gridspec_kw=margins | {"wspace": 0.14}
+        len(settings), 2, height=height, layout=None, squeeze=False, gridspec_kw=margins | {"wspace": 0.14}
     )
     for (left, right), (size, log10) in zip(rows, settings, strict=True):
         count = 10**log10
@@ -108,8 +109,8 @@ def _draw_fan(axes: Axes, size: int, count: float) -> None:
     mean, std = one_weight(size, count)
     weights = mean + std * torch.randn(LINES, generator=torch.Generator().manual_seed(1))
     ends = torch.tensor([-3.2, 3.2])
-    axes.plot(ends, ends[:, None] * weights, color=BLUE, alpha=0.4, linewidth=1)
-    axes.scatter(x, y, s=16, color=BLACK, edgecolor="white", linewidth=0.5, zorder=4)
+    axes.plot(ends, ends[:, None] * weights, color=BLUE, linewidth=0.5)
+    axes.scatter(x, y, s=18, color=BLACK, edgecolor="white", linewidth=0.7, zorder=4)
     axes.set(xlim=(-3.2, 3.2), ylim=(-5, 5), ylabel="output y")
 
 
@@ -122,8 +123,8 @@ def _draw_densities(axes: Axes, size: int, count: float) -> None:
     axes.fill_between(w, bell(*one_weight(size, 1.0)), color=ORANGE, alpha=0.45, linewidth=0)
     axes.plot(w, bell(*one_weight(size, count)), color=BLUE)
     shown = "once" if count == 1 else f"{count:.2g} times" if count < 100 else f"{count:.0f} times"
-    axes.text(-1.45, 1.48, f"KL counted {shown}", color=BLUE, va="top", fontsize=10)
-    axes.text(-1.45, 1.27, f"the posterior, N = {size}", color=BROWN, va="top", fontsize=10)
+    axes.text(-1.45, 1.48, f"KL counted {shown}", color=BLUE, va="top")
+    axes.text(-1.45, 1.29, f"the posterior, N = {size}", color=BROWN, va="top")
     axes.set(xlim=(-1.5, 2.5), ylim=(0, 1.5), yticks=[], ylabel="density")
 
 
@@ -136,12 +137,12 @@ def landing(history: Tensor, exact: Tensor, names: Sequence[str], gap: Tensor, e
 
     history: (T, W), a row per `every` steps.   exact: (W,).   gap: (T,), in nats.
     """
-    figure, (left, right) = subplots(1, 2, size=(7.6, 3.9), width_ratios=(5, 4))
+    figure, (above, below) = subplots(2, height=6.2, sharex=True)
     steps = torch.arange(len(history)) * every
-    _draw_beside_exact(left, steps, history, exact, names)
-    left.set(title="log_std", ylabel="log_std of each weight")
-    right.semilogy(steps, gap, color=BLACK, linewidth=1.6)
-    right.set(title="distance to the exact answer", xlabel="training step", ylabel="KL(trained ‖ exact) [nats]")
+    _draw_beside_exact(above, steps, history, exact, names)
+    above.set(title="log_std", ylabel="log_std of each weight")
+    below.semilogy(steps, gap, color=BLUE)
+    below.set(title="distance to the exact answer", xlabel="training step", ylabel="KL(trained ‖ exact) [nats]")
     return figure
 
 
@@ -149,8 +150,7 @@ def _draw_beside_exact(axes: Axes, steps: Tensor, history: Tensor, exact: Tensor
     for line, value, name, colour in zip(history.T, exact.tolist(), names, COLOURS, strict=False):
         axes.axhline(value, color=colour, linewidth=1.2, linestyle="--")
         axes.plot(steps, line, color=colour, linewidth=1.6, label=name)
-    axes.set(xlabel="training step")
-    axes.legend(loc="center right", fontsize=9.5)
+    axes.legend(loc="center right")
 
 
 @drawing
@@ -159,25 +159,25 @@ def two_posteriors(names: Sequence[str], mean: Tensor, covariance: Tensor, std: 
 
     names, mean, covariance, std: of the two weights.   draws: (S, 2).
     """
-    figure, axes = subplots(size=(6.2, 4.6))
-    axes.scatter(*draws.T, s=7, color=BLUE, alpha=0.55, linewidth=0)
+    figure, axes = subplots(height=4.9)
+    axes.scatter(*draws.T, s=7, color=BLUE, linewidth=0)
     variances, directions = torch.linalg.eigh(covariance.double())
     tilt = math.degrees(math.atan2(float(directions[1, 1]), float(directions[0, 1])))
     full = {"width": 4 * float(variances[1].sqrt()), "height": 4 * float(variances[0].sqrt()), "angle": tilt}
     own = {"width": 4 * float(std[0]), "height": 4 * float(std[1]), "angle": 0.0}
     centre = (float(mean[0]), float(mean[1]))
-    for shape, colour, dashes in ((full, VERMILLION, "-"), (own, BLACK, "--")):
-        axes.add_patch(Ellipse(centre, **shape, fill=False, edgecolor=colour, linewidth=2.2, linestyle=dashes))
+    looks = {"color": VERMILLION, "linewidth": 2.2}, cased(2.2) | {"linestyle": "--"}
+    for shape, look in zip((full, own), looks, strict=True):
+        axes.add_patch(Ellipse(centre, **shape, fill=False, **look))
     wide, high = (2.7 * covariance.diagonal().sqrt()).tolist()
     axes.set(xlim=(centre[0] - wide, centre[0] + wide), ylim=(centre[1] - high, centre[1] + high))
     axes.set(xlabel=f"weight of {names[0]}", ylabel=f"weight of {names[1]}")
     handles = [
-        Line2D([], [], color=VERMILLION, linewidth=2.2),
-        Line2D([], [], color=BLACK, linewidth=2.2, linestyle="--"),
+        *(Line2D([], [], **look) for look in looks),
         Line2D([], [], color=BLUE, marker="o", markersize=4, linewidth=0),
     ]
     labels = ["the posterior", "the best independent Gaussians", "draws of the trained layer"]
-    figure.legend(handles, labels, loc="outside upper left", fontsize=10, ncols=2)
+    figure.legend(handles, labels, loc="outside upper left")
     return figure
 
 
@@ -188,16 +188,16 @@ def counted(counts: Tensor, curves: Mapping[str, Tensor], runs: Mapping[str, tup
     curves: for each weight its exact std at each of the counts.
     runs: for each loss how often it counts the KL, and the std of each weight after training with it.
     """
-    figure, axes = subplots(size=(7.6, 4.9))
+    figure, axes = subplots(height=5.0)
     for (name, curve), colour in zip(curves.items(), COLOURS, strict=False):
-        axes.loglog(counts, curve, color=colour, linewidth=1.6, alpha=0.8, label=name)
+        axes.loglog(counts, curve, color=colour, linewidth=1.6, label=name)
     for (_, (count, stds)), marker in zip(runs.items(), MARKERS, strict=False):
         for std, colour in zip(stds, COLOURS, strict=False):
             axes.plot(count, std, marker, color=colour, markersize=8, markeredgecolor="white")
     handles = [Line2D([], [], color=GREY, marker=marker, markersize=8, linewidth=0) for marker in MARKERS]
-    figure.legend(handles[: len(runs)], list(runs), loc="outside upper left", ncols=2, fontsize=9.5)
+    figure.legend(handles[: len(runs)], list(runs), loc="outside upper left", ncols=2)
     axes.axvline(1, color=GREY, linewidth=1, linestyle=":")
-    axes.legend(loc="lower right", fontsize=9.5)
+    axes.legend(loc="lower right")
     axes.set(xlabel="how many times the KL is counted", ylabel="standard deviation of the weight")
     return figure
 
@@ -211,12 +211,12 @@ def one_unit(x: Tensor, draws: Tensor, of_the_mean: Tensor) -> Figure:
 
     x: (G,).   draws: (S, G).   of_the_mean: (G,).
     """
-    figure, axes = subplots(size=(6.4, 3.3))
-    axes.plot(x, draws[:40].T, color=BLUE, linewidth=0.7, alpha=0.45)
+    figure, axes = subplots(height=3.3)
+    axes.plot(x, draws[:40].T, color=BLUE, linewidth=0.5)
     axes.plot(x, draws.mean(dim=0), color=VERMILLION, linewidth=2.6)
-    axes.plot(x, of_the_mean, color=BLACK, linewidth=2.6, linestyle="--")
-    label_line(axes, "average of the draws", 0, 1.15, VERMILLION, ha="center", fontsize=10)
-    label_line(axes, "the unit at the mean weight", 0, -0.45, BLACK, ha="center", fontsize=10)
+    axes.plot(x, of_the_mean, linestyle="--", **cased(2.6))
+    label_line(axes, "average of the draws", 0, 1.15, VERMILLION, ha="center")
+    label_line(axes, "the unit at the mean weight", 0, -0.45, GREY, ha="center")
     axes.set(xlabel="input x", ylabel="output relu(w·x)", ylim=(-0.8, 4), xlim=(float(x[0]), float(x[-1])))
     return figure
 
@@ -233,21 +233,23 @@ def bands(
 
     grid, truth: (G,).   predictions: a title for each network, and its mean and std, (G,) each.   draws: (S, G) each.
     """
-    figure, panels = subplots(1, len(predictions), size=(8.4, 4.2), sharey=True, squeeze=False)
-    for axes, (title, (mean, std)) in zip(panels[0], predictions.items(), strict=True):
+    figure, panels = subplots(
+        len(predictions), height=0.4 + 2.6 * len(predictions), sharex=True, sharey=True, squeeze=False
+    )
+    for axes, (title, (mean, std)) in zip(panels.flat, predictions.items(), strict=True):
         axes.fill_between(grid, mean - 2 * std, mean + 2 * std, color=BLUE, alpha=0.25, linewidth=0)
-        axes.plot(grid, draws[title][:12].T, color=BLUE, linewidth=0.6, alpha=0.55)
+        axes.plot(grid, draws[title][:12].T, color=BLUE, linewidth=0.5)
         axes.plot(grid, mean, color=VERMILLION, linewidth=2.2)
-        axes.plot(grid, truth, color=BLACK, linewidth=1.6, linestyle="--")
-        axes.scatter(train.x[:, 0], train.y, s=10, color=BLACK, edgecolor="white", linewidth=0.3, zorder=5)
-        axes.set(title=title, xlabel="input x", xlim=(float(grid[0]), float(grid[-1])), ylim=(-3.5, 4.5))
-    panels[0][0].set(ylabel="y")
+        axes.plot(grid, truth, linestyle="--", **cased(1.6))
+        axes.scatter(train.x[:, 0], train.y, s=16, color=BLACK, edgecolor="white", linewidth=0.7, zorder=5)
+        axes.set(title=title, ylabel="y", xlim=(float(grid[0]), float(grid[-1])), ylim=(-3.5, 4.5))
+    panels[-1][0].set(xlabel="input x")
     handles = [
-        Line2D([], [], color=BLACK, marker="o", markersize=4, linewidth=0),
-        Line2D([], [], color=BLACK, linewidth=1.6, linestyle="--"),
+        Line2D([], [], color=BLACK, marker="o", markersize=5, markeredgecolor="white", linestyle="none"),
+        Line2D([], [], linestyle="--", **cased(1.6)),
         Line2D([], [], color=VERMILLION, linewidth=2.2),
     ]
-    figure.legend(handles, ["training points", "true curve", "mean"], loc="outside upper left", ncols=3, fontsize=10)
+    figure.legend(handles, ["training points", "true curve", "mean"], loc="outside upper left", ncols=3)
     return figure
 
 
@@ -257,21 +259,22 @@ def with_and_without(cases: Mapping[str, Mapping[str, Tensor]], every: int) -> F
 
     cases: for each case its two runs, a title for each and its log_stds, (T, W): a row per `every` steps.
     """
-    figure, rows = subplots(len(cases), 3, size=(8.4, 3.3 * len(cases)), sharey="row", width_ratios=(3, 3, 2))
+    figure, rows = subplots(len(cases), 3, height=3.1 * len(cases), sharey="row", width_ratios=(3, 3, 2))
     for panels, (case, runs) in zip(rows, cases.items(), strict=True):
         ends = torch.cat([history[-1] for history in runs.values()])
         limits = float(ends.min()) - 0.3, max(float(ends.max()), 0.0) + 0.3
         for axes, (title, history), colour in zip(panels, runs.items(), (BLUE, VERMILLION), strict=False):
             steps = torch.arange(len(history)) * every
-            axes.plot(steps, history, color=colour, linewidth=0.7, alpha=0.45)
-            axes.plot(steps, history.mean(dim=1), color=BLACK, linewidth=2.2)
+            axes.plot(steps, history, color=colour, linewidth=0.6)
+            axes.plot(steps, history.mean(dim=1), **cased(2.2))
             axes.set_title(title, color=colour)
             counts, edges = torch.histogram(history[-1], bins=24, range=limits)
-            panels[2].stairs(counts, edges, orientation="horizontal", fill=True, color=colour, alpha=0.75)
-        panels[2].axhline(float(next(iter(runs.values()))[0].mean()), color=BLACK, linewidth=1.4, linestyle="--")
-        panels[2].set_title("start and end")
+            panels[2].stairs(counts, edges, orientation="horizontal", fill=True, color=colour, alpha=0.35)
+            panels[2].stairs(counts, edges, orientation="horizontal", color=colour, linewidth=1.2)
+        panels[2].axhline(float(next(iter(runs.values()))[0].mean()), linestyle="--", **cased(1.4))
+        panels[2].set_title("start, end")
         panels[0].set_ylabel(f"log_std, {case}")
-    for axes, label in zip(rows[-1], ("training step", "training step", "number of weights"), strict=True):
+    for axes, label in zip(rows[-1], ("training step", "training step", "weights"), strict=True):
         axes.set_xlabel(label)
     return figure
 
@@ -279,10 +282,10 @@ def with_and_without(cases: Mapping[str, Mapping[str, Tensor]], every: int) -> F
 @drawing
 def learned_noise(histories: Mapping[str, Tensor], true_std: float, every: int) -> Figure:
     """The learned noise_std over training, on a log axis, a line per run. histories: (T,), a row per `every` steps."""
-    figure, axes = subplots(size=(7.6, 4.0))
-    axes.axhline(true_std, color=BLACK, linewidth=1.6, linestyle="--", label="measured from the formula")
+    figure, axes = subplots(height=4.2)
+    axes.axhline(true_std, linestyle="--", label="measured from the formula", **cased(1.6))
     for (name, history), colour in zip(histories.items(), COLOURS, strict=False):
         axes.semilogy(torch.arange(len(history)) * every, history, color=colour, label=name)
     axes.set(xlabel="training step", ylabel="learned noise_std")
-    figure.legend(loc="outside upper left", ncols=2, fontsize=10)
+    figure.legend(loc="outside upper left", ncols=2)
     return figure

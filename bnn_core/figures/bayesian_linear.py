@@ -12,12 +12,14 @@ from torch import Tensor
 
 from bnn_core.datasets import Dataset
 from bnn_core.figures import (
+    BLACK,
     BLUE,
     GREEN,
     GREY,
     ORANGE,
     VERMILLION,
     apart,
+    cased,
     drawing,
     label_line,
     live_figure,
@@ -65,21 +67,21 @@ def draw_weight(settings: Sequence[tuple[float, float]]) -> Figure:
     """
     height = 0.7 + 2.5 * len(settings)
     # Fixed margins: to compute them takes as long as to draw, and a slider redraws often.
-    margins = {"left": 0.04, "right": 0.99, "bottom": 0.55 / height, "top": 1 - 0.35 / height}
+    margins = {"left": 0.05, "right": 0.99, "bottom": 0.55 / height, "top": 1 - 0.35 / height}
     figure, rows = subplots(
         len(settings),
         3,
-        size=(9.0, height),
+        height=height,
         layout=None,
         squeeze=False,
-        width_ratios=(4, 5, 3),
-        gridspec_kw=margins | {"wspace": 0.22, "hspace": 0.22},
+        width_ratios=(4, 4, 3),
+        gridspec_kw=margins | {"wspace": 0.36, "hspace": 0.22},
     )
     for axes, (mean, log_std) in zip(rows, settings, strict=True):
         _draw_density(axes[0], mean, log_std)
         _draw_lines(axes[1], mean, log_std)
         _draw_outputs(axes[2], mean, log_std)
-    for axes, title in zip(rows[0], ("the weight w", "the layer y = w·x + b", "y at x = 2"), strict=True):
+    for axes, title in zip(rows[0], ("weight w", "y = w·x + b", "y at x = 2"), strict=True):
         axes.set_title(title)
     for axes, label in zip(rows[-1], ("w", "input x", "how often"), strict=True):
         axes.set_xlabel(label)
@@ -92,9 +94,9 @@ def _draw_density(axes: Axes, mean: float, log_std: float) -> None:
     density = torch.exp(-0.5 * ((w - mean) / std) ** 2)  # peak scaled to 1, so that it fits at any std
     axes.fill_between(w, density, color=BLUE, alpha=0.25, linewidth=0)
     axes.plot(w, density, color=BLUE)
-    axes.set(xlim=(-4, 4), ylim=(0, 1.3), yticks=[], ylabel="density")
-    label = f"mean {mean:.1f},  std = exp({log_std:.1f}) = {std:.2f}".replace("-", "−")
-    axes.text(0.5, 0.9, label, transform=axes.transAxes, ha="center", fontsize=9.5, color=BLUE)
+    axes.set(xlim=(-4, 4), ylim=(0, 1.5), yticks=[], ylabel="density")
+    label = f"mean {mean:.1f}\nstd exp({log_std:.1f}) = {std:.2f}".replace("-", "−")
+    axes.text(0.5, 0.97, label, transform=axes.transAxes, ha="center", va="top", color=BLUE)
 
 
 def _noise() -> tuple[Tensor, Tensor]:
@@ -107,7 +109,7 @@ def _draw_lines(axes: Axes, mean: float, log_std: float) -> None:
     weights = mean + torch.tensor(log_std).exp() * epsilon_w[:LINES]
     biases = BIAS_MEAN + BIAS_STD * epsilon_b[:LINES]
     x = torch.tensor([-3.0, 3.0])
-    axes.plot(x, (weights[:, None] * x + biases[:, None]).T, color=BLUE, alpha=0.35, linewidth=1)
+    axes.plot(x, (weights[:, None] * x + biases[:, None]).T, color=BLUE, linewidth=0.6)
     axes.axvline(READ_AT, color=ORANGE, linewidth=2, linestyle="--")
     axes.set(xlim=(-3, 3), ylim=(-8, 8), yticks=range(-8, 9, 4), ylabel="output y")
 
@@ -121,7 +123,7 @@ def _draw_outputs(axes: Axes, mean: float, log_std: float) -> None:
     axes.set(ylim=(-8, 8), yticks=range(-8, 9, 4), yticklabels=[], xlim=(0, 1.1), xticks=[])
     label = f"mean {y.mean():.1f}\nstd {y.std():.2f}".replace("-", "−")
     height, align = (0.04, "bottom") if y.mean() >= 0 else (0.96, "top")  # where the histogram isn't
-    axes.text(0.97, height, label, transform=axes.transAxes, ha="right", va=align, fontsize=10)
+    axes.text(0.97, height, label, transform=axes.transAxes, ha="right", va=align)
 
 
 # --- Functions of one input ---------------------------------------------------------------------------------
@@ -131,8 +133,8 @@ EXTRAPOLATED = (-40.0, 90.0)  # miles per gallon: what networks say far from the
 
 def _draw_cars(axes: Axes, train: Dataset, limit: float, height: tuple[float, float], *unseen: Dataset) -> None:
     for cars in unseen:
-        axes.scatter(cars.column("horsepower"), cars.y, s=9, color="#9A9A9A", linewidth=0, zorder=2)
-    axes.scatter(train.column("horsepower"), train.y, s=26, color="black", edgecolor="white", linewidth=0.6, zorder=5)
+        axes.scatter(cars.column("horsepower"), cars.y, s=9, color=GREY, linewidth=0, zorder=2)
+    axes.scatter(train.column("horsepower"), train.y, s=26, color=BLACK, edgecolor="white", linewidth=0.8, zorder=5)
     axes.axvline(limit, color=GREY, linewidth=1, linestyle=":")
     axes.set(xlim=(40, 235), ylim=height, xlabel="horsepower [hp]")
 
@@ -140,7 +142,7 @@ def _draw_cars(axes: Axes, train: Dataset, limit: float, height: tuple[float, fl
 @drawing
 def plain_networks(train: Dataset, limit: float, grid: Tensor, curves: Tensor) -> Figure:
     """The cars, and the curve of each of three ordinary networks. curves: (3, G), over the G points of grid."""
-    figure, axes = subplots(size=(8.0, 4.2))
+    figure, axes = subplots(height=4.0)
     _draw_cars(axes, train, limit, EXTRAPOLATED)
     colours = (BLUE, VERMILLION, GREEN)
     low, high = EXTRAPOLATED
@@ -149,8 +151,8 @@ def plain_networks(train: Dataset, limit: float, grid: Tensor, curves: Tensor) -
         axes.plot(grid, curve, color=colour)
         axes.text(237, height, f"network {number}", color=colour, va="center")
     axes.set(ylabel="fuel economy [miles per gallon]")
-    axes.text(limit - 2, high - 2, "trained on cars up to here", ha="right", va="top", color=GREY)
-    axes.text(limit + 2, low + 2, "no training cars here", ha="left", va="bottom", color=GREY)
+    axes.text(limit - 4, high - 2, "trained on cars\nup to here", ha="right", va="top")
+    axes.text(limit + 4, low + 2, "no training cars here", va="bottom")
     return figure
 
 
@@ -170,17 +172,17 @@ def sampled_functions(
     noise_std [miles per gallon]: how far single cars scatter about the function; widens the pale band.
     height [miles per gallon]: the range of the axis. name_at [hp]: where the average and the bands have their names.
     """
-    figure, panels = subplots(1, len(functions), size=(max(8.4, 3.3 * len(functions)), 4.6), sharey=True)
+    figure, panels = subplots(len(functions), height=3.3 * len(functions), sharex=True, sharey=True)
     for axes, (title, draws) in zip(panels, functions.items(), strict=True):
         _draw_cars(axes, train, limit, height, *unseen)
         mean, std = draws.mean(dim=0), draws.std(dim=0)
         total = (std**2 + noise_std**2).sqrt()
         axes.fill_between(grid, mean - 2 * total, mean + 2 * total, color=BLUE, alpha=0.12, linewidth=0)
         axes.fill_between(grid, mean - 2 * std, mean + 2 * std, color=BLUE, alpha=0.22, linewidth=0)
-        axes.plot(grid, draws[:15].T, color=BLUE, linewidth=0.7, alpha=0.6)
+        axes.plot(grid, draws[:15].T, color=BLUE, linewidth=0.5)
         axes.plot(grid, mean, color=VERMILLION, linewidth=2.5)
-        axes.set_title(title)
-    panels[0].set(ylabel="fuel economy [miles per gallon]")
+        axes.set(title=title, ylabel="fuel economy [mpg]")
+        axes.label_outer()
     at = int((grid - name_at).abs().argmin())
     _name_the_bands(panels[0], name_at, next(iter(functions.values()))[:, at], noise_std)
     return figure
@@ -192,12 +194,12 @@ def _name_the_bands(axes: Axes, x: float, draws: Tensor, noise_std: float) -> No
     gap = (high - low) / 100
     mean, std = float(draws.mean()), float(draws.std())
     total = (std**2 + noise_std**2) ** 0.5
-    right: dict[str, Any] = {"ha": "right", "va": "bottom", "fontsize": 10}
+    right: dict[str, Any] = {"ha": "right", "va": "bottom"}
     label_line(axes, "average", x, mean - gap, VERMILLION, **(right | {"va": "top"}))
     label_line(axes, "±2 std of the function", x, mean - 2 * std + gap, BLUE, **right)
     label_line(axes, "±2 std of a single car", x, mean + 2 * total + gap, BLUE, **right)
     label_line(axes, "cars it has never seen", 231, 24, GREY, **right)
-    label_line(axes, "cars it was\ntrained on", 43, 19, "black", ha="left", va="top", fontsize=10)
+    label_line(axes, "cars it was\ntrained on", 43, 19, GREY, ha="left", va="top")
 
 
 @drawing
@@ -208,14 +210,13 @@ def hidden_units(grid: Tensor, contributions: Tensor, limit: float, columns: int
     """
     units = contributions.shape[1]
     rows = -(-units // columns)
-    size = (8.0, 0.6 + 1.45 * rows)
-    figure, panels = subplots(rows, columns, size=size, sharex=True, sharey=True, squeeze=False)
+    figure, panels = subplots(rows, columns, height=0.6 + 1.3 * rows, sharex=True, sharey=True, squeeze=False)
     for axes in panels.flat[units:]:
         axes.set_visible(False)
     for unit, axes in enumerate(panels.flat[:units]):
-        axes.axvspan(40, limit, color="#E4E4E4", linewidth=0)
-        axes.plot(grid, contributions[:, unit].T, color=BLUE, linewidth=0.8, alpha=0.7)
-        axes.set(xlim=(40, 235), ylim=(-30, 30), xticks=(50, 110, 200), yticks=(-20, 0, 20))
+        axes.axvspan(40, limit, color=GREY, alpha=0.2, linewidth=0)
+        axes.plot(grid, contributions[:, unit].T, color=BLUE, linewidth=0.6)
+        axes.set(xlim=(40, 235), ylim=(-30, 30), xticks=(110, 200), yticks=(-20, 0, 20))
         axes.set_title(f"unit {unit + 1}", fontsize=11, pad=2)
     figure.supxlabel("horsepower [hp]")
     figure.supylabel("adds to the prediction [miles per gallon]")
@@ -232,16 +233,16 @@ def log_std_histories(histories: Mapping[str, Mapping[str, Tensor]], every: int)
     histories: for each run its title, and in it for each group its log_stds, (T, W): one row per `every` steps, one
     column per weight.
     """
-    figure, panels = subplots(1, len(histories), size=(8.4, 4.6), sharey=True)
+    figure, panels = subplots(1, len(histories), height=4.0, sharey=True)
     for axes, (title, groups) in zip(panels, histories.items(), strict=True):
         for (group, history), colour in zip(groups.items(), (VERMILLION, BLUE, GREEN), strict=False):
             steps = torch.arange(len(history)) * every
-            axes.plot(steps, history, color=colour, linewidth=0.8, alpha=0.6)
+            axes.plot(steps, history, color=colour, linewidth=0.5)
             axes.plot([], [], color=colour, label=group)
         average = torch.cat(list(groups.values()), dim=1).mean(dim=1)
-        axes.plot(steps, average, color="black", linewidth=3, label="average of all")
+        axes.plot(steps, average, label="average of all", **cased(2.5))
         axes.set_title(title)
         axes.set(xlabel="training step")
     panels[0].set(ylabel="log_std of each weight and bias")
-    panels[0].legend(loc="lower right", fontsize=10)
+    panels[0].legend(loc="lower right")
     return figure

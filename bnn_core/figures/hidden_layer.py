@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -12,7 +13,18 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from bnn_core.datasets import Dataset
-from bnn_core.figures import BLUE, GREY, ORANGE, VERMILLION, drawing, label_line, live_figure, subplots
+from bnn_core.figures import (
+    BLACK,
+    BLUE,
+    GREY,
+    ORANGE,
+    VERMILLION,
+    cased,
+    drawing,
+    label_line,
+    live_figure,
+    subplots,
+)
 
 # --- Two rows of a batch ------------------------------------------------------------------------------------
 
@@ -20,6 +32,7 @@ FIRST, SECOND = 1.0, 0.5  # the first row's x; the slider moves the second row's
 BIAS_STD = 0.5
 LINES, DRAWS = 25, 1500
 LIMIT = 4.5  # of the axes of y
+TOP = 8.0  # with room for a label above the dots
 SETTINGS = ((1.0, 0.8), (0.0, 0.8), (-1.0, 0.8))
 
 
@@ -58,15 +71,15 @@ def draw_rows(settings: Sequence[tuple[float, float]]) -> Figure:
     """
     height = 0.75 + 2.7 * len(settings)
     # Fixed margins: to compute them takes as long as to draw, and a slider redraws often.
-    margins = {"left": 0.06, "right": 0.99, "bottom": 0.5 / height, "top": 1 - 0.35 / height}
+    margins = {"left": 0.095, "right": 0.99, "bottom": 0.5 / height, "top": 1 - 0.35 / height}
     figure, panels = subplots(
         len(settings),
         3,
-        size=(9.4, height),
+        height=height,
         layout=None,
         squeeze=False,
         width_ratios=(4, 3, 3),
-        gridspec_kw=margins | {"wspace": 0.24, "hspace": 0.24},
+        gridspec_kw=margins | {"wspace": 0.36, "hspace": 0.24},
     )
     noise = _noise()
     for row, (second, scale) in zip(panels, settings, strict=True):
@@ -75,9 +88,9 @@ def draw_rows(settings: Sequence[tuple[float, float]]) -> Figure:
         _draw_lines(row[0], slope, bias, second)
         _draw_pairs(row[1], slope * FIRST + bias, slope * second + bias, BLUE)
         _draw_pairs(row[2], first_std * noise[2], second_std * noise[3], ORANGE)
-    for axes, title in zip(panels[0], ("draws of the weights", "in weight space", "row by row"), strict=True):
+    for axes, title in zip(panels[0], ("draws of weights", "weight space", "row by row"), strict=True):
         axes.set_title(title)
-    for axes, label in zip(panels[-1], ("input x", "y in the first row", "y in the first row"), strict=True):
+    for axes, label in zip(panels[-1], ("input x", "y, first row", "y, first row"), strict=True):
         axes.set_xlabel(label)
     return figure
 
@@ -94,23 +107,23 @@ def _noise() -> Tensor:
 
 def _draw_lines(axes: Axes, slope: Tensor, bias: Tensor, second: float) -> None:
     x = torch.tensor([-2.2, 2.2])
-    axes.plot(x, (slope[:LINES, None] * x + bias[:LINES, None]).T, color=BLUE, alpha=0.35, linewidth=1)
-    axes.axvline(FIRST, color="black", linewidth=1.5)
+    axes.plot(x, (slope[:LINES, None] * x + bias[:LINES, None]).T, color=BLUE, linewidth=0.6)
+    axes.axvline(FIRST, **cased(1.5))
     axes.axvline(second, color=VERMILLION, linewidth=1.5, linestyle=(0, (5, 4)))
     axes.set(xlim=(-2.2, 2.2), ylim=(-LIMIT, LIMIT), ylabel="y = slope·x + bias")
-    label_line(axes, "first row", FIRST + 0.07, -LIMIT + 0.3, "black", ha="left", va="bottom", fontsize=10)
+    label_line(axes, "first row", FIRST - 0.07, -LIMIT + 0.3, GREY, ha="right", va="bottom")
     side = "right" if second > -0.8 else "left"
     x_label = second - 0.07 if side == "right" else second + 0.07
-    label_line(axes, "second row", x_label, LIMIT - 0.3, VERMILLION, ha=side, va="top", fontsize=10)
+    label_line(axes, "second row", x_label, LIMIT - 0.3, VERMILLION, ha=side, va="top")
 
 
 def _draw_pairs(axes: Axes, first: Tensor, second: Tensor, colour: str) -> None:
-    axes.scatter(first, second, s=5, color=colour, alpha=0.35, linewidth=0)
-    axes.set(xlim=(-LIMIT, LIMIT), ylim=(-LIMIT, LIMIT), ylabel="y in the second row")
+    axes.scatter(first, second, s=2, color=colour, linewidth=0)
+    axes.set(xlim=(-LIMIT, LIMIT), ylim=(-LIMIT, TOP), xticks=(-3, 0, 3), yticks=(-3, 0, 3), ylabel="y, second row")
     axes.yaxis.label.set_color(VERMILLION)
     correlation = torch.corrcoef(torch.stack([first, second]))[0, 1].round(decimals=2) + 0.0  # no minus before a zero
-    text = _minus(f"std {first.std():.2f} and {second.std():.2f}\ncorrelation {correlation:.2f}")
-    label_line(axes, text, -LIMIT + 0.3, LIMIT - 0.3, "black", ha="left", va="top", fontsize=10)
+    text = _minus(f"std {first.std():.2f}\nand {second.std():.2f}\ncorr. {correlation:.2f}")
+    label_line(axes, text, -LIMIT + 0.3, TOP - 0.2, GREY, ha="left", va="top")
 
 
 def _minus(text: str) -> str:
@@ -121,9 +134,9 @@ def _minus(text: str) -> str:
 
 
 def _draw_cars(axes: Axes, train: Dataset, limit: float) -> None:
-    axes.scatter(train.column("horsepower"), train.y, s=26, color="black", edgecolor="white", linewidth=0.6, zorder=5)
+    axes.scatter(train.column("horsepower"), train.y, s=26, color=BLACK, edgecolor="white", linewidth=0.8, zorder=5)
     axes.axvline(limit, color=GREY, linewidth=1, linestyle=":")
-    axes.set(xlim=(40, 235), ylim=(0, 50), xlabel="horsepower [hp]", ylabel="fuel economy [miles per gallon]")
+    axes.set(xlim=(40, 235), ylim=(0, 50), xlabel="horsepower [hp]", ylabel="fuel economy [mpg]")
 
 
 @drawing
@@ -132,15 +145,16 @@ def trap(losses: Mapping[str, Tensor], log_scales: Mapping[str, Tensor], every: 
 
     losses, log_scales: for each line (T,), one value per `every` steps.
     """
-    figure, panels = subplots(1, 2, size=(10.0, 4.0), gridspec_kw={"wspace": 0.06})
+    figure, panels = subplots(2, height=5.6, sharex=True)
     for axes, curves, label in zip(panels, (losses, log_scales), ("loss", "average log A_scale"), strict=True):
         for (name, values), colour in zip(curves.items(), (BLUE, VERMILLION), strict=True):
             axes.plot(torch.arange(1, len(values) + 1) * every, values, color=colour, label=name)
-        axes.set(xlabel="training step", ylabel=label)
+        axes.set(ylabel=label)
+    panels[-1].set_xlabel("training step")
     panels[0].axhline(0, color=GREY, linewidth=1)
     panels[0].set_title("the loss that SVI reports")
     panels[1].set_title("the log scale (lower = surer)")
-    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center")
     return figure
 
 
@@ -158,15 +172,15 @@ def judged_functions(
 
     noise_std [miles per gallon]: how far single cars scatter about the function. lines: how many draws to show.
     """
-    figure, panels = subplots(1, len(functions), size=(3.3 * len(functions), 4.4), sharey=True, squeeze=False)
-    for axes, (title, draws) in zip(panels[0], functions.items(), strict=True):
+    figure, panels = subplots(len(functions), height=2.9 * len(functions), sharex=True, sharey=True, squeeze=False)
+    for axes, (title, draws) in zip(panels.flat, functions.items(), strict=True):
         for cars in unseen:
-            axes.scatter(cars.column("horsepower"), cars.y, s=9, color="#9A9A9A", linewidth=0, zorder=2)
+            axes.scatter(cars.column("horsepower"), cars.y, s=9, color=GREY, linewidth=0, zorder=2)
         _draw_cars(axes, train, limit)
         mean, std = draws.mean(dim=0), draws.std(dim=0)
         for spread, depth in (((std**2 + noise_std**2).sqrt(), 0.12), (std, 0.22)):
             axes.fill_between(grid, mean - 2 * spread, mean + 2 * spread, color=BLUE, alpha=depth, linewidth=0)
-        axes.plot(grid, draws[:lines].T, color=BLUE, linewidth=0.7, alpha=0.6)
+        axes.plot(grid, draws[:lines].T, color=BLUE, linewidth=0.5)
         axes.plot(grid, mean, color=VERMILLION, linewidth=2.5)
         axes.set_title(title)
         axes.label_outer()
@@ -180,15 +194,14 @@ def sampling_modes(train: Dataset, limit: float, grid: Tensor, draws: Mapping[st
     draws: a title for each way, and its draws over the G points of grid: (S, G).
     lines: how many draws to show as lines.
     """
-    size = (9.6, 3.7 * len(draws))
-    figure, rows = subplots(len(draws), 2, size=size, width_ratios=(3, 2), sharex="col", squeeze=False)
+    figure, rows = subplots(len(draws), 2, height=3.1 * len(draws), sharex="col", squeeze=False)
     for (function, correlation), (title, values), colour in zip(rows, draws.items(), (ORANGE, BLUE), strict=False):
         _draw_cars(function, train, limit)
         mean, std = values.mean(dim=0), values.std(dim=0)
         function.fill_between(grid, mean - 2 * std, mean + 2 * std, color=colour, alpha=0.2, linewidth=0)
         function.plot(grid, values[:lines].T, color=colour, linewidth=1)
-        function.plot(grid, mean, color="black", linewidth=2)
-        function.set_title(title)
+        function.plot(grid, mean, **cased(2))
+        function.set_title(textwrap.fill(title, 24))
         ends = (float(grid[0]), float(grid[-1]))
         picture = correlation.imshow(
             torch.corrcoef(values.T).numpy(),
@@ -201,7 +214,7 @@ def sampling_modes(train: Dataset, limit: float, grid: Tensor, draws: Mapping[st
         )
         correlation.grid(False)
         correlation.set(xlabel="horsepower [hp]", ylabel="horsepower [hp]")
-        correlation.set_title("correlation of two horsepowers")
+        correlation.set_title("correlation")
         figure.colorbar(picture, ax=correlation, ticks=(-1, -0.5, 0, 0.5, 1))
     for axes in rows[:-1].flat:
         axes.set_xlabel("")

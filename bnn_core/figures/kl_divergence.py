@@ -16,6 +16,7 @@ from bnn_core.figures import (
     GREY,
     ORANGE,
     VERMILLION,
+    cased,
     drawing,
     label_line,
     live_figure,
@@ -68,11 +69,11 @@ def draw_bets(settings: Sequence[tuple[float, float]]) -> Figure:
     """
     height = 0.75 + 2.5 * len(settings)
     # Fixed margins: to compute them takes as long as to draw, and a slider redraws often.
-    margins = {"left": 0.085, "right": 0.985, "bottom": 0.6 / height, "top": 1 - 0.4 / height}
+    margins = {"left": 0.1, "right": 0.975, "bottom": 0.6 / height, "top": 1 - 0.4 / height}
     figure, rows = subplots(
         len(settings),
         2,
-        size=(7.2, height),
+        height=height,
         layout=None,
         squeeze=False,
         gridspec_kw=margins | {"wspace": 0.22, "hspace": 0.25},
@@ -80,7 +81,7 @@ def draw_bets(settings: Sequence[tuple[float, float]]) -> Figure:
     for axes, (mean, log_std) in zip(rows, settings, strict=True):
         _draw_beliefs(axes[0], mean, log_std)
         _draw_wealth(axes[1], mean, log_std)
-    for axes, title in zip(rows[0], ("two beliefs about w", "log of your wealth [nats]"), strict=True):
+    for axes, title in zip(rows[0], ("two beliefs", "log wealth [nats]"), strict=True):
         axes.set_title(title)
     for axes, label in zip(rows[-1], ("w", "round"), strict=True):
         axes.set_xlabel(label)
@@ -108,10 +109,10 @@ def _draw_wealth(axes: Axes, mean: float, log_std: float) -> None:
     rounds = torch.arange(ROUNDS + 1)
     paths = torch.cat([torch.zeros(PATHS, 1), won.cumsum(dim=1)], dim=1)
     kl = _kl(mean, log_std)
-    axes.plot(rounds, paths.T, color=ORANGE, linewidth=1, alpha=0.8)
-    axes.plot(rounds, kl * rounds, color="black", linewidth=2.2, linestyle="--")
+    axes.plot(rounds, paths.T, color=ORANGE, linewidth=1)
+    axes.plot(rounds, kl * rounds, linestyle="--", **cased(2.2))
     label = f"KL = {kl:.2f} nats a round\nwealth × {torch.tensor(kl).exp():.2f}"
-    label_line(axes, label, 0.3, MOST_NATS - 1, "black", va="top")
+    label_line(axes, label, 0.3, MOST_NATS - 1, GREY, va="top")
     axes.set(xlim=(0, ROUNDS), ylim=(-4, MOST_NATS), yticks=range(0, 31, 10))
 
 
@@ -121,7 +122,7 @@ def _draw_wealth(axes: Axes, mean: float, log_std: float) -> None:
 @drawing
 def directions(stds: Tensor, forth: Tensor, back: Tensor) -> Figure:
     """The KL [nats] between N(0, std²) and N(0, 1) in both directions, against the std on a log axis."""
-    figure, axes = subplots(size=(7.0, 3.6))
+    figure, axes = subplots(height=3.6)
     for values, colour, style in ((forth, BLUE, "-"), (back, VERMILLION, "--")):
         axes.plot(stds, values, color=colour, linestyle=style)
     axes.set_xscale("log")
@@ -144,7 +145,7 @@ def convergence(counts: Sequence[int], errors: Tensor, predicted: Tensor) -> Fig
 
     errors, predicted: (T,), root mean squares for the T numbers of draws.
     """
-    figure, axes = subplots(size=(7.0, 3.8))
+    figure, axes = subplots(height=3.6)
     axes.loglog(counts, predicted, color=GREY, linestyle="--", label="std of one draw / √S")
     axes.loglog(counts, errors, color=BLUE, linestyle="none", marker="o", markersize=8, label="measured")
     axes.set(xlabel="number of draws S", ylabel="typical error [nats]")
@@ -160,7 +161,7 @@ FIT_LOOKS = ((BLUE, "-"), (VERMILLION, "--"), (GREEN, "-."))
 @drawing
 def two_humps(grid: Tensor, target: Tensor, fits: Mapping[str, tuple[float, float]]) -> Figure:
     """A density over the grid, (G,), and Gaussians that were fitted to it: for each name its mean and std."""
-    figure, axes = subplots(size=(7.0, 3.8))
+    figure, axes = subplots(height=3.6)
     axes.fill_between(grid, target, color=ORANGE, alpha=0.35, linewidth=0, label="target")
     axes.plot(grid, target, color=ORANGE, linewidth=1.2)
     for (name, (mean, std)), (colour, line) in zip(fits.items(), FIT_LOOKS, strict=False):

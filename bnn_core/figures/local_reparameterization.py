@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullLocator
 from torch import Tensor
 
-from bnn_core.figures import BLUE, GREEN, GREY, VERMILLION, drawing, label_line, live_figure, subplots
+from bnn_core.figures import BLUE, GREEN, GREY, VERMILLION, cased, drawing, label_line, live_figure, subplots
 from bnn_core.gaussian import gaussian_log_prob
 
 COLOURS = (VERMILLION, GREEN, BLUE)  # one draw for all rows, a draw for each row, local reparameterization
@@ -60,15 +60,15 @@ def draw_gradients(settings: Sequence[tuple[int, float]]) -> Figure:
     """
     height = 0.7 + 2.5 * len(settings)
     # Fixed margins: to compute them takes as long as to draw, and a slider redraws often.
-    margins = {"left": 0.115, "right": 0.985, "bottom": 0.55 / height, "top": 1 - 0.35 / height}
+    margins = {"left": 0.15, "right": 0.985, "bottom": 0.55 / height, "top": 1 - 0.35 / height}
     figure, rows = subplots(
         len(settings),
         3,
-        size=(7.6, height),
+        height=height,
         layout=None,
         squeeze=False,
         width_ratios=(4, 4, 3),
-        gridspec_kw=margins | {"wspace": 0.3, "hspace": 0.22},
+        gridspec_kw=margins | {"wspace": 0.32, "hspace": 0.22},
     )
     for axes, (batch_size, log_std) in zip(rows, settings, strict=True):
         std = float(torch.tensor(log_std).exp())
@@ -79,7 +79,7 @@ def draw_gradients(settings: Sequence[tuple[int, float]]) -> Figure:
             panel.set(ylim=GRADIENTS)
         axes[0].set_ylabel(f"gradient, B = {batch_size}\nlog_std = {log_std:.1f}".replace("-", "−"))
         axes[1].set_yticklabels([])
-    for axes, title in zip(rows[0], ("one weight for all", "a weight for each", "std of average"), strict=True):
+    for axes, title in zip(rows[0], ("one for all", "one for each", "std of mean"), strict=True):
         axes.set_title(title)
     for axes, label in zip(rows[-1], ("draw", "draw", "batch size B"), strict=True):
         axes.set_xlabel(label)
@@ -102,14 +102,14 @@ def _draw_steps(axes: Axes, batch_size: int, std: float, shared: bool) -> None:
     colour = VERMILLION if shared else BLUE
     count = min(batch_size, SHOWN)
     # A single example is its own average: its dot stands before the bar.
-    look: dict[str, Any] = {"s": 9, "alpha": 0.6} if count > 1 else {"s": 36, "alpha": 1.0, "zorder": 5}
+    look: dict[str, Any] = {"s": 5} if count > 1 else {"s": 36, "zorder": 5}
     beside = torch.linspace(-0.3, 0.3, count) if count > 1 else torch.zeros(1)
     for step in range(STEPS):
         axes.scatter(step + 1 + beside, gradients[:count, step], color=colour, linewidth=0, **look)
     averages = gradients.mean(dim=0)
     steps = torch.arange(1, STEPS + 1)
-    axes.hlines(averages, steps - 0.42, steps + 0.42, color="black", linewidth=2.2, zorder=4)
-    axes.set(xlim=(0.4, STEPS + 0.6), xticks=range(2, STEPS + 1, 2))
+    axes.hlines(averages, steps - 0.42, steps + 0.42, zorder=4, **cased(2.2))
+    axes.set(xlim=(0.4, STEPS + 0.6), xticks=range(2, STEPS + 1, 4))
     axes.grid(visible=False, axis="x")
 
 
@@ -122,8 +122,8 @@ def _draw_spread(axes: Axes, batch_size: int, std: float) -> None:
     for curve, colour in ((shared, VERMILLION), (own, BLUE)):
         axes.loglog(sizes, curve, color=colour)
         axes.plot(batch_size, curve[here], "o", color=colour, markersize=8)
-    label_line(axes, "one weight for all", 2, float(shared[-1]) * 1.5, VERMILLION, va="bottom", fontsize=9)
-    label_line(axes, "a weight for each", 1.1, float(own[-1]) * 1.3, BLUE, va="bottom", fontsize=9)
+    label_line(axes, "one for all", 1.1, float(shared[-1]) * 1.5, VERMILLION, va="bottom")
+    label_line(axes, "one for\neach", 1.1, max(8e-4, 0.1 * float(own[-1])), BLUE, va="bottom")
     axes.set(ylim=(6e-4, 4))
     _batch_ticks(axes, (1, 16, 256))
 
@@ -143,18 +143,18 @@ def sums_of_weights(weights: Tensor, x: Tensor, sums: Mapping[str, tuple[Tensor,
 
     weights: (N, 2). x: (2,). sums: for each title the sums of N draws, and the Gaussian's mean and std.
     """
-    figure, (cloud, *panels) = subplots(1, 1 + len(sums), size=(7.6, 3.1))
+    figure, (cloud, *panels) = subplots(1, 1 + len(sums), height=2.9)
     values = weights @ x
-    cloud.scatter(*weights[:800].T, c=values[:800], cmap="cividis", s=7, linewidth=0)
+    cloud.scatter(*weights[:800].T, c=values[:800], cmap="cividis", s=12, edgecolor=GREY, linewidth=0.3)
     centre = weights.mean(dim=0)
     along = torch.tensor([-1.0, 1.0]) * x.flip(0) / x.norm()  # the direction in which the sum doesn't change
     for level in torch.quantile(values, torch.tensor([0.1, 0.5, 0.9])):
         point = centre + (level - centre @ x) * x / x.square().sum()
         ends = torch.stack([point - 3 * along, point + 3 * along])
-        cloud.plot(*ends.T, color="black", linewidth=1.5)
+        cloud.plot(*ends.T, **cased(1.5))
     reach = 3.2 * float(weights.std(dim=0).max())
     cloud.set(xlim=(float(centre[0]) - reach, float(centre[0]) + reach), xlabel="weight 1", ylabel="weight 2")
-    cloud.set(ylim=(float(centre[1]) - reach, float(centre[1]) + reach), title="two weights, drawn")
+    cloud.set(ylim=(float(centre[1]) - reach, float(centre[1]) + reach), title="two weights")
     for axes, (title, (drawn, mean, std)) in zip(panels, sums.items(), strict=True):
         z = mean + std * torch.linspace(-4, 4, 201)
         axes.hist(drawn.numpy(), bins=40, range=(float(z[0]), float(z[-1])), density=True, color=BLUE, alpha=0.4)
@@ -173,7 +173,7 @@ def gradient_correlations(correlations: Mapping[str, Tensor], labels: Sequence[i
 
     labels: the class of each of the E examples, in order; thin lines part the classes.
     """
-    figure, panels = subplots(1, len(correlations), size=(7.6, 3.9), squeeze=False)
+    figure, panels = subplots(1, len(correlations), height=3.6, squeeze=False)
     starts = [place for place in range(1, len(labels)) if labels[place] != labels[place - 1]]
     edges = [0, *starts, len(labels)]
     centres = [(low + high - 1) / 2 for low, high in pairwise(edges)]
@@ -188,7 +188,7 @@ def gradient_correlations(correlations: Mapping[str, Tensor], labels: Sequence[i
         axes.tick_params(length=0)
         axes.grid(visible=False)
     panels[0][0].set(ylabel="digit shown")
-    figure.colorbar(image, ax=list(panels[0]), label="correlation of two gradients", shrink=0.8)
+    figure.colorbar(image, ax=list(panels[0]), label="correlation of two gradients", location="bottom", shrink=0.8)
     return figure
 
 
@@ -199,14 +199,14 @@ def variances(sizes: Sequence[int], measured: Mapping[str, Tensor], predicted: T
     measured: for each way of drawing, (T, L, 2): the T smallest batch sizes, L layers, mean and log_std.
     predicted: the same at all sizes, as a dashed line.
     """
-    figure, panels = subplots(2, len(layers), size=(7.6, 5.6), sharex=True, sharey="row")
+    figure, panels = subplots(2, len(layers), height=5.6, sharex=True, sharey="row")
     for column, layer in enumerate(layers):
         for row, parameter in enumerate(("mean", "log_std")):
             axes = panels[row, column]
             for values, colour, marker in zip(measured.values(), COLOURS, MARKERS, strict=True):
                 curve = values[:, column, row]
                 axes.loglog(sizes[: len(curve)], curve, color=colour, marker=marker, markersize=4, linewidth=1.5)
-            axes.loglog(sizes, predicted[:, column, row], color="black", linestyle="--", linewidth=1.5, zorder=5)
+            axes.loglog(sizes, predicted[:, column, row], linestyle="--", zorder=5, **cased(1.5))
             axes.set_title(f"{layer}: {parameter}")
             _batch_ticks(axes, [size for size in sizes if size in (1, 16, 256)])
     for axes in panels[-1]:
@@ -223,7 +223,7 @@ def step_times(sizes: Sequence[int], measured: Mapping[str, Sequence[float]]) ->
 
     measured: for each way of drawing, the times at the smallest batch sizes.
     """
-    figure, axes = subplots(size=(7.0, 4.2))
+    figure, axes = subplots(height=4.2)
     for times, colour, marker in zip(measured.values(), COLOURS, MARKERS, strict=True):
         axes.loglog(sizes[: len(times)], times, color=colour, marker=marker, markersize=6)
     axes.set(xlabel="batch size", ylabel="time per step [ms]")
@@ -238,13 +238,13 @@ def training_curves(steps: Sequence[int], curves: Mapping[str, Mapping[str, Tens
 
     curves: for each quantity and each way of drawing, (R, T): R runs, and the value at each of T steps.
     """
-    figure, panels = subplots(1, len(curves), size=(7.6, 3.8), squeeze=False)
+    figure, panels = subplots(1, len(curves), height=4.0, squeeze=False)
     for axes, (title, ways) in zip(panels[0], curves.items(), strict=True):
         looks = list(zip(ways.values(), COLOURS[::2], MARKERS[::2], strict=True))
         for runs, colour, marker in looks:
             axes.semilogy(steps, runs.mean(dim=0), color=colour, linewidth=2.5, marker=marker, markersize=5)
         for runs, colour, _ in looks:
-            axes.semilogy(steps, runs.T, color=colour, linewidth=0.8, alpha=0.7)
+            axes.semilogy(steps, runs.T, color=colour, linewidth=0.6)
         axes.set(title=title, xlabel="training step")
         _plain_ticks(axes)
     panels[0][0].set_ylabel("nats")
@@ -264,16 +264,16 @@ def _plain_ticks(axes: Axes) -> None:
 @drawing
 def log_std_histograms(log_stds: Mapping[str, Tensor], start: float, prior: float) -> Figure:
     """How the log_stds of a layer lie, a panel for each way of drawing; dashed, where they began and the prior's."""
-    figure, panels = subplots(1, len(log_stds), size=(7.6, 3.2), sharex=True, squeeze=False)
+    figure, panels = subplots(len(log_stds), height=2.5 * len(log_stds), sharex=True, squeeze=False)
     low, high = start - 0.15, prior + 0.35
-    for axes, (name, values), colour in zip(panels[0], log_stds.items(), COLOURS[::2], strict=True):
+    for axes, (name, values), colour in zip(panels.flat, log_stds.items(), COLOURS[::2], strict=True):
         axes.hist(values.flatten().clamp(low, high).numpy(), bins=80, range=(low, high), color=colour)
         for place, text in ((start, "start"), (prior, "prior")):
             axes.axvline(place, color=GREY, linestyle="--", linewidth=1.2)
-            axes.text(place, 1.01, text, color=GREY, ha="center", transform=axes.get_xaxis_transform(), fontsize=10)
-        axes.set(xlim=(low, high), xlabel="log_std")
+            axes.text(place, 1.01, text, color=GREY, ha="center", transform=axes.get_xaxis_transform())
+        axes.set(xlim=(low, high), ylabel="how many weights")
         axes.set_title(name, pad=18)
-    panels[0][0].set_ylabel("how many weights")
+    panels[-1][0].set_xlabel("log_std")
     return figure
 
 

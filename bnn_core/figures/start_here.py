@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from bnn_core.datasets import Dataset
-from bnn_core.figures import BLUE, GREY, ORANGE, VERMILLION, drawing, label_line, live_figure, subplots
+from bnn_core.figures import BLACK, BLUE, BROWN, GREY, ORANGE, VERMILLION, drawing, label_line, live_figure, subplots
 
 # --- Two networks -------------------------------------------------------------------------------------------
 
@@ -28,7 +28,7 @@ def two_networks(
     noise [miles per gallon]: how far single cars scatter about the curve. The bands are ±2 standard deviations of what
     each network says of a single car.
     """
-    figure, (left, right) = subplots(1, 2, size=(7.0, 4.0), sharey=True)
+    figure, (left, right) = subplots(1, 2, height=3.8, sharey=True)
     _draw_cars(left, train, unseen, limit)
     left.fill_between(grid, plain - 2 * noise, plain + 2 * noise, color=VERMILLION, alpha=0.25, linewidth=0)
     left.plot(grid, plain, color=VERMILLION)
@@ -36,7 +36,7 @@ def two_networks(
     _draw_cars(right, train, unseen, limit)
     mean, std = draws.mean(dim=0), (draws.var(dim=0) + noise**2).sqrt()
     right.fill_between(grid, mean - 2 * std, mean + 2 * std, color=BLUE, alpha=0.25, linewidth=0)
-    right.plot(grid, draws[:12].T, color=BLUE, linewidth=0.7, alpha=0.6)
+    right.plot(grid, draws[:12].T, color=BLUE, linewidth=0.6)
     right.plot(grid, mean, color=BLUE)
     right.set_title("a Bayesian network", color=BLUE)
     left.set(ylabel="fuel economy [miles per gallon]")
@@ -45,20 +45,20 @@ def two_networks(
 
 def _draw_cars(axes: Axes, train: Dataset, unseen: Sequence[Dataset], limit: float) -> None:
     for cars in unseen:
-        axes.scatter(cars.column("horsepower"), cars.y, s=9, color="#8A8A8A", linewidth=0, zorder=3)
-    axes.scatter(train.column("horsepower"), train.y, s=24, color="black", edgecolor="white", linewidth=0.6, zorder=5)
+        axes.scatter(cars.column("horsepower"), cars.y, s=9, color=GREY, linewidth=0, zorder=3)
+    axes.scatter(train.column("horsepower"), train.y, s=26, color=BLACK, edgecolor="white", linewidth=0.8, zorder=5)
     axes.axvline(limit, color=GREY, linewidth=1, linestyle=":")
     axes.set(xlim=(40, 235), ylim=(-60, HIGHEST), xlabel="horsepower [hp]")
-    axes.text(limit - 2, -57, "to learn from", ha="right", color="black", fontsize=10)
-    axes.text(limit + 2, -57, "none from here on", ha="left", color=GREY, fontsize=10)
+    axes.text(limit - 4, -57, "cars to\nlearn from", ha="right")
+    axes.text(limit + 4, -57, "none from\nhere on")
 
 
 @drawing
 def log_densities(horsepower: Tensor, scores: Mapping[str, Tensor], limit: float) -> Figure:
     """The log density of each car's fuel economy against its horsepower, (N,) each: for every network a colour."""
-    figure, axes = subplots(size=(7.0, 3.8))
+    figure, axes = subplots(height=3.6)
     for (name, score), colour, marker in zip(scores.items(), (VERMILLION, BLUE), ("o", "s"), strict=True):
-        axes.scatter(horsepower, score, s=16, color=colour, marker=marker, alpha=0.7, linewidth=0, label=name)
+        axes.scatter(horsepower, score, s=16, color=colour, marker=marker, linewidth=0, label=name)
     axes.axvline(limit, color=GREY, linewidth=1, linestyle=":")
     axes.set(xlabel="horsepower [hp]", ylabel="log density of the car [nats]", xlim=(40, 235))
     axes.legend(loc="lower left")
@@ -105,20 +105,20 @@ def draw_density(settings: Sequence[tuple[float, float]]) -> Figure:
     """For each (std, x) a row: the density of N(0, std²), with x marked; and the log density of x at every std."""
     height = 0.7 + 2.4 * len(settings)
     # Fixed margins: to compute them takes as long as to draw, and a slider redraws often.
-    margins = {"left": 0.09, "right": 0.97, "bottom": 0.55 / height, "top": 1 - 0.35 / height}
+    margins = {"left": 0.11, "right": 0.98, "bottom": 0.55 / height, "top": 1 - 0.35 / height}
     figure, rows = subplots(
         len(settings),
         2,
-        size=(7.0, height),
+        height=height,
         layout=None,
         squeeze=False,
-        gridspec_kw=margins | {"wspace": 0.25, "hspace": 0.25},
+        gridspec_kw=margins | {"wspace": 0.34, "hspace": 0.25},
     )
     for (left, right), (std, x) in zip(rows, settings, strict=True):
         _draw_curve(left, std, x)
         _draw_score(right, std, x)
     rows[0][0].set_title("the density", color=BLUE)
-    rows[0][1].set_title("the log density of x, at any std", color=ORANGE)
+    rows[0][1].set_title("log density of x", color=BROWN)
     rows[-1][0].set_xlabel("x")
     rows[-1][1].set_xlabel("std")
     return figure
@@ -134,7 +134,7 @@ def _draw_curve(axes: Axes, std: float, x: float) -> None:
     axes.plot(x, here, "o", color=ORANGE, markersize=8)
     axes.set(xlim=(-5, 5), ylim=(0, 2.1), ylabel="density")
     text = f"std {std:.2f}\nat {x:.1f}: {here:.3f}".replace("-", "−")
-    axes.text(0.03, 0.95, text, transform=axes.transAxes, va="top", fontsize=10)
+    axes.text(0.03, 0.95, text, transform=axes.transAxes, va="top")
 
 
 def _draw_score(axes: Axes, std: float, x: float) -> None:
@@ -145,4 +145,4 @@ def _draw_score(axes: Axes, std: float, x: float) -> None:
     score = _log_density(x, std)
     axes.plot(std, max(score, -9.8), "o" if score > -9.8 else "v", color=ORANGE, markersize=8)
     axes.set(xlim=(0, HIGHEST_STD), ylim=(-10, 2.2), ylabel="log density")
-    label_line(axes, f"{score:.2f}".replace("-", "−"), 0.97 * HIGHEST_STD, 0.6, "black", ha="right", fontsize=11)
+    label_line(axes, f"{score:.2f}".replace("-", "−"), 0.97 * HIGHEST_STD, 0.6, BROWN, ha="right")

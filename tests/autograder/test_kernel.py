@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from types import SimpleNamespace
 
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
@@ -53,6 +54,15 @@ def test_a_failed_verdict_says_it_too(shell: InteractiveShell) -> None:
     said, error = checked(shell, zoo.BASE.replace("+ std * epsilon", ""), BROKEN)
     assert isinstance(error, ChecksFailed)
     assert "run as [3]" in said.splitlines()[0]
+
+
+@pytest.mark.parametrize("by", ["a reader", "a program"])
+def test_what_a_reader_has_seen_is_not_said_twice(shell: InteractiveShell, by: str) -> None:
+    shell.kernel = SimpleNamespace(_allow_stdin=by == "a reader")
+    said, error = checked(shell, zoo.BASE.replace("+ std * epsilon", ""))
+    assert isinstance(error, ChecksFailed)
+    assert (len(said.splitlines()) == 1) == (by == "a reader")
+    assert error._render_traceback_() == [f"ChecksFailed: {said}"]
 
 
 def test_a_name_that_is_not_defined_is_told_in_a_line(

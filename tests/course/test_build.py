@@ -132,6 +132,15 @@ def test_one_source_gives_one_text(course: Course) -> None:
     assert first == second
 
 
+def test_both_notebooks_say_what_language_they_are_in(course: Course) -> None:
+    """Without all of it, `nbconvert --to script` writes a .txt; a version would change from machine to machine."""
+    for path in (course.learner_notebook(LESSON), course.solved_notebook(LESSON)):
+        told = read_notebook(path).metadata["language_info"]
+        assert told["file_extension"] == ".py"
+        assert {"mimetype", "name", "nbconvert_exporter", "pygments_lexer"} < told.keys()
+        assert "version" not in told
+
+
 def test_the_picture_is_the_one_in_the_solved_notebook(course: Course) -> None:
     assert course.picture(LESSON).read_bytes() == b"ABC"
 

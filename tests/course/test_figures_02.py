@@ -77,4 +77,4 @@ def test_the_fits_are_the_gaussians_of_their_means_and_stds() -> None:
 
 
 def test_the_figures_can_be_shown() -> None:
-    assert figures.html(lesson_02.draw_bets([(0.0, 0.0)]), "two beliefs").startswith("<figure")
+    assert figures.html(lesson_02.draw_bets([(0.0, 0.0)]), "two beliefs").endswith("</figure>")

@@ -125,4 +125,4 @@ def test_every_log_std_stands_in_the_histogram_of_its_way() -> None:
 
 
 def test_the_figures_can_be_shown() -> None:
-    assert figures.html(lesson_05.draw_gradients([(16, 0.0)]), "gradients").startswith("<figure")
+    assert figures.html(lesson_05.draw_gradients([(16, 0.0)]), "gradients").endswith("</figure>")
