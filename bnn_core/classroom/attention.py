@@ -83,9 +83,7 @@ _KINDS: tuple[tuple[str, str, Callable[[Standing], bool]], ...] = (
 )
 
 
-def concerns(
-    standings: Sequence[Standing], strangers: Collection[str] = (), policy: Policy = PLAIN
-) -> list[Concern]:
+def concerns(standings: Sequence[Standing], strangers: Collection[str] = (), policy: Policy = PLAIN) -> list[Concern]:
     """All that there is, the kinds in the order in which they are worth looking at. strangers: who is in no roster."""
     found = []
     for title, advice, concerned in _KINDS:

@@ -30,9 +30,7 @@ def row_of(student: str, exercise: str, passed: int, status: str, mistake: str |
         message = "The result should be 1.25 and is 2.5: is something counted twice?\nexpected 1.25\ncame     2.5"
         checks.append({"name": name, "passed": False, "message": message, "misconception": mistake})
     waits = "Not run: it needs “something” first."
-    checks += [
-        {"name": name, "passed": False, "message": waits, "misconception": None} for name in names[passed + 1 :]
-    ]
+    checks += [{"name": name, "passed": False, "message": waits, "misconception": None} for name in names[passed + 1 :]]
     score = one.points * passed / len(names)
     row = {"student": student, "lesson": one.lesson, "exercise": exercise, "status": status, "score": score}
     return row | {"max_score": one.points, "message": f"{exercise}: {passed} of {len(names)} checks", "checks": checks}

@@ -30,7 +30,8 @@ RANGES = {
     for match in re.finditer(r"([\w-]+)>=([\d.]+),<([\d.]+)", "\n".join(PROJECT["project"]["dependencies"]))
 }
 FOR_TESTS = {"pytest", "nbval", "pytest-xdist", "hypothesis", "psutil"}
-FOR_CI = pins(PROJECT["project"]["optional-dependencies"]["ci"])
+FOR_CLUSTER = pins(PROJECT["project"]["optional-dependencies"]["cluster"])
+FOR_CI = FOR_CLUSTER | pins(PROJECT["project"]["optional-dependencies"]["ci"])
 
 
 def imported(folder: Path) -> Iterator[str]:
@@ -45,7 +46,7 @@ def imported(folder: Path) -> Iterator[str]:
 
 @pytest.mark.parametrize(
     ("folder", "pinned"),
-    [("bnn_core", REQUIRED), ("solutions", REQUIRED), ("tests", REQUIRED | FOR_CI)],
+    [("bnn_core", REQUIRED | FOR_CLUSTER), ("solutions", REQUIRED), ("tests", REQUIRED | FOR_CI)],
 )
 def test_what_is_imported_is_pinned(folder: str, pinned: dict[str, str]) -> None:
     distributions = packages_distributions()
