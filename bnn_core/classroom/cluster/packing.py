@@ -64,7 +64,9 @@ def unpacked(content: bytes, archive: Path) -> Task:
     line, _, rest = content.partition(b"\n")
     archive.write_bytes(rest)
     header = json.loads(line)
-    about = {name: tuple(value) if isinstance(value, list) else value for name, value in header["submission"].items()}
+    about: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in header["submission"].items()
+    }
     files = tuple((name, archive / str(number)) for number, name in enumerate(header["files"]))
     about |= {"path": archive / _notebook_in(about), "home": archive, "files": files}
     submission = Submission(**about)

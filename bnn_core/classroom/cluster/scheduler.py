@@ -65,12 +65,13 @@ class Cluster:
             from distributed import Client
         except ImportError:
             raise NoCluster("--scheduler needs Dask: pip install 'bnn-course[cluster]'") from None
-        logging.getLogger("distributed").setLevel(logging.CRITICAL)
+        for name in ("distributed", "distributed.client"):  # what goes wrong is told in a line
+            logging.getLogger(name).setLevel(logging.CRITICAL)
         dask.config.set({"distributed.admin.large-graph-warning-threshold": "100MB"})
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # that versions differ is told by name, of each worker
             try:
-                client = Client(self.address, timeout=TIME_TO_ANSWER, set_as_default=False)
+                client = Client(self.address, timeout=TIME_TO_ANSWER)
             except (OSError, ValueError, TypeError) as error:
                 raise NoCluster(f"no scheduler answers at {self.address}: {error}") from None
             with client:
