@@ -6,11 +6,16 @@ mark in the notebook.
 from __future__ import annotations
 
 import json
+import os
+import re
 import shutil
+import subprocess
 from collections import Counter
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from classroom.people import COURSE
 from classroom.quick_class import SIXTH, THIRD, Class, replace_grading, snapshot
 from click.testing import CliRunner, Result
 
@@ -413,3 +418,93 @@ def test_the_environment_is_the_same_on_every_machine_that_has_the_same(monkeypa
     )
     assert one == seen(("torch", "2.13.0"), ("jupyter.client", "8.1"), machine="aarch64")
     assert one != seen(("torch", "2.13.1"), ("jupyter_client", "8.1"))
+
+
+# What the guide says to copy
+
+GUIDE = COURSE / "solutions" / "README.md"
+SHARES = 3
+"""In place of the guide's 20, so that it takes a moment."""
+
+NOTED = """#!/bin/sh
+printf '%s\\n' "$@" > "$(mktemp calls/XXXXXX)"
+"""
+"""In place of the command, whose every call takes seconds: it notes its arguments, which are then given to it here."""
+
+
+def block(language: str) -> str:
+    """The only block of the guide in this language."""
+    text = GUIDE.read_text(encoding="utf-8")
+    (found,) = re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    assert "20" in found
+    return str(found)
+
+
+def slurm(root: Path) -> Iterator[tuple[str, dict[str, str]]]:
+    """Each task's script, as Slurm runs it, and its variables."""
+    script = block("bash")
+    first, last = map(int, re.findall(r"^#SBATCH --array=(\d+)-(\d+)$", script, re.MULTILINE)[0])
+    assert (first, last) == (1, int(re.findall(r"^shares=(\d+)", script, re.MULTILINE)[0]))
+    for number in range(1, SHARES + 1):
+        yield (
+            script.replace(f"shares={last}", f"shares={SHARES}"),
+            {"SLURM_ARRAY_TASK_ID": f"{number}", "SLURM_CPUS_PER_TASK": "2"},
+        )
+
+
+def kubernetes(root: Path) -> Iterator[tuple[str, dict[str, str]]]:
+    """Each pod's command, and its variables."""
+    job = pytest.importorskip("yaml").safe_load(block("yaml"))
+    spec = job["spec"]
+    assert (job["kind"], spec["completionMode"], spec["completions"]) == ("Job", "Indexed", 20)
+    (container,) = spec["template"]["spec"]["containers"]
+    assert container["command"] == ["sh", "-c"]
+    (mount,) = container["volumeMounts"]
+    assert {volume["name"] for volume in spec["template"]["spec"]["volumes"]} == {mount["name"]}
+    (command,) = container["args"]
+    command = command.replace(f"{mount['mountPath']}/", f"{root}/").replace("/20", f"/{SHARES}")
+    for index in range(SHARES):
+        yield command, {"JOB_COMPLETION_INDEX": f"{index}"}
+
+
+@pytest.mark.skipif(not GUIDE.exists(), reason="the guide is not handed out")
+@pytest.mark.parametrize("commands", [slurm, kubernetes], ids=["Slurm", "Kubernetes"])
+def test_what_the_guide_says_to_copy_grades_the_class(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    commands: Callable[[Path], Iterator[tuple[str, dict[str, str]]]],
+) -> None:
+    made = Class(tmp_path)
+    for student in STUDENTS:
+        made.hand_in(student, THIRD)
+    made.folder = made.folder.rename(tmp_path / "submissions")
+    command = tmp_path / ".venv" / "bin" / "bnn-course"
+    command.parent.mkdir(parents=True)
+    command.write_text(NOTED)
+    command.chmod(0o755)
+    (tmp_path / "calls").mkdir()
+    monkeypatch.chdir(tmp_path)
+    for script, variables in commands(tmp_path):
+        subprocess.run(["bash", "-e", "-c", script], env={**os.environ, **variables}, check=True)
+    called = [path.read_text().splitlines() for path in (tmp_path / "calls").iterdir()]
+    assert len(called) == SHARES
+    (merging,) = re.findall(r"^bnn-course (merge .*)$", GUIDE.read_text(encoding="utf-8"), re.MULTILINE)
+    (tmp_path / "gradebook.csv").write_text(ROSTER)
+    whole = [
+        "grade",
+        "submissions",
+        "--output",
+        "whole",
+        "--seed",
+        "2026",
+        "--lesson",
+        "03",
+        "--roster",
+        "gradebook.csv",
+    ]
+    for arguments in called:
+        assert CliRunner().invoke(main, arguments).exit_code == 0
+    words = [sorted(map(str, Path().glob(word))) if "*" in word else [word] for word in merging.split()]
+    for arguments in ([word for some in words for word in some], whole):
+        assert CliRunner().invoke(main, arguments).exit_code == 0
+    assert files_of(tmp_path / "report") == files_of(tmp_path / "whole")
