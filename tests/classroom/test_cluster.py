@@ -14,6 +14,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -151,11 +152,20 @@ class Worker:
         monkeypatch.setattr(on_worker, "_idle", [])
 
 
+@contextmanager
+def workers_in_this_process(count: int) -> Iterator[Any]:
+    """A cluster. Its workers add a folder of theirs to the path for modules, which would be seen in later sandboxes."""
+    before = list(sys.path)
+    with distributed.LocalCluster(
+        n_workers=count, threads_per_worker=1, processes=False, dashboard_address=":0", protocol="tcp"
+    ) as cluster:
+        yield cluster
+    sys.path[:] = before
+
+
 @pytest.fixture(scope="module")
 def small_cluster() -> Iterator[Any]:
-    with distributed.LocalCluster(
-        n_workers=2, threads_per_worker=1, processes=False, dashboard_address=":0", protocol="tcp"
-    ) as cluster:
+    with workers_in_this_process(2) as cluster:
         yield cluster
 
 
@@ -265,16 +275,14 @@ def test_a_scheduler_without_workers_is_waited_for_and_then_given_up(
 ) -> None:
     monkeypatch.setattr(scheduler, "PATIENCE", 0.5)
     with (
-        distributed.LocalCluster(n_workers=0, processes=False, dashboard_address=":0", protocol="tcp") as cluster,
+        workers_in_this_process(0) as cluster,
         pytest.raises(NoCluster, match="has had no worker for"),
     ):
         all_graded(cluster.scheduler_address, hand_in(tmp_path, "ada"))
 
 
 def test_workers_that_come_late_are_given_work_too(worker: Worker, tmp_path: Path) -> None:
-    with distributed.LocalCluster(
-        n_workers=0, threads_per_worker=1, processes=False, dashboard_address=":0", protocol="tcp"
-    ) as cluster:
+    with workers_in_this_process(0) as cluster:
         submissions = hand_in(tmp_path, "ada", "bo")
         grading = Cluster(cluster.scheduler_address, say=print).grade_all(submissions, ASSIGNMENT)
         cluster.scale(1)
@@ -381,7 +389,9 @@ def other_course(folder: Path) -> str:
 
 
 @LINUX
-def test_the_report_is_one_machines_though_a_worker_is_killed_and_others_refuse(tmp_path: Path) -> None:
+def test_the_report_is_one_machines_though_a_worker_is_killed_and_others_refuse(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     write_class(tmp_path / "class", [case for case in CASES if case.name in ("plain", "wrong", "not-json")])
     for number in range(6):
         home = tmp_path / "class" / f"s{number}"
@@ -406,6 +416,7 @@ def test_the_report_is_one_machines_though_a_worker_is_killed_and_others_refuse(
         for process in processes:
             process.kill()
             process.wait()
+    monkeypatch.setattr(sys, "path", [path for path in sys.path if "dask-scratch-space" not in path])
     sandbox = WarmSandbox()
     sandbox.wait_until_ready()
     here = dict(crew.grade_all(submissions, ASSIGNMENT, 2, sandbox))
