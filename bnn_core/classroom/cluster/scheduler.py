@@ -61,15 +61,15 @@ class Cluster:
     @contextlib.contextmanager
     def _connected(self) -> Iterator[Client]:
         try:
-            import dask
             from distributed import Client
         except ImportError:
             raise NoCluster("--scheduler needs Dask: pip install 'bnn-course[cluster]'") from None
         for name in ("distributed", "distributed.client"):  # what goes wrong is told in a line
             logging.getLogger(name).setLevel(logging.CRITICAL)
-        dask.config.set({"distributed.admin.large-graph-warning-threshold": "100MB"})
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # that versions differ is told by name, of each worker
+            warnings.simplefilter(
+                "ignore"
+            )  # that versions differ is told of each worker, and a submission may be large
             try:
                 client = Client(self.address, timeout=TIME_TO_ANSWER)
             except (OSError, ValueError, TypeError) as error:
