@@ -11,6 +11,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -259,6 +260,34 @@ def test_when_no_worker_can_grade_it_is_one_line(
     assert worker.graded == {}
 
 
+def test_who_can_not_grade_is_named_and_the_work_goes_to_the_others(
+    small_cluster: Any, worker: Worker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refused = threading.Event()
+    graders: set[object] = set()
+    usual = on_worker.Station
+
+    def station(limits: str) -> Any:
+        name = distributed.get_worker().name
+        made = usual(limits)
+        if name == 0:
+            made.about = worker.about | {"refusal": "nothing there can shut submitted code in: no namespaces"}
+            refused.set()
+        else:
+            refused.wait(30)
+            graders.add(name)
+        return made
+
+    monkeypatch.setattr(on_worker, "Station", station)
+    said: list[str] = []
+    submissions = hand_in(tmp_path, *(f"s{number}" for number in range(9)))
+    assert len(all_graded(small_cluster.scheduler_address, submissions, said)) == 9
+    assert graders == {1}
+    (line,) = said
+    assert line.startswith("worker 0 at ")
+    assert line.endswith("does not grade: nothing there can shut submitted code in: no namespaces")
+
+
 def test_a_worker_without_the_course_is_given_nothing(
     small_cluster: Any, worker: Worker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -404,7 +433,7 @@ def test_the_report_is_one_machines_though_a_worker_is_killed_and_others_refuse(
         processes += [victim, start_worker(tmp_path, "survivor")]
         processes += [start_worker(tmp_path, "bare", NO_NAMESPACES)]
         processes += [start_worker(tmp_path, "other", PYTHONPATH=other_course(tmp_path / "other"))]
-        address = warmed_up(tmp_path / "scheduler.json", ["victim", "survivor", "bare", "other"])
+        address, about = warmed_up(tmp_path / "scheduler.json", ["victim", "survivor", "bare", "other"])
         said: list[str] = []
         found: dict[int, Graded] = {}
         for position, graded in Cluster(address, said.append).grade_all(submissions, ASSIGNMENT):
@@ -423,10 +452,11 @@ def test_the_report_is_one_machines_though_a_worker_is_killed_and_others_refuse(
     assert {position: shown(graded) for position, graded in found.items()} == {
         position: shown(graded) for position, graded in here.items()
     }
-    refused = {line.split()[1]: line for line in said}
-    assert refused.keys() == {"bare", "other"}
-    assert "nothing there can shut submitted code in" in refused["bare"]
-    assert "it has another course code than this machine" in refused["other"]
+    assert {line.split()[1] for line in said} <= {"bare", "other"}
+    assert "shut submitted code in" in about["bare"]["refusal"]
+    assert about["bare"]["machine"] == machine(Course())
+    assert about["other"]["machine"]["course code"] != machine(Course())["course code"]
+    assert not about["victim"]["refusal"] + about["survivor"]["refusal"]
 
 
 def shown(graded: Graded) -> Any:
@@ -435,8 +465,8 @@ def shown(graded: Graded) -> Any:
     return json.loads(json.dumps(fields))
 
 
-def warmed_up(scheduler_file: Path, names: list[str]) -> str:
-    """The scheduler's address, once these workers are there and have started their stations."""
+def warmed_up(scheduler_file: Path, names: list[str]) -> tuple[str, dict[str, Any]]:
+    """The scheduler's address, once these workers are there and have started their stations; and what these say."""
     deadline = time.monotonic() + 120
     while not scheduler_file.exists() and time.monotonic() < deadline:
         time.sleep(0.1)
@@ -445,6 +475,4 @@ def warmed_up(scheduler_file: Path, names: list[str]) -> str:
         client.wait_for_workers(len(names), timeout=120)
         limits = json.dumps(asdict(ASSIGNMENT.limits))
         asked = [client.submit(on_worker.about, limits, workers=[name], pure=False) for name in names]
-        for future in asked:
-            future.result(timeout=300)
-    return address
+        return address, {name: future.result(timeout=300) for name, future in zip(names, asked, strict=True)}

@@ -67,9 +67,7 @@ class Cluster:
         for name in ("distributed", "distributed.client"):  # what goes wrong is told in a line
             logging.getLogger(name).setLevel(logging.CRITICAL)
         with warnings.catch_warnings():
-            warnings.simplefilter(
-                "ignore"
-            )  # that versions differ is told of each worker, and a submission may be large
+            warnings.simplefilter("ignore")  # versions are compared here, and a submission may be large
             try:
                 client = Client(self.address, timeout=TIME_TO_ANSWER)
             except (OSError, ValueError, TypeError) as error:
