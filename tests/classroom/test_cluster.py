@@ -391,7 +391,7 @@ def test_a_station_that_hangs_or_ends_is_lost_and_another_takes_its_place(monkey
 LINUX = pytest.mark.skipif(
     sys.platform != "linux" or shutil.which("unshare") is None, reason="submissions are shut in on Linux alone"
 )
-NO_NAMESPACES = ["unshare", "--user", "--map-root-user", "sh", "-c",
+NO_NAMESPACES = [str(shutil.which("unshare")), "--user", "--map-root-user", "/bin/sh", "-c",
                  'echo 0 > /proc/sys/user/max_user_namespaces && exec "$@"', "sh"]  # fmt: skip
 
 
@@ -431,7 +431,7 @@ def test_the_report_is_one_machines_though_a_worker_is_killed_and_others_refuse(
     try:
         victim = start_worker(tmp_path, "victim")
         processes += [victim, start_worker(tmp_path, "survivor")]
-        processes += [start_worker(tmp_path, "bare", NO_NAMESPACES)]
+        processes += [start_worker(tmp_path, "bare", NO_NAMESPACES, PATH="/no/bubblewrap")]
         processes += [start_worker(tmp_path, "other", PYTHONPATH=other_course(tmp_path / "other"))]
         address, about = warmed_up(tmp_path / "scheduler.json", ["victim", "survivor", "bare", "other"])
         said: list[str] = []
