@@ -516,8 +516,8 @@ guess(
 #   over the draws.
 # - Sum over the parameters, and average over examples, or pairs of *different* examples. Divide last.
 # - Divide covariances and variances by the same number, $S$ or $S - 1$: it cancels. Gradients may be tiny, so add
-#   nothing to a denominator. They may also be large beside how they vary, so subtract the average *before* you multiply:
-#   a difference of two large averages loses its digits.
+#   nothing to a denominator. They may also be large beside how they vary, so subtract the average *before* you
+#   multiply: a difference of two large averages loses its digits.
 # - `gradients` stays as it is, and the result has its dtype.
 
 

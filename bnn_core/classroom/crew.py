@@ -164,14 +164,10 @@ class Crew:
 
     def _assign(self, worker: Worker) -> None:
         worker.task = self.waiting.popleft()
-        worker.deadline = time.monotonic() + self._most_seconds(self.submissions[worker.task])
+        limits = self.assignment.limits
+        worker.deadline = time.monotonic() + longest_time(self.submissions[worker.task], limits)
         with contextlib.suppress(OSError):  # it has died; the wait will tell
             worker.connection.send_bytes(str(worker.task).encode())
-
-    def _most_seconds(self, submission: Submission) -> float:
-        """How long a worker may be busy with a submission, which may be started anew for each exercise."""
-        starts = TIME_TO_START * max(1, len(exercises_of(submission.lesson)))
-        return READING_TIME + starts + MOST_STRETCH * self.assignment.limits.seconds + SLACK
 
     def _hire(self) -> Worker:
         here, there = multiprocessing.Pipe()
@@ -203,6 +199,12 @@ class Crew:
                 connection.send_bytes(LOST)
                 return
             connection.send_bytes(json.dumps(asdict(graded)).encode())
+
+
+def longest_time(submission: Submission, limits: Limits) -> float:
+    """How long a worker may be busy with a submission, which may be started anew for each exercise, in seconds."""
+    starts = TIME_TO_START * max(1, len(exercises_of(submission.lesson)))
+    return READING_TIME + starts + MOST_STRETCH * limits.seconds + SLACK
 
 
 def _answer(worker: Worker) -> bytes | None:

@@ -51,15 +51,14 @@ class Graded:
 def grade(submission: Submission, sandbox: Sandbox, limits: Limits, run_seed: int) -> Graded:
     """Grade a submission. Raises SandboxLost, and nothing else."""
     began = time.monotonic()
+    if (nothing := graded_without_running(submission)) is not None:
+        return nothing
+    assert submission.path is not None
     names = exercises_of(submission.lesson)
-    if not names:
-        return graded_as_unreadable(submission, "It is a notebook of no lesson of this course, as far as can be told.")
-    if submission.path is None:
-        return graded_as_missing(submission)
     try:
         answer = read_answer(submission.path, submission.home, submission.lesson, dict(submission.files))
     except Unreadable as error:
-        return replace(graded_as_unreadable(submission, error.reason), notes=[clean(note) for note in submission.notes])
+        return graded_as_unreadable_file(submission, error.reason)
     notes = [clean(note) for note in (*submission.notes, *(f"{note}." for note in answer.program.notes))]
     code = [(label, [(number, clean(text)) for number, text in lines]) for label, lines in answer.code]
     graded = Graded([], code, notes)
@@ -71,6 +70,18 @@ def grade(submission: Submission, sandbox: Sandbox, limits: Limits, run_seed: in
     graded.output, graded.disturbed = clean(attempt.output), attempt.disturbed
     graded.seconds = time.monotonic() - began
     return graded
+
+
+def graded_without_running(submission: Submission) -> Graded | None:
+    """The result of a submission in which there is nothing to run; None where there is."""
+    if not exercises_of(submission.lesson):
+        return graded_as_unreadable(submission, "It is a notebook of no lesson of this course, as far as can be told.")
+    return graded_as_missing(submission) if submission.path is None else None
+
+
+def graded_as_unreadable_file(submission: Submission, reason: str) -> Graded:
+    """The result of a notebook that can't be read."""
+    return replace(graded_as_unreadable(submission, reason), notes=[clean(note) for note in submission.notes])
 
 
 def graded_as_unreadable(submission: Submission, reason: str) -> Graded:

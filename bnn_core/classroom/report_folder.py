@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
 from bnn_core.classroom.results import JOURNAL, Journal
+from bnn_core.classroom.shares import Share
 
 PAGE_MARK = '<meta name="generator" content="bnn-course grade">'
 """By this a page is known for one that a grading wrote."""
@@ -25,6 +26,16 @@ def misplaced(report: Path, submissions: Path) -> str | None:
     if outer.is_relative_to(inner):
         return f"{report} holds the submissions themselves, among which the report would lie; give another"
     return None
+
+
+def of_another_share(report: Path, journal: Journal, share: Share | None) -> str | None:
+    """Why what lies there isn't this share of a class, None where it is, or where there is nothing yet. share: None for
+    the whole class.
+    """
+    held = journal.part.share if journal.part is not None else None
+    if held == share or (held is None and not journal.latest):
+        return None
+    return f"{report} holds {held or 'the report of a whole class'}, and not {share or 'the whole of it'}; give another"
 
 
 def of_another_class(report: Path, journal: Journal, submissions: Path, students: Collection[str]) -> str | None:

@@ -5,6 +5,7 @@ or shown.
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import errno
 import hashlib
@@ -13,6 +14,7 @@ import json
 import math
 import os
 import platform
+import re
 import sys
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, astuple, dataclass
@@ -21,9 +23,11 @@ from importlib.metadata import PackageNotFoundError, distributions, version
 from pathlib import Path
 from typing import IO, Any, NamedTuple, get_args, get_origin, get_type_hints
 
+from bnn_core.autograder.exercises import EXERCISES
 from bnn_core.classroom.grading import Graded, Row
 from bnn_core.classroom.refusals import Busy
 from bnn_core.classroom.roster import Person
+from bnn_core.classroom.shares import Part
 from bnn_core.classroom.text import as_json, as_name
 from bnn_core.lesson_files import Course
 
@@ -32,12 +36,17 @@ if sys.platform != "win32":
 else:
     fcntl = None
 
+PACKAGE = Path(__file__).parents[1]
 JOURNAL = "results.jsonl"
 FORMULA_SIGNS = ("=", "+", "-", "@", "\t", "\r")
 STATUSES = ("passed", "failed", "not_attempted", "error", "timeout", "unreadable")
 
+_SEPARATORS = re.compile("[-_.]+")
 _RESULTS = ({"key", "graded"}, {"key", "seed", "graded"})
-_LINES = ({"seed"}, {"home"}, {"again"}, {"left"}, {"people"}, {"policy"}, {"origins"}, {"attempts"}, *_RESULTS)
+_LINES = (
+    *({name} for name in ("seed", "home", "again", "people", "policy", "origins", "attempts", "part", "left")),
+    *_RESULTS,
+)
 
 _ORIGIN = tuple[str, str, str, str, bool, str, str, str, int, int, str]
 _ORIGINS = (
@@ -98,8 +107,8 @@ class Journal:
 
     latest: for each place of the report the result that stands there. seed: the last grading's. home: the folder of the
     submissions. people: the class, where a list of it was given. policy: the text of the instructor's file. origins:
-    where results came from. attempts: where the best of several counts, the key and the origin of each. Nothing is
-    written before `begin`.
+    where results came from. attempts: where the best of several counts, the key and the origin of each. part: what
+    share of the class it holds, where not all. Nothing is written before `begin`.
     """
 
     def __init__(self, report: Path, fresh: bool = False, alone: bool = False) -> None:
@@ -114,6 +123,7 @@ class Journal:
         self.policy = ""
         self.origins: dict[Place, Origin] = {}
         self.attempts: dict[Place, list[tuple[str, Origin]]] = {}
+        self.part: Part | None = None
         self.is_foreign = False
         self._known: dict[str, Entry] = {}
         self._file: IO[str] | None = self._opened() if alone and self.path.exists() else None
@@ -173,6 +183,9 @@ class Journal:
                     self.attempts = {
                         Place(*place): [(key, Origin(*origin)) for key, origin in tried] for place, tried in attempts
                     }
+            case {"part": dict(part)}:
+                with contextlib.suppress(AttributeError, KeyError, TypeError, ValueError):
+                    self.part = Part.from_json(part)
             case {"left": [str(student), str(lesson)]}:
                 self.latest.pop(Place(student, lesson), None)
 
@@ -203,6 +216,11 @@ class Journal:
         if text != self.policy:
             self.policy = text
             self._write({"policy": text})
+
+    def note_part(self, part: Part) -> None:
+        """Note what share of the class this is, and how far it has been graded."""
+        self.part = part
+        self._write({"part": part.as_json()})
 
     def note_origins(self, origins: Mapping[Place, Origin]) -> None:
         """Note where results came from, of those that stand in the report."""
@@ -250,6 +268,11 @@ class Journal:
         if self.latest.get(entry.place) != entry:
             self.latest[entry.place] = entry
             self._write({"key": key, "seed": entry.seed, "graded": asdict(entry.graded)})
+
+    def take(self, entry: Entry) -> None:
+        """Put a result of another report in its place of this one."""
+        self._known[entry.key] = entry
+        self.let_stand(entry.key)
 
     def leave_out(self, places: Iterable[Place]) -> None:
         """Take results out of the report."""
@@ -363,9 +386,16 @@ def lesson_version(course: Course, lesson: str) -> str:
 
 @lru_cache
 def environment_version() -> str:
-    """Changes when Python or an installed package does."""
-    installed = sorted((str(item.name), str(item.version)) for item in distributions())
-    return key_of(sys.version, platform.machine(), installed)
+    """Changes when Python or an installed package does, and is the same on every machine that has the same."""
+    installed = {(_SEPARATORS.sub("-", str(item.name)).lower(), str(item.version)) for item in distributions()}
+    return key_of(platform.python_implementation(), platform.python_version(), sorted(installed))
+
+
+def machine(course: Course) -> dict[str, str]:
+    """What a result depends on that may differ between machines: by what it is, in short."""
+    lessons = sorted({exercise.lesson for exercise in EXERCISES.values()})
+    code = key_of(course_version(PACKAGE), *(lesson_version(course, lesson) for lesson in lessons))
+    return {"course code": code, "Python or set of packages": environment_version()}
 
 
 def _digest(contents: Iterable[tuple[str, bytes]]) -> str:

@@ -22,6 +22,7 @@ from bnn_core.classroom.downloads import CANVAS, delivery
 from bnn_core.classroom.handed_in import FOLDER, Refused, Tree
 from bnn_core.classroom.recognising import Found, Root, recognise
 from bnn_core.classroom.sandbox.reading import MOST_FILE_BYTES, MOST_FILES, Say, in_children
+from bnn_core.classroom.shares import Share
 from bnn_core.classroom.students import Student, printable, students_in
 from bnn_core.classroom.text import clean
 
@@ -101,10 +102,14 @@ class Submission:
 
 @dataclass(frozen=True)
 class Collected:
-    """All submissions, sorted by student and lesson; and what lies beside the students' folders."""
+    """All submissions, or those of a share, sorted by student and lesson; and what lies beside the students' folders.
+    students: everyone, whoever is in the share. lessons: those that the class is graded on.
+    """
 
     submissions: tuple[Submission, ...]
     strays: tuple[str, ...] = ()
+    students: tuple[str, ...] = ()
+    lessons: tuple[str, ...] = ()
 
     def unread(self) -> list[str]:
         """A line for each thing that was not read, with what to do."""
@@ -119,11 +124,17 @@ class Collected:
 
 
 def find_submissions(
-    home: Path, lessons: Sequence[str], only: str | None = None, at_once: int = 1, rule: str = USUAL
+    home: Path,
+    lessons: Sequence[str],
+    only: str | None = None,
+    at_once: int = 1,
+    share: Share | None = None,
+    rule: str = USUAL,
 ) -> Collected:
     """What the folder, or the zip, holds. Raises Refused where it can't be read.
 
     lessons: those that have exercises. only: the one to grade. at_once: how many submissions are looked into at a time.
+    share: whose submissions are wanted. Others are looked into only to learn which lessons the class is graded on.
     rule: by which one of several attempts counts; where it is the best, there is a submission for each.
     """
     prepare(lessons)
@@ -132,8 +143,12 @@ def find_submissions(
         raise Refused(listing.trouble)
     students = [_student(line["student"]) for line in listing.lines if "student" in line]
     strays = tuple(line["stray"] for line in listing.lines if "stray" in line)
-    collections = _look_through(home, students, at_once)
-    return Collected(tuple(_submissions(home, collections, lessons, only, rule)), strays)
+    mine = [student for student in students if share is None or share.holds(student.name)]
+    collections = _look_through(home, mine if only is not None else students, at_once)
+    of_class = [only] if only is not None else _lessons_of(collections, lessons)
+    found = [one for one in collections if share is None or share.holds(one.student.name)]
+    submissions = tuple(_submissions(home, found, of_class, only, rule))
+    return Collected(submissions, strays, tuple(student.name for student in students), tuple(of_class))
 
 
 # In child processes
@@ -381,10 +396,9 @@ def _found(value: dict[str, Any]) -> Found:
 
 
 def _submissions(
-    home: Path, collections: Sequence[_Collection], lessons: Sequence[str], only: str | None, rule: str
+    home: Path, collections: Sequence[_Collection], of_class: Sequence[str], only: str | None, rule: str
 ) -> Iterator[Submission]:
     """Every student's submissions; who has no notebook has one for each lesson that the class is graded on."""
-    of_class = [only] if only is not None else _lessons_of(collections, lessons)
     for collection in collections:
         notebooks = collection.notebooks()
         unknown = notebooks.pop("", [])

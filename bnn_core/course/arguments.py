@@ -15,6 +15,7 @@ from typing import Any
 import click
 
 from bnn_core.classroom.refusals import Unusable
+from bnn_core.classroom.shares import Share
 from bnn_core.classroom.text import as_name, clean
 from bnn_core.lesson_files import LessonFileError
 
@@ -54,6 +55,18 @@ class Folder(click.Path):
         if value == "" or "\0" in str(value):
             self.fail("it names no folder.", param, ctx)
         return super().convert(value, param, ctx)
+
+
+class ShareArgument(click.ParamType[Share]):
+    """One of several shares of a class."""
+
+    name = "I/N"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Share:
+        try:
+            return value if isinstance(value, Share) else Share.written(str(value))
+        except ValueError as error:
+            self.fail(f"{error}.", param, ctx)
 
 
 class TableFile(click.Path):

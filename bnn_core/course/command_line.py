@@ -16,6 +16,7 @@ from tqdm import tqdm
 from bnn_core.course.arguments import SECONDS, BadArgument, Commands, Folder
 from bnn_core.course.export_command import export
 from bnn_core.course.grade_command import grade
+from bnn_core.course.merge_command import merge
 from bnn_core.course.override_command import override
 from bnn_core.lesson_files import Course, LessonFileError
 
@@ -227,3 +228,4 @@ def bar(items: Sequence[str], description: str) -> tqdm[str]:
 main.add_command(grade)
 main.add_command(export)
 main.add_command(override)
+main.add_command(merge)

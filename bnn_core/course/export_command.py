@@ -17,6 +17,7 @@ from bnn_core.lesson_files import Course
 
 if TYPE_CHECKING:
     from bnn_core.classroom.gradebooks import Filled, Mark
+    from bnn_core.classroom.results import Journal
     from bnn_core.classroom.standing import ClassStanding, Standing
 
 MARKS, FEEDBACK = "marks.csv", "feedback-{}.zip"
@@ -186,16 +187,19 @@ def opened(report: Path) -> Iterator[ClassStanding]:
     from bnn_core.classroom.standing import class_standing
 
     with Journal(report) as journal:
-        if not journal.latest:
-            raise BadArgument(no_report(report))
+        refuse_no_report(report, journal)
         with refusing_unusable():
             standing = class_standing(journal, read_overrides(report))
         _say("not applied", standing.unfit)
         yield standing
 
 
-def no_report(folder: Path) -> str:
-    return f"{folder} holds no report; `bnn-course grade SUBMISSIONS --output {folder}` makes one"
+def refuse_no_report(folder: Path, journal: Journal) -> None:
+    """Raises BadArgument where there isn't the report of a class."""
+    if journal.part is not None:
+        raise BadArgument(f"{folder} holds {journal.part.share} alone; `bnn-course merge` makes the report of all")
+    if not journal.latest:
+        raise BadArgument(f"{folder} holds no report; `bnn-course grade SUBMISSIONS --output {folder}` makes one")
 
 
 def _marks_of(standing: ClassStanding, chosen: Sequence[Standing]) -> tuple[list[Mark], float]:

@@ -10,8 +10,9 @@ import secrets
 import signal
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zipfile import is_zipfile
@@ -19,11 +20,13 @@ from zipfile import is_zipfile
 import click
 from tqdm import tqdm
 
+from bnn_core.classroom.shares import Share
 from bnn_core.classroom.text import as_name, natural
 from bnn_core.course.arguments import (
     SECONDS,
     Amount,
     Folder,
+    ShareArgument,
     TableFile,
     is_refusal,
     listed,
@@ -37,11 +40,15 @@ from bnn_core.course.lessons import graded_lesson, graded_lessons
 from bnn_core.lesson_files import Course
 
 if TYPE_CHECKING:
+    from bnn_core.classroom.crew import Assignment
+    from bnn_core.classroom.grading import Graded
     from bnn_core.classroom.results import Journal, Origin, Place
     from bnn_core.classroom.roster import Person
-    from bnn_core.classroom.sandbox.launching import Limits, Sandbox
+    from bnn_core.classroom.sandbox.launching import Limits
     from bnn_core.classroom.standing import ClassStanding, Names
-    from bnn_core.classroom.submissions import Submission
+    from bnn_core.classroom.submissions import Collected, Submission
+
+    GradeAll = Callable[[Sequence[Submission], Assignment], Iterator[tuple[int, Graded]]]
 
 PACKAGE = Path(__file__).parents[1]
 GIBIBYTE = 1 << 30
@@ -74,6 +81,8 @@ class Request:
     dry_run: bool
     unsafe: bool
     gradebook: Path | None
+    shard: Share | None
+    scheduler: str | None
 
 
 @click.command()
@@ -107,6 +116,14 @@ class Request:
 @click.option("--dry-run", is_flag=True, help="Say how each submission is understood, and grade nothing.")
 @click.option("--gradebook", type=TableFile(), help="nbgrader's gradebook.db, to write the marks into as well.")
 @click.option("--unsafe", is_flag=True, help="Run the code without protection where the system offers none.")
+@click.option(
+    "--shard",
+    type=ShareArgument(),
+    help="Grade one share of the class, as in 3/8, for `bnn-course merge`; needs --seed.",
+)
+@click.option(
+    "--scheduler", metavar="ADDRESS", help="Grade on the workers of this Dask scheduler, as in tcp://head:8786."
+)
 @click.pass_context
 def grade(context: click.Context, /, explain: bool, **arguments: Any) -> None:
     """Grade SUBMISSIONS: a folder or a zip with a folder per student, or what Canvas, Moodle, Blackboard or nbgrader
@@ -123,6 +140,7 @@ def grade(context: click.Context, /, explain: bool, **arguments: Any) -> None:
         raise CannotGrade(
             f"{request.submissions} is no folder and no zip; give the one that holds a folder per student"
         )
+    _refuse_together(request)
     people = people_in(request.roster)
     if request.dry_run:
         _dry_run(request, people)
@@ -150,8 +168,18 @@ def grade(context: click.Context, /, explain: bool, **arguments: Any) -> None:
         raise
 
 
+def _refuse_together(request: Request) -> None:
+    """Raises CannotGrade where one option makes no sense beside another."""
+    if request.shard is not None and request.roster is not None:
+        raise CannotGrade("a share is not the whole class; give --roster to `bnn-course merge`")
+    if request.shard is not None and request.gradebook is not None:
+        raise CannotGrade("a share has no marks yet; merge all shares, and then `grade` with --gradebook")
+    if request.scheduler is not None and request.unsafe:
+        raise CannotGrade("--unsafe is for this machine alone; workers without a sandbox grade nothing")
+
+
 def _grade(request: Request, people: Sequence[Person] | None) -> None:
-    from bnn_core.classroom.sandbox.launching import NoSandbox, WarmSandbox
+    from bnn_core.classroom.sandbox.launching import NoSandbox
 
     hidden = (
         *(PACKAGE.parent / name for name in ("solutions", "lessons", "tests")),
@@ -159,7 +187,7 @@ def _grade(request: Request, people: Sequence[Person] | None) -> None:
         request.submissions.resolve(),
         request.output.resolve(),
     )
-    with refusing_unusable(), WarmSandbox(hidden) as sandbox:  # it loads torch while this process does
+    with refusing_unusable(), _graders(request, hidden) as grade_all:
         from bnn_core.classroom.control import NotProven
         from bnn_core.classroom.nbgrader_gradebook import look_at
         from bnn_core.classroom.overrides import read_overrides
@@ -175,7 +203,7 @@ def _grade(request: Request, people: Sequence[Person] | None) -> None:
         with Journal(request.output, alone=True) as journal:
             before = class_standing(journal, read_overrides(request.output)) if journal.latest else None
             try:
-                summary = _results(request, sandbox, journal, hidden, people, rule_of(policy, journal.policy))
+                summary = _results(request, grade_all, journal, hidden, people, rule_of(policy, journal.policy))
             except NoSandbox as error:
                 raise CannotGrade(
                     f"nothing here can shut submitted code in: {error}. --unsafe runs it all the same"
@@ -186,12 +214,36 @@ def _grade(request: Request, people: Sequence[Person] | None) -> None:
                 ) from None
             if policy is not None:
                 journal.set_policy(policy)
-            standing = _write(request.output, journal)
+            standing = write(request.output, journal) if request.shard is None else _end_share(journal)
             if request.gradebook is not None:
                 _write_gradebook(request.gradebook, standing)
             seconds = time.monotonic() - began
             for line in what_happened(before, standing, summary, seconds):
                 click.echo(line, err=True)
+
+
+@contextlib.contextmanager
+def _graders(request: Request, hidden: tuple[Path, ...]) -> Iterator[GradeAll]:
+    """Those who grade: this machine, or the workers of a scheduler."""
+    if request.scheduler is not None:
+        from bnn_core.classroom.cluster.scheduler import Cluster
+
+        cluster = Cluster(request.scheduler, say=partial(tqdm.write, file=sys.stderr))
+        yield cluster.grade_all
+        return
+    from bnn_core.classroom.sandbox.launching import WarmSandbox, ready_sandbox
+
+    with WarmSandbox(hidden) as first:  # it loads torch while this process does
+
+        def grade_all(todo: Sequence[Submission], assignment: Assignment) -> Iterator[tuple[int, Graded]]:
+            from bnn_core.classroom import crew
+
+            sandbox = ready_sandbox(first, assignment.hidden, assignment.unsafe)
+            if sandbox.protection == "none":
+                click.echo(UNPROTECTED, err=True)
+            return crew.grade_all(todo, assignment, request.jobs or _cores(), sandbox)
+
+        yield grade_all
 
 
 def _dry_run(request: Request, people: Sequence[Person] | None) -> None:
@@ -203,7 +255,8 @@ def _dry_run(request: Request, people: Sequence[Person] | None) -> None:
     look_at_overrides(request.output)
     with refusing_unusable():
         journal = Journal(request.output)
-    submissions, names = _class_of(request, journal, people, rule_of(policy, journal.policy))
+    collected, names = _class_of(request, journal, people, rule_of(policy, journal.policy))
+    submissions = collected.submissions
     click.echo(f"{request.submissions} is read as {seen_as(submissions)}")
     for line in understood(submissions, names):
         click.echo(line)
@@ -239,7 +292,7 @@ def _limits(request: Request) -> Limits:
 
 def _results(
     request: Request,
-    first: Sandbox,
+    grade_all: GradeAll,
     journal: Journal,
     hidden: tuple[Path, ...],
     people: Sequence[Person] | None,
@@ -248,14 +301,16 @@ def _results(
     """Put the result of every submission into the journal, graded now or before, and say how many of each there are.
     people: on the list of the class, where one was given this time. rule: by which one of several attempts counts.
     """
-    from bnn_core.classroom.crew import Assignment, grade_all
+    from bnn_core.classroom.crew import Assignment
     from bnn_core.classroom.results import course_version, version_shown
-    from bnn_core.classroom.sandbox.launching import ready_sandbox
     from bnn_core.course.told import again_of, seen_as
 
     folder = request.submissions.resolve()
-    submissions, names = _class_of(request, journal, people, rule)
+    collected, names = _class_of(request, journal, people, rule)
+    submissions: Sequence[Submission] = collected.submissions
     seed = request.seed if request.seed is not None else journal.seed
+    if seed is None and request.shard is not None:
+        raise CannotGrade("all shares of a class are graded with one seed; give --seed and a number, the same to each")
     seed = secrets.randbits(31) if seed is None else seed
     journal.begin(seed, folder)
     if people is not None:
@@ -266,37 +321,36 @@ def _results(
     submissions = _settle_the_rest(request, journal, submissions, names)
     limits = _limits(request)
     code = course_version(PACKAGE)
+    if request.shard is not None:
+        _begin_share(request.shard, journal, collected, seed, limits, request.unsafe)
     keys = _keys(submissions, code, (seed, limits, request.unsafe))
     again = again_of(request.again, submissions, names)
     missing = [number for number, key in enumerate(keys) if key not in journal or submissions[number] in again]
     assignment = Assignment(limits, seed, hidden, request.unsafe)
     todo = [submissions[position] for position in missing]
     with tqdm(total=len(submissions), initial=len(submissions) - len(todo), unit="submission", disable=None) as bar:
-        if todo:
-            sandbox = ready_sandbox(first, hidden, request.unsafe)
-            if sandbox.protection == "none":
-                click.echo(UNPROTECTED, err=True)
-            for position, graded in grade_all(todo, assignment, request.jobs or _cores(), sandbox):
-                journal.add(keys[missing[position]], graded)
-                bar.update()
+        for position, graded in grade_all(todo, assignment) if todo else ():
+            journal.add(keys[missing[position]], graded)
+            bar.update()
     _note_what_counts(journal, submissions, keys, version_shown(code))
     return f"Read as {seen}: {len(todo)} graded anew, {len(submissions) - len(todo)} kept from before"
 
 
 def _class_of(
     request: Request, journal: Journal, people: Sequence[Person] | None, rule: str
-) -> tuple[Sequence[Submission], Names]:
+) -> tuple[Collected, Names]:
     """What was handed in, and by whom. Raises CannotGrade where the list of the class or the report is of another."""
     from bnn_core.classroom.standing import called_in, names_of
 
     folder = request.submissions.resolve()
-    submissions = _find(request, folder, rule)
+    collected = _find(request, folder, rule)
+    submissions = collected.submissions
     names = names_of(called_in(journal, submissions), journal.people if people is None else people)
     if people is not None and not names.people:
         raise CannotGrade(f"none of the {len(people)} students in {request.roster} handed in any of {folder}; "
                           "give the list of this class")  # fmt: skip
     _refuse_unfit_output(request, journal, submissions, names)
-    return submissions, names
+    return collected, names
 
 
 def _note_what_counts(journal: Journal, submissions: Sequence[Submission], keys: Sequence[str], version: str) -> None:
@@ -313,18 +367,60 @@ def _note_what_counts(journal: Journal, submissions: Sequence[Submission], keys:
     journal.note_attempts({place: attempts for place, attempts in tried.items() if len(attempts) > 1}, tried)
 
 
+def _begin_share(share: Share, journal: Journal, collected: Collected, seed: int, limits: Limits, unsafe: bool) -> None:
+    """Note what is graded, and how."""
+    from bnn_core.classroom.results import key_of, machine
+    from bnn_core.classroom.shares import Part
+
+    alike = machine(Course(PACKAGE.parent)) | {"seed": str(seed), "limit or protection": key_of(limits, unsafe)}
+    before = journal.part.lessons if journal.part is not None else ()
+    lessons = tuple(sorted({*before, *collected.lessons}))
+    journal.note_part(Part(share, alike, collected.students, time.time(), lessons))
+
+
+def _end_share(journal: Journal) -> ClassStanding:
+    """Note that the share has been graded, of which no report is made."""
+    from bnn_core.classroom.standing import class_standing
+
+    assert journal.part is not None
+    part = replace(journal.part, is_done=True)
+    journal.note_part(part)
+    count = len(journal.latest)
+    click.echo(f"{part.share}: {count} submissions. `bnn-course merge` makes the report of all shares")
+    return class_standing(journal)
+
+
 def _refuse_unfit_output(request: Request, journal: Journal, submissions: Sequence[Submission], names: Names) -> None:
     """Raises CannotGrade where the report can't go to where it is to go."""
-    from bnn_core.classroom.page_places import pages_of
-    from bnn_core.classroom.report_folder import in_the_way, misplaced, of_another_class
+    from bnn_core.classroom.report_folder import misplaced
 
-    output, folder = request.output, request.submissions
-    places = {(item.student, item.lesson) for item in submissions} | set(journal.latest)
+    places = {(item.student, item.lesson) for item in submissions}
+    reason = misplaced(request.output, request.submissions)
+    if reason is not None:
+        raise CannotGrade(f"{reason} folder with --output")
+    refuse_unfit_report(request.output, journal, request.submissions.resolve(), places, names, request.shard)
+
+
+def refuse_unfit_report(
+    output: Path,
+    journal: Journal,
+    folder: Path,
+    places: Collection[tuple[str, str]],
+    names: Names,
+    share: Share | None = None,
+) -> None:
+    """Raises CannotGrade where a report of these places, of students and lessons, can't go there. folder: of the
+    submissions.
+    """
+    from bnn_core.classroom.page_places import pages_of
+    from bnn_core.classroom.report_folder import in_the_way, of_another_class, of_another_share
+
+    students = {student for student, _ in places}
+    places = {*places, *journal.latest}
     shown = {place: (names.shown[place[0]], place[1]) for place in places}
     shown |= {(name, lesson): (name, lesson) for name in names.absent for _, lesson in places}
     found = pages_of(shown.values())
-    students = {item.student for item in submissions}
-    reason = misplaced(output, folder) or of_another_class(output, journal, folder.resolve(), students)
+    reason = of_another_share(output, journal, share) or of_another_class(output, journal, folder, students)
     if reason is None and (path := in_the_way(output, journal, {one: found[page] for one, page in shown.items()})):
         reason = f"{as_name(str(path))} is no report of this course's, and would be overwritten; give another"
     if reason is not None:
@@ -396,21 +492,22 @@ def _keys(submissions: Sequence[Submission], code: str, circumstances: tuple[obj
     return [key_of(item.student, item.lesson, item.digest, lessons[item.lesson], *common) for item in submissions]
 
 
-def _find(request: Request, folder: Path, rule: str) -> Sequence[Submission]:
+def _find(request: Request, folder: Path, rule: str) -> Collected:
     from bnn_core.classroom.handed_in import Refused
     from bnn_core.classroom.submissions import find_submissions
 
     lessons = graded_lessons()
     only = graded_lesson(request.lesson) if request.lesson is not None else None
     try:
-        collected = find_submissions(folder, lessons, only, request.jobs or _cores(), rule)
+        collected = find_submissions(folder, lessons, only, request.jobs or _cores(), request.shard, rule)
     except Refused as refused:
         raise CannotGrade(f"{request.submissions} can't be read. {refused.reason}") from None
     for line in collected.unread():
         click.echo(line, err=True)
-    if not any(submission.was_handed_in for submission in collected.submissions) and only is None:
+    nothing = not any(submission.was_handed_in for submission in collected.submissions)
+    if nothing and only is None and (request.shard is None or not collected.students):
         raise CannotGrade(f"{request.submissions} holds no notebook in a student's folder")
-    return collected.submissions
+    return collected
 
 
 def _is_zip(path: Path) -> bool:
@@ -426,16 +523,16 @@ def _cores() -> int:
 
 def _write_gradebook(path: Path, standing: ClassStanding) -> None:
     """The marks of the whole report."""
-    from bnn_core.classroom.nbgrader_gradebook import write
+    from bnn_core.classroom import nbgrader_gradebook
 
-    written = write(path, standing.standings, standing.policy)
+    written = nbgrader_gradebook.write(path, standing.standings, standing.policy)
     _tell(f"added to {path}", written.added)
     _tell(f"other points than in nbgrader's notebooks, changed in {path}", written.worth)
     _tell("marks that a person gave in nbgrader, left as they are", written.left)
     click.echo(f"{written.count} submissions written into {path}", err=True)
 
 
-def _write(output: Path, journal: Journal) -> ClassStanding:
+def write(output: Path, journal: Journal) -> ClassStanding:
     """The report of everything that the journal holds."""
     from bnn_core.classroom.overrides import read_overrides
     from bnn_core.classroom.report import write_report_of

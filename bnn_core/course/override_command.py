@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from bnn_core.course.arguments import Amount, BadArgument, Folder, listed, refusing_unusable
-from bnn_core.course.export_command import no_report
+from bnn_core.course.export_command import refuse_no_report
 
 MOST_POINTS = 1_000_000.0
 
@@ -32,8 +32,7 @@ def override(report: Path, student: str, exercise: str, score: float, comment: s
     from bnn_core.classroom.standing import class_standing, misfit
 
     with refusing_unusable(), Journal(report, alone=True) as journal:
-        if not journal.latest:
-            raise BadArgument(no_report(report))
+        refuse_no_report(report, journal)
         standing = class_standing(journal, read_overrides(report))
         directory = Directory(standing.called_by())
         found = directory.find(student)

@@ -30,7 +30,9 @@ RANGES = {
     for match in re.finditer(r"([\w-]+)>=([\d.]+),<([\d.]+)", "\n".join(PROJECT["project"]["dependencies"]))
 }
 FOR_TESTS = {"pytest", "nbval", "pytest-xdist", "hypothesis", "psutil"}
-FOR_SITE, FOR_CI = (pins(PROJECT["project"]["optional-dependencies"][extra]) for extra in ("site", "ci"))
+FOR_CLUSTER, FOR_SITE, FOR_CI = (
+    pins(PROJECT["project"]["optional-dependencies"][extra]) for extra in ("cluster", "site", "ci")
+)
 
 
 def imported(folder: Path) -> Iterator[str]:
@@ -45,7 +47,11 @@ def imported(folder: Path) -> Iterator[str]:
 
 @pytest.mark.parametrize(
     ("folder", "pinned"),
-    [("bnn_core", REQUIRED | FOR_SITE), ("solutions", REQUIRED), ("tests", REQUIRED | FOR_CI)],
+    [
+        ("bnn_core", REQUIRED | FOR_CLUSTER | FOR_SITE),
+        ("solutions", REQUIRED),
+        ("tests", REQUIRED | FOR_CLUSTER | FOR_CI),
+    ],
 )
 def test_what_is_imported_is_pinned(folder: str, pinned: dict[str, str]) -> None:
     distributions = packages_distributions()

@@ -68,19 +68,14 @@ def read_answer(path: Path, inside: Path, lesson: str, files: Mapping[str, Path]
 
     def read(say: Say) -> None:
         tree = Tree(inside)
-        try:
-            notebook = notebook_in(tree.read(path.relative_to(inside).parts, MAX_BYTES), path.name)
-        except TooLarge:
-            raise Unreadable(TOO_LARGE) from None
-        except Refused as refused:
-            raise Unreadable(refused.reason) from None
+        notebook = notebook_in(content_of(tree, path, inside), path.name)
         beside = {name.partition("/")[0] for name in files or {}}
         program = answer_of(notebook, lesson, sorted(beside))
         say(
             {
                 "program": program.to_json(),
                 "code": [*_lines(program), *_broken_cells(program, notebook.cells)],
-                "files": _contents(tree, inside, files or {}, lesson),
+                "files": contents_beside(tree, inside, files or {}, lesson),
             }
         )
 
@@ -92,7 +87,18 @@ def read_answer(path: Path, inside: Path, lesson: str, files: Mapping[str, Path]
     return Answer(Program.from_json(result["program"]), result["code"], contents)
 
 
-def _contents(tree: Tree, inside: Path, files: Mapping[str, Path], lesson: str) -> dict[str, str]:
+def content_of(tree: Tree, notebook: Path, inside: Path) -> bytes:
+    """The notebook's file, of which the tree of `inside` is read. Raises Unreadable."""
+    try:
+        return tree.read(notebook.relative_to(inside).parts, MAX_BYTES)
+    except TooLarge:
+        raise Unreadable(TOO_LARGE) from None
+    except Refused as refused:
+        raise Unreadable(refused.reason) from None
+
+
+def contents_beside(tree: Tree, inside: Path, files: Mapping[str, Path], lesson: str) -> dict[str, str]:
+    """What lies beside a notebook of this lesson, in base64, by its path from there."""
     contents = {}
     for name, path in files.items():
         try:

@@ -1,0 +1,94 @@
+"""`bnn-course merge`: the shares of a class that were graded apart become its report, the same that one grading of the
+whole class would have made. Nothing is graded.
+"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from bnn_core.course.arguments import BadArgument, Folder, TableFile, listed, refusing_unusable
+from bnn_core.course.given_files import look_at_overrides, people_in, policy_beside, policy_text
+from bnn_core.course.grade_command import refuse_unfit_report, write
+
+if TYPE_CHECKING:
+    from bnn_core.classroom.merging import Merged
+    from bnn_core.classroom.results import Journal
+
+
+@click.command()
+@click.argument("shares", nargs=-1, required=True, type=Folder(exists=True))
+@click.option("--output", required=True, type=Folder(), help="The folder to write the report to.")
+@click.option(
+    "--roster",
+    type=TableFile(),
+    help="Who is in the class: a CSV with ids, or the gradebook that your school's system exports.",
+)
+@click.option(
+    "--policy",
+    type=TableFile(),
+    help="How marks follow from checks and time.  [default: grading.toml beside the submissions]",
+)
+def merge(shares: tuple[Path, ...], output: Path, roster: Path | None, policy: Path | None) -> None:
+    """Make the report of a class from all its SHARES, the folders that `grade --shard` wrote.
+
+    What was merged before stays, where it is of other lessons. Merge again after a share was graded again.
+    """
+    from bnn_core.classroom.merging import Merged
+    from bnn_core.classroom.overrides import read_overrides
+    from bnn_core.classroom.results import Journal
+    from bnn_core.classroom.standing import class_standing, names_of
+    from bnn_core.course.told import what_happened
+
+    began = time.monotonic()
+    people = people_in(roster)
+    with refusing_unusable():
+        merged = Merged(shares)
+        home = merged.newest.home
+        given = policy or policy_beside(home)
+        rules = policy_text(given, home) if given is not None else merged.newest.journal.policy
+        look_at_overrides(output)
+        with Journal(output, alone=True) as journal:
+            called: dict[str, set[str]] = {}
+            for place, _, origin in merged.results():
+                called.setdefault(place.student, set()).update((place.student, origin.key or place.student))
+            called |= {place.student: {place.student} for place in journal.latest if place.student not in called}
+            names = names_of(called, journal.people if people is None else people)
+            if people is not None and not names.people:
+                raise BadArgument(f"none of the {len(people)} students in {roster} is in these shares; "
+                                  "give the list of this class")  # fmt: skip
+            refuse_unfit_report(output, journal, home, {place for place, _, _ in merged.results()}, names)
+            before = class_standing(journal, read_overrides(output)) if journal.latest else None
+            output.mkdir(parents=True, exist_ok=True)
+            journal.begin(merged.seed, home)
+            if people is not None:
+                journal.enrol(people)
+            if rules:
+                journal.set_policy(rules)
+            _take_all(merged, journal)
+            standing = write(output, journal)
+            summary = f"{len(merged.shares)} shares merged"
+            for line in what_happened(before, standing, summary, time.monotonic() - began):
+                click.echo(line, err=True)
+
+
+def _take_all(merged: Merged, journal: Journal) -> None:
+    """Put every result into the report's journal, and take out of these lessons what is in no share any more."""
+    origins, attempts = {}, {}
+    for place, entry, origin in merged.results():
+        if tried := merged.attempts(place):
+            attempts[place] = [(one.key, where) for one, where in tried]
+        for one in (*(one for one, _ in tried), entry):
+            journal.take(one)
+        origins[place] = origin
+    lessons = {*merged.lessons, *(place.lesson for place in origins)}
+    gone = [place for place in journal.latest if place not in origins and place.lesson in lessons]
+    journal.leave_out(gone)
+    journal.note_origins(origins)
+    journal.note_attempts(attempts, origins)
+    if gone:
+        names = sorted({place.student for place in gone})
+        click.echo(f"in no share, and so no longer in the report: {listed(names)}", err=True)
