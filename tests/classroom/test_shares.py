@@ -122,6 +122,21 @@ def test_overrides_roster_and_policy_are_applied_when_shares_are_merged(course_c
     assert "late" in (report / "bo" / f"{THIRD}.html").read_text(encoding="utf-8")
 
 
+def test_the_best_of_several_attempts_counts_in_shares_as_well(course_class: Class) -> None:
+    (course_class.folder / "grading.toml").write_text('attempt = "best"\n')
+    for student, worth in (("ada", (9, 3)), ("bo", (2, 8))):
+        made = course_class.folder / student / f"{THIRD}.ipynb"
+        for number, mark in enumerate(worth):
+            course_class.hand_in(student, THIRD, mark)
+            made.rename(made.with_name(f"{THIRD} ({number}).ipynb"))
+            os.utime(made.with_name(f"{THIRD} ({number}).ipynb"), (1_700_000_000 + number,) * 2)
+    whole(course_class, *SEED)
+    report = course_class.folder.parent / "merged"
+    assert merge(grade_shares(course_class, 3, *SEED), report).exit_code == 0
+    assert files_of(report) == files_of(course_class.report)
+    assert "attempt 1 of 2" in (report / "ada" / f"{THIRD}.html").read_text(encoding="utf-8")
+
+
 def test_a_policy_that_is_given_when_merging_is_the_one_that_counts(course_class: Class) -> None:
     policy = course_class.folder.parent / "rules.toml"
     policy.write_text("[points]\nBayesianLinear = 100\n")
