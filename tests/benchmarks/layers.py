@@ -1,4 +1,5 @@
-"""What a training step costs, in time and memory: the course's layers beside plain autograd code and other libraries.
+"""What a training step costs, in time and memory: the course's layers, as they are and compiled, beside plain autograd
+code and other libraries.
 
 Run it as `python tests/benchmarks/layers.py`. All times are ratios to nn.Linear in the same process; the candidates
 take turns, in an order that changes, so that a busy machine slows them all alike. A library that isn't installed is
@@ -57,6 +58,11 @@ def linear(size: Size) -> Step:
 def ours(size: Size) -> Step:
     layer = BayesianLinear(*size[1:])
     return training_step(layer, size, lambda x: (layer(x), layer.kl_divergence()))
+
+
+def compiled(size: Size) -> Step:
+    layer = BayesianLinear(*size[1:])
+    return training_step(layer, size, torch.compile(lambda x: (layer(x), layer.kl_divergence())))
 
 
 def plain(size: Size) -> Step:
@@ -123,6 +129,15 @@ def ours_hidden(size: Size) -> Step:
     return hidden_step(size, sample_and_log_prob)
 
 
+def compiled_hidden(size: Size) -> Step:
+    def sample_and_log_prob(*arguments: Tensor) -> tuple[Tensor, Tensor]:
+        layer = HiddenLayer(*arguments)
+        sample = layer.rsample()
+        return sample, layer.log_prob(sample)
+
+    return hidden_step(size, torch.compile(sample_and_log_prob))
+
+
 def plain_hidden(size: Size) -> Step:
     def sample_and_log_prob(X: Tensor, A_mean: Tensor, A_scale: Tensor) -> tuple[Tensor, Tensor]:
         std = (X**2 @ A_scale**2 + 1e-20).sqrt()
@@ -154,8 +169,8 @@ def installed(candidates: Candidates) -> Candidates:
         try:
             with warnings.catch_warnings(action="ignore"):
                 make((2, 3, 4))()
-        except ImportError as error:
-            print(f"{name}: skipped, {error}")
+        except (ImportError, RuntimeError) as error:  # of which the latter is that of a compiler that isn't there
+            print(f"{name}: skipped, {str(error).splitlines()[0]}")
         else:
             found[name] = make
     return found
@@ -183,7 +198,7 @@ def peak_megabytes(step: Step) -> float:
         step()
     events = [event for event in measured.profiler.kineto_results.events() if event.name() == "[memory]"]
     events.sort(key=lambda event: event.start_ns())
-    return max(itertools.accumulate(event.nbytes() for event in events)) / 1e6
+    return max(itertools.accumulate((event.nbytes() for event in events), initial=0)) / 1e6
 
 
 def table(title: str, sizes: list[Size], rows: dict[str, list[str]]) -> str:
@@ -216,20 +231,21 @@ def compare(title: str, sizes: list[Size], candidates: Candidates, turns: int, m
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=__doc__.split(":")[0])
     parser.add_argument("--turns", type=int, default=40, help="turns of each candidate (default: 40)")
     turns = parser.parse_args().turns
     torch.set_num_threads(2)
     torch.manual_seed(0)
     layers: Candidates = {
         "ours": ours,
+        "compiled": compiled,
         "plain": plain,
         "torchbnn": torchbnn,
         "bayesian-torch": bayesian_torch,
         "blitz": blitz,
         "torch-uncertainty": torch_uncertainty,
     }
-    hidden: Candidates = {"ours": ours_hidden, "plain": plain_hidden, "Pyro": pyro_hidden}
+    hidden: Candidates = {"ours": ours_hidden, "compiled": compiled_hidden, "plain": plain_hidden, "Pyro": pyro_hidden}
     print(compare("BayesianLinear", LINEAR_SIZES, layers, turns, memory=False))
     print(compare("HiddenLayer", HIDDEN_SIZES, hidden, turns, memory=True))
 

@@ -61,7 +61,7 @@ shape = exercise.returns("it returns one number for each input, (B,)", AXES, [
 ])  # fmt: skip
 exercise.keeps_arguments("probs stay as they were", also=inputs_with_zeros)
 exercise.equals(
-    "it is the entropy of the average less the average of the entropies", SPLIT, mistakes=[
+    "it is the entropy of the average less the average of the entropies", SPLIT, size=0.5, mistakes=[
     *mistake("disagreement-negated", "The sign is turned round: the entropy of the average comes first. It is the"
              " larger one.", lambda P: -disagreement(P)),
     *mistake("disagreement-cut-off", "It is 0 throughout: both parts are the same, or a negative difference was cut"
@@ -113,7 +113,7 @@ exercise.equals(
              *(lambda P, e=e: entropy(P.mean(dim=0).clamp_min(e)) - entropy(P.clamp_min(e)).mean(dim=0)
                for e in (0.1, 1e-2, 1e-3))),
 ])  # fmt: skip
-exercise.equals("it is 0 where all draws agree, however unsure they are", SPLIT, inputs=inputs_that_agree)
+exercise.equals("it is 0 where all draws agree, however unsure they are", SPLIT, inputs=inputs_that_agree, size=0.5)
 
 
 @exercise.check("a probability of exactly 0 adds nothing", needs=[shape])

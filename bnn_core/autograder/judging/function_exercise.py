@@ -168,12 +168,13 @@ class FunctionExercise(Exercise):
         answer: Callable[[Formula], Formula] = lambda formula: formula,
         varying: str | None = None,
         in_part: str | None = None,
+        size: float = 1e-2,
     ) -> CheckFunction:
         """It is right for all inputs. mistakes: each with the formula for the value that it leads to.
 
         inputs, right: where these are others than the exercise's. answer: makes of a mistake's formula a function to
         hand in. varying: the mistake of giving another value each time. in_part: the one of being right for most inputs
-        and not for all, where no formula says it.
+        and not for all, where no formula says it. size: of what a value that may be 0 is the difference of.
         """
         formula = right or self.right
         self._other_inputs += [inputs] if inputs else []
@@ -184,7 +185,7 @@ class FunctionExercise(Exercise):
             values = [self.value(self.called(evidence, case), finite=False) for case in cases]
             exact = [exactly(arguments) for arguments in cases]
             expected = [formula(*arguments) for arguments in exact]
-            wrong = [not close(came, right) for came, right in zip(values, expected, strict=True)]
+            wrong = [not close(came, right, size=size) for came, right in zip(values, expected, strict=True)]
             if not any(wrong):
                 return
             first = wrong.index(True)

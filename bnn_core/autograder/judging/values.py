@@ -164,8 +164,11 @@ ROUNDING = 1e-4
 """How far what was computed in float32 may lie from the right value, relative to the largest."""
 
 
-def close(came: Tensor, right: Tensor, tolerance: float = ROUNDING) -> bool:
-    """Whether values of one shape are the right ones up to rounding, and infinite, or nan, where those are."""
+def close(came: Tensor, right: Tensor, tolerance: float = ROUNDING, size: float = 1e-2) -> bool:
+    """Whether values of one shape are the right ones up to rounding, and infinite, or nan, where those are.
+
+    size: of what they are computed from, where they may be 0 themselves.
+    """
     if came.shape != right.shape:
         return False
     finite = right.isfinite()
@@ -173,7 +176,7 @@ def close(came: Tensor, right: Tensor, tolerance: float = ROUNDING) -> bool:
         return False
     came, right = came[finite].double(), right[finite]
     largest = right.abs().max() if right.numel() else 0.0
-    return matches(came, right, tolerance * (right.abs() + largest + 1e-2))
+    return matches(came, right, tolerance * (right.abs() + largest + size))
 
 
 def described(arguments: Mapping[str, Any]) -> str:
