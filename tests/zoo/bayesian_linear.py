@@ -512,13 +512,13 @@ WRONG: list[Wrong] = [
         "forward returns a pair",
         changed((LINEAR, "return F.linear(x, weight, bias), self.kl_divergence()")),
         OUTPUT_SHAPE,
-        None,
+        "not-a-tensor",
     ),
     Wrong(
         "forward returns NumPy",
         changed((LINEAR, "return F.linear(x, weight, bias).detach().numpy()")),
         OUTPUT_SHAPE,
-        None,
+        "not-a-tensor",
     ),
     Wrong(
         "transposed output",

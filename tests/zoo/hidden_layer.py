@@ -93,10 +93,11 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.distributions import Distribution
 
 
 @dataclass(frozen=True, eq=False)
-class HiddenLayer:
+class HiddenLayer(Distribution):
     X: Tensor | None = None
     A_mean: Tensor | None = None
     A_scale: Tensor | None = None
@@ -409,6 +410,20 @@ WRONG: list[Wrong] = [
         changed(
             ("class HiddenLayer(Distribution):", "class HiddenLayer(nn.Module):"),
             (SUPER, ""),
+            ("        self.X = X\n", "        super().__init__()\n        self.X = X\n"),
+        ),
+        ITSELF,
+        "not-a-distribution",
+    ),
+    Wrong(
+        "is an nn.Module that names its shapes",
+        changed(
+            ("class HiddenLayer(Distribution):", "class HiddenLayer(nn.Module):"),
+            (
+                SUPER,
+                "units = A_mean.shape[1] + include_hidden_bias\n"
+                "        self.batch_shape, self.event_shape = X.shape[:-1], torch.Size([units])",
+            ),
             ("        self.X = X\n", "        super().__init__()\n        self.X = X\n"),
         ),
         ITSELF,

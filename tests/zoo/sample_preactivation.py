@@ -152,7 +152,7 @@ def sample_preactivation(X, A_mean, A_scale):
     Wrong("forgets to return", changed((RETURN, "mean + std * epsilon")), SHAPE, "missing-return"),
     Wrong("transposes the result", changed((RETURN, "return (mean + std * epsilon).T")), SHAPE, "output-transposed"),
     Wrong("returns the distribution", changed((RETURN, "return Normal(mean, std)")), SHAPE, None),
-    Wrong("returns a NumPy array", changed((RETURN, "return (mean + std * epsilon).numpy()")), SHAPE, None),
+    Wrong("returns a NumPy array", changed((RETURN, "return (mean + std * epsilon).numpy()")), SHAPE, "not-a-tensor"),
     Wrong("sums over the units", changed((RETURN, "return (mean + std * epsilon).sum(dim=1)")), SHAPE, None),
     Wrong("multiplies the wrong way round", changed((MEAN, "mean = A_mean @ X")), SHAPE, "matrix-shapes"),
     Wrong("raises", changed((EPSILON, "epsilon = torch.randn_like(mean, size=3)")), SHAPE, None),

@@ -116,6 +116,10 @@ def it_describes_itself(evidence: Evidence) -> None:
                 )
             if said_of_itself(layer, "has_rsample") is False:
                 raise Failed("Your has_rsample is False.", "has-rsample-missing")
+    try:
+        evidence.layer().instance.call("sample")
+    except LearnerError as error:
+        raise Failed(f"Every Distribution has sample(); of yours: {error.sentence}", "not-a-distribution") from None
 
 
 def said_of_itself(layer: Layer, name: str) -> Any:
