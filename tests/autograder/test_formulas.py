@@ -23,9 +23,8 @@ ANSWERS = [
 
 @pytest.mark.parametrize(("exercise", "wrong"), ANSWERS)
 def test_a_mistake_is_told_from_its_formula(exercise: FunctionExercise, wrong: WrongAnswer) -> None:
-    for seed in range(2):
-        with undisturbed():
-            report = run(up_to(exercise, wrong.check), in_process_subject(wrong.function), seed)
-        first = next(outcome for outcome in report.outcomes if not outcome.passed)
-        assert (first.name, first.misconception) == (wrong.check, wrong.mistake.name), first.message
-        assert first.message.startswith(exercise.sentence(wrong.mistake, {}))
+    with undisturbed():
+        report = run(up_to(exercise, wrong.check), in_process_subject(wrong.function), seed=1)
+    first = next(outcome for outcome in report.outcomes if not outcome.passed)
+    assert (first.name, first.misconception) == (wrong.check, wrong.mistake.name), first.message
+    assert first.message.startswith(exercise.sentence(wrong.mistake, {}))
