@@ -190,7 +190,7 @@ for _ in range(60):
     ids=["time", "memory", "processes"],
 )
 def test_limits_hold_for_all_that_a_submission_starts_together(one: WarmSandbox, code: str, says: str) -> None:
-    limits = Limits(seconds=4.0 if code is SPINNERS else 30.0, call_seconds=60.0, memory=300 << 20)
+    limits = Limits(seconds=1.0 if code is SPINNERS else 30.0, call_seconds=60.0, memory=300 << 20)
     talk = conversation(one, limits=limits)
     talk.seconds = 60.0
     try:
