@@ -21,7 +21,7 @@ class Unmergeable(Unusable):
 
 
 @dataclass(frozen=True)
-class Graded:
+class GradedShare:
     """A share that was graded, and where its journal lies. home: the folder of the submissions."""
 
     folder: Path
@@ -86,7 +86,7 @@ class Merged:
                 yield f"{one.folder} is of another class than {self.newest.folder}; give the shares of one"
 
     def _twice(self) -> Iterator[str]:
-        first: dict[Share, Graded] = {}
+        first: dict[Share, GradedShare] = {}
         for one in self.shares:
             if (before := first.setdefault(one.part.share, one)) is not one:
                 yield f"{before.folder} and {one.folder} are both {one.part.share}; give one of them"
@@ -117,11 +117,11 @@ class Merged:
             yield f"{_shares(numbers)} of {count} was graded before {late[0]} was there; grade it again"
 
 
-def _share_in(folder: Path) -> Graded:
+def _share_in(folder: Path) -> GradedShare:
     journal = Journal(folder)
     if journal.part is None or journal.home is None:
         raise Unmergeable(f"{folder} holds no share of a class; `bnn-course grade --shard` makes one")
-    return Graded(folder, journal, journal.part, Path(journal.home))
+    return GradedShare(folder, journal, journal.part, Path(journal.home))
 
 
 def _shares(numbers: Sequence[int]) -> str:

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 import pytest
-from classroom.quick_class import SIXTH, THIRD, Class, replace_grading
+from classroom.quick_class import SIXTH, THIRD, Class
 from classroom.systems import notebook
 from classroom.test_results import Tags
 from click.testing import CliRunner
@@ -21,11 +21,6 @@ from bnn_core.course.command_line import main
 
 WORTH = {"draft.ipynb": 4, f"{THIRD}.ipynb": 7, "final.ipynb": 5}
 """What a student handed in for a lesson, in the order of time."""
-
-
-@pytest.fixture
-def graded(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
-    return replace_grading(monkeypatch)
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from classroom.quick_class import SIXTH, THIRD, Class, replace_grading, snapshot
+from classroom.quick_class import SIXTH, THIRD, Class, snapshot
 from click.testing import Result
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -22,11 +22,7 @@ from bnn_core.classroom.results import JOURNAL, lesson_version
 from bnn_core.course import grade_command
 from bnn_core.lesson_files import Course
 
-
-@pytest.fixture(autouse=True)
-def graded(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
-    """Every submission that was really graded, not taken from the journal."""
-    return replace_grading(monkeypatch)
+pytestmark = pytest.mark.usefixtures("graded")
 
 
 @pytest.fixture

@@ -31,10 +31,7 @@ POLICY = 'deadline = 2020-01-01\npenalty_per_day = 0.1\ntime_zone = "UTC"\n'
 ROSTER = "id,name\n1,ada\n2,bo\n3,cy\n4,di\n5,eve\n6,Zoë O'Neil\n7,flo\n8,gus\n9,Hal who is absent\n"
 
 
-@pytest.fixture(autouse=True)
-def graded(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
-    """Every submission that was really graded, not taken from a journal."""
-    return replace_grading(monkeypatch)
+pytestmark = pytest.mark.usefixtures("graded")
 
 
 @pytest.fixture

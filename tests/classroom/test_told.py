@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from classroom.quick_class import SIXTH, THIRD, Class, replace_grading, snapshot
+from classroom.quick_class import SIXTH, THIRD, Class, snapshot
 from classroom.systems import (
     ABSENT,
     CLASS,
@@ -19,11 +19,6 @@ from classroom.systems import (
     folder_entry,
     moodle_entry,
 )
-
-
-@pytest.fixture
-def graded(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
-    return replace_grading(monkeypatch)
 
 
 @pytest.fixture

@@ -98,7 +98,7 @@ class _Workers:
     def __init__(self, client: Client, limits: str, address: str, say: Callable[[str], None]) -> None:
         self.able: dict[str, int] = {}
         self._client = client
-        self._limits = limits
+        self.limits = limits
         self._address = address
         self._say = say
         self._here = machine(Course())
@@ -106,10 +106,6 @@ class _Workers:
         self._asked: dict[Future[Any], str] = {}
         self._refused: dict[str, str] = {}
         self._last_seen = self._looked = time.monotonic() - GLANCE
-
-    @property
-    def limits(self) -> str:
-        return self._limits
 
     @property
     def asked(self) -> list[Future[Any]]:
@@ -127,7 +123,7 @@ class _Workers:
         self._asked = {future: address for future, address in self._asked.items() if address in self._present}
         for address in self._present:
             if address not in {*self.able, *self._refused, *self._asked.values()}:
-                question = self._client.submit(on_worker.about, self._limits, workers=[address], pure=False)
+                question = self._client.submit(on_worker.about, self.limits, workers=[address], pure=False)
                 self._asked[question] = address
         if self.able or self._asked:
             self._last_seen = now
