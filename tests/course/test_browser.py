@@ -12,6 +12,7 @@ import pytest
 from zoo import bayesian_linear as zoo
 from zoo import define
 
+from bnn_core.autograder import pictures
 from bnn_core.autograder.exercises import EXERCISES
 from bnn_core.autograder.in_notebook import report_on
 from bnn_core.course.lesson_source import build_notebooks
@@ -20,7 +21,7 @@ from bnn_core.lesson_files import Course, notebook_text
 from .conftest import source_of_own
 
 LESSON = "03_bayesian_linear"
-WRONG = next(wrong for wrong in zoo.WRONG if wrong.misconception == "kl-std-for-variance")
+WRONG = next(wrong for wrong in zoo.WRONG if wrong.misconception == "softplus-for-exp")  # whose draws are pictured
 
 
 @pytest.fixture
@@ -82,6 +83,9 @@ def test_a_learner_is_told_what_is_wrong_until_it_is_right(address: str, page: A
     write_and_run(page, exercise, wrong.code)
     check_again(page, check)
     expect(report).to_contain_text(diagnosis)
+    expect(report.locator(".bnn-checks")).to_have_css("list-style-type", "none")  # marks of its own, and no dots
+    expect(report.locator(".bnn-checks")).to_have_css("padding-left", "0px")
+    expect(report.locator(".bnn-picture").first).to_have_css("max-width", f"{pictures.WIDTH}px")
     check.scroll_into_view_if_needed()
     page.screenshot(path=tmp_path / "2_wrong.png")
 
