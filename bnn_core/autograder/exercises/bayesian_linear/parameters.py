@@ -139,7 +139,8 @@ def advise_on_means(evidence: Evidence, means: Tensor) -> None:
     elif size > 0.7:
         evidence.advice.append(
             f"Advice: the weight means start with a size of {number(size)}: {number(10 * size)} times that of the usual"
-            " torch.randn(…) * 0.1, and outputs and gradients begin as much larger."
+            " torch.randn(…) * 0.1. A layer's outputs begin about as much larger, a network's outputs and gradients far"
+            " more."
         )
 
 
