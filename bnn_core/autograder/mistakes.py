@@ -35,6 +35,11 @@ class Mistake:
         return " ".join(self.sentence.format_map(defaultdict(str, about)).split())
 
 
+def mistake(name: str, sentence: str, *formulas: Callable[..., Any]) -> list[Mistake]:
+    """One mistake that may come to several values."""
+    return [Mistake(name, sentence, formula) for formula in formulas]
+
+
 CODE = (
     Mistake(
         "result-in-float64",

@@ -156,21 +156,27 @@ def show(figure: Figure, alt: str, caption: str | None = None) -> None:
     import matplotlib.pyplot as plt
     from IPython.display import display
 
-    data = {"text/plain": alt, "text/html": html(figure, alt, caption), "image/png": _base64(_on_paper(png(figure)))}
-    display(data, raw=True)
+    image = png(figure)
+    shown = _html(image, figure.get_figwidth(), alt, caption)
+    display({"text/plain": alt, "text/html": shown, "image/png": _base64(_on_paper(image))}, raw=True)
     plt.close(figure)
 
 
 def html(figure: Figure, alt: str, caption: str | None = None) -> str:
     """The figure as an HTML <figure> with its image inside. Raises ValueError where alt is empty."""
+    return _html(png(figure), figure.get_figwidth(), alt, caption)
+
+
+def _html(image: bytes, inches: float, alt: str, caption: str | None) -> str:
+    """The same of a figure that is drawn already, which is so wide."""
     if not alt.strip():
         raise ValueError("alt must say what the figure shows; it is empty")
     below = f"<figcaption>{escape(caption)}</figcaption>" if caption else ""
     return (
         f"<style>{SHEET}</style>"
         '<figure class="bnn-figure" style="margin: 0.5em 0">'
-        f'<img alt="{escape(alt)}" src="data:image/png;base64,{_base64(png(figure))}"'
-        f' width="{figure.get_figwidth() * SHOWN_DPI:.0f}" style="max-width: 100%; height: auto">'
+        f'<img alt="{escape(alt)}" src="data:image/png;base64,{_base64(image)}"'
+        f' width="{inches * SHOWN_DPI:.0f}" style="max-width: 100%; height: auto">'
         f"{below}</figure>"
     )
 

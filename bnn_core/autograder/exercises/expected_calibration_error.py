@@ -12,7 +12,7 @@ from torch.nn.functional import one_hot
 from bnn_core.autograder.exercise import Evidence, Failed
 from bnn_core.autograder.judging.function_exercise import Arguments, Formula, FunctionExercise, exactly
 from bnn_core.autograder.judging.values import close, expected_and_came
-from bnn_core.autograder.mistakes import CODE, Mistake
+from bnn_core.autograder.mistakes import CODE, Mistake, mistake
 
 DEFAULT_BINS = 15
 
@@ -229,11 +229,6 @@ def in_intervals(holds: Callable[[Tensor, float, float], Tensor]) -> Formula:
         return torch.stack(gaps).sum() / len(P)
 
     return formula
-
-
-def mistake(name: str, sentence: str, *formulas: Formula) -> list[Mistake]:
-    """One mistake that may come to several values."""
-    return [Mistake(name, sentence, formula) for formula in formulas]
 
 
 right = combined(expected)

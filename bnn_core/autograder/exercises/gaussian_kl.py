@@ -13,7 +13,7 @@ from torch.distributions import Normal, kl_divergence
 
 from bnn_core.autograder.exercise import Evidence
 from bnn_core.autograder.judging.function_exercise import Arguments, FunctionExercise
-from bnn_core.autograder.mistakes import CODE, GRADIENTS, KL, KL_FROM_LOG_STD, PRIORS, SHARED, Mistake, shared
+from bnn_core.autograder.mistakes import CODE, GRADIENTS, KL, KL_FROM_LOG_STD, PRIORS, SHARED, Mistake, mistake, shared
 
 
 def inputs(evidence: Evidence) -> list[Arguments]:
@@ -131,8 +131,7 @@ exercise.equals("it is the closed form, whatever the prior", "The mathematics",
     shared("prior-not-on-every-term", kl(lambda m, s, p: (m**2, (2 * s).exp(), 1, 2 * (s - p.log())))),
     shared("prior-not-on-every-term", kl(lambda m, s, p: ((m / p) ** 2, (2 * s).exp() / p**2, 1, 2 * s - p.log()))),
     shared("prior-log-sign", kl(lambda m, s, p: ((m / p) ** 2, (2 * s).exp() / p**2, 1, 2 * (s + p.log())))),
-    *(Mistake("kl-floor", "The KL is kept above a floor (\"free nats\"): leave it as it is, also near 0.", floored)
-      for floored in FLOORED),
+    *mistake("kl-floor", "The KL is kept above a floor (\"free nats\"): leave it as it is, also near 0.", *FLOORED),
 ])  # fmt: skip
 exercise.gradients_are_right("its gradients reach mean and log_std, and are right", of=["mean", "log_std"])
 exercise.has_manners("the result has the dtype of the arguments", "it leaves the global random seed alone")

@@ -11,7 +11,7 @@ from torch.distributions import Normal
 
 from bnn_core.autograder.exercise import Evidence
 from bnn_core.autograder.judging.function_exercise import Arguments, FunctionExercise
-from bnn_core.autograder.mistakes import CODE, GRADIENTS, Mistake
+from bnn_core.autograder.mistakes import CODE, GRADIENTS, Mistake, mistake
 
 Size = tuple[int, ...]
 
@@ -99,19 +99,16 @@ WRONG_DENSITIES = [
             lambda x, m, s: right(x, 0 * m, torch.ones_like(s))),
     Mistake("density-mean-ignored", "The mean isn't subtracted from {x}.", lambda x, m, s: right(x, 0 * m, s)),
     Mistake("density-mean-added", "The mean is added to {x}; it must be subtracted.", lambda x, m, s: right(x, -m, s)),
-    Mistake("density-log-std-base", "log({std}) is to be the natural logarithm; yours has another base.",
-            lambda x, m, s: right(x, m, s) + s.log() - s.log10()),
-    Mistake("density-log-std-base", "log({std}) is to be the natural logarithm; yours has another base.",
-            lambda x, m, s: right(x, m, s) + s.log() - s.log2()),
-    Mistake("density-distance-absolute", "The distance isn't squared: |{x} − {mean}| stands where its square belongs.",
-            lambda x, m, s: -0.5 * (x - m).abs() / s**2 - s.log() - HALF_LOG_TWO_PI),
-    Mistake("density-distance-absolute", "The distance isn't squared: |{x} − {mean}| stands where its square belongs.",
-            lambda x, m, s: -0.5 * ((x - m) / s).abs() - s.log() - HALF_LOG_TWO_PI),
+    *mistake("density-log-std-base", "log({std}) is to be the natural logarithm; yours has another base.",
+             lambda x, m, s: right(x, m, s) + s.log() - s.log10(), lambda x, m, s: right(x, m, s) + s.log() - s.log2()),
+    *mistake("density-distance-absolute", "The distance isn't squared: |{x} − {mean}| stands where its square belongs.",
+             lambda x, m, s: -0.5 * (x - m).abs() / s**2 - s.log() - HALF_LOG_TWO_PI,
+             lambda x, m, s: -0.5 * ((x - m) / s).abs() - s.log() - HALF_LOG_TWO_PI),
     Mistake("density-by-precedence", "a / 2 * b multiplies by b: write a / (2 * b).",
             lambda x, m, s: -0.5 * (x - m) ** 2 * s**2 - s.log() - HALF_LOG_TWO_PI),
     Mistake("density-arguments-swapped", "{mean} and {std} have changed places.", lambda x, m, s: at_any_std(x, s, m)),
-    *(Mistake("density-std-padded", "Something is added to {std}, which shows where it is small: add nothing.",
-              lambda x, m, s, e=e: right(x, m, s + e)) for e in (0.1, 0.01, 1e-3, 1e-4, 1e-5, 1e-6)),
+    *mistake("density-std-padded", "Something is added to {std}, which shows where it is small: add nothing.",
+             *(lambda x, m, s, e=e: right(x, m, s + e) for e in (0.1, 0.01, 1e-3, 1e-4, 1e-5, 1e-6))),
     Mistake("density-base", "torch.log is the natural logarithm; yours has base 10.",
             lambda *a: right(*a) / math.log(10)),
 ]  # fmt: skip

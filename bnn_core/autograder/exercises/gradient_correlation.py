@@ -9,7 +9,7 @@ from torch import Tensor
 
 from bnn_core.autograder.exercise import Evidence
 from bnn_core.autograder.judging.function_exercise import Arguments, FunctionExercise
-from bnn_core.autograder.mistakes import CODE, Mistake
+from bnn_core.autograder.mistakes import CODE, Mistake, mistake
 
 
 def inputs(evidence: Evidence) -> list[Arguments]:
@@ -107,11 +107,6 @@ DIVISORS: list[Callable[[int, int], float]] = [
     lambda S, B: 1 / (B * (B - 1)),
 ]
 """What averages and sums make of a sum over the draws: over S, S − 1 or 1; with examples, or pairs, added up."""
-
-
-def mistake(name: str, sentence: str, *formulas: Callable[[Tensor], Tensor]) -> list[Mistake]:
-    """One mistake that may come to several values."""
-    return [Mistake(name, sentence, formula) for formula in formulas]
 
 
 exercise = FunctionExercise("gradient_correlation", "05_local_reparameterization", 3, inputs, right)

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from bnn_core.autograder.exercise import Evidence, Failed
 from bnn_core.autograder.judging.function_exercise import Arguments, FunctionExercise
-from bnn_core.autograder.mistakes import CODE, GRADIENTS, Mistake
+from bnn_core.autograder.mistakes import CODE, GRADIENTS, Mistake, mistake
 
 
 def inputs(evidence: Evidence) -> list[Arguments]:
@@ -106,39 +106,27 @@ shares = exercise.equals("each row has an equal share of −KL_factor·kl", taug
         " of the rows would pay all or nothing.",
         in_the_first_row,
     ),
-    Mistake(
+    *mistake(
         "row-share-miscounted",
         "You divide by num_rows − 1, or by num_rows + 1: there are num_rows of them.",
         lambda kl, f, n: right(kl, f * n / max(n - 1, 1), n),
-    ),
-    Mistake(
-        "row-share-miscounted",
-        "You divide by num_rows − 1, or by num_rows + 1: there are num_rows of them.",
         lambda kl, f, n: right(kl, f * n / (n + 1), n),
     ),
-    Mistake(
+    *mistake(
         "row-share-rounded",
         "The share is a whole number: // and int() round. Divide with a single /.",
         lambda kl, f, n: right(kl, f, n).floor(),
-    ),
-    Mistake(
-        "row-share-rounded",
-        "The share is a whole number: // and int() round. Divide with a single /.",
-        lambda kl, f, n: -(-right(kl, f, n)).floor(),
+        lambda kl, f, n: right(kl, f, n).ceil(),
     ),
     Mistake(
         "batch-for-num-rows",
         "The KL is divided by 10 each time, which is the notebook's BATCH: the number of rows is num_rows.",
         lambda kl, f, n: right(kl, f * n / 10, n),
     ),
-    Mistake(
+    *mistake(
         "row-cut-off",
         "kl or KL_factor is cut off at 1: use both as they are.",
         lambda kl, f, n: right(kl, min(f, 1.0), n),
-    ),
-    Mistake(
-        "row-cut-off",
-        "kl or KL_factor is cut off at 1: use both as they are.",
         lambda kl, f, n: right(kl.clamp_max(1.0), f, n),
     ),
     Mistake(

@@ -17,13 +17,12 @@ from bnn_core.autograder.exercises.predictive_entropy import (
     entropy,
     inputs_with_zeros,
     misplaced,
-    mistake,
     of_the_draws,
     of_the_mean,
     require_zeros_to_add_nothing,
 )
 from bnn_core.autograder.judging.function_exercise import Arguments, FunctionExercise
-from bnn_core.autograder.mistakes import CODE
+from bnn_core.autograder.mistakes import CODE, mistake
 
 SPLIT = "Two kinds of doubt"
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from bnn_core.autograder.exercise import Evidence, Failed
 from bnn_core.autograder.judging.function_exercise import Arguments, FunctionExercise, exactly
 from bnn_core.autograder.judging.values import close, expected_and_came
-from bnn_core.autograder.mistakes import CODE, Mistake
+from bnn_core.autograder.mistakes import CODE, Mistake, mistake
 
 Measure = Callable[[Tensor], Tensor]
 """Of probabilities, S × B × C."""
@@ -78,11 +78,6 @@ WRONG_AXES = [
 
 def misplaced(measure: Callable[[Measure], Measure] = lambda formula: formula) -> list[Mistake]:
     return [Mistake(name, sentence, measure(formula)) for name, sentence, formula in WRONG_AXES]
-
-
-def mistake(name: str, sentence: str, *formulas: Measure) -> list[Mistake]:
-    """One mistake that may come to several values."""
-    return [Mistake(name, sentence, formula) for formula in formulas]
 
 
 def require_zeros_to_add_nothing(exercise: FunctionExercise, evidence: Evidence) -> None:

@@ -16,7 +16,7 @@ from bnn_core.autograder.exercise import Evidence, Failed
 from bnn_core.autograder.interface import Model
 from bnn_core.autograder.judging.function_exercise import Arguments, Formula, FunctionExercise, exactly
 from bnn_core.autograder.judging.values import close, expected_and_came
-from bnn_core.autograder.mistakes import CODE, Mistake
+from bnn_core.autograder.mistakes import CODE, Mistake, mistake
 
 Size = tuple[int, int]
 Strength = Callable[[Tensor, Tensor], Tensor]
@@ -133,11 +133,6 @@ def without_gaps(layer: Any, fraction: float) -> Tensor:
     """Only the weights that stay."""
     pruned = right(layer, fraction).flatten(1)
     return pruned[:, pruned[1].isfinite()]
-
-
-def mistake(name: str, sentence: str, *formulas: Formula) -> list[Mistake]:
-    """One mistake that may come to several values."""
-    return [Mistake(name, sentence, formula) for formula in formulas]
 
 
 def padded(padding: float) -> Strength:

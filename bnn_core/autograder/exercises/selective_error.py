@@ -16,7 +16,7 @@ from torch import Tensor
 from bnn_core.autograder.exercise import Evidence, Failed
 from bnn_core.autograder.judging.function_exercise import Arguments, Formula, FunctionExercise, exactly
 from bnn_core.autograder.judging.values import close, described, expected_and_came
-from bnn_core.autograder.mistakes import CODE, Mistake
+from bnn_core.autograder.mistakes import CODE, Mistake, mistake
 
 Count = Callable[[float, int], int]
 """How many of so many examples are kept at a coverage."""
@@ -178,11 +178,6 @@ def averaged_curve(wrong: Tensor, confidence: Tensor) -> Tensor:
 
 
 right = of_kept()
-
-
-def mistake(name: str, sentence: str, *formulas: Formula) -> list[Mistake]:
-    """One mistake that may come to several values."""
-    return [Mistake(name, sentence, formula) for formula in formulas]
 
 
 def all_but(coverage: float, size: int) -> int:

@@ -14,9 +14,10 @@ import torch
 from torch import Tensor
 
 from bnn_core.autograder.exercise import Evidence, Failed
+from bnn_core.autograder.exercises.predict import parameters
 from bnn_core.autograder.interface import Model
 from bnn_core.autograder.judging.function_exercise import Arguments, Formula, FunctionExercise
-from bnn_core.autograder.judging.manners import require_own_parameters, require_own_seed, require_unchanged_model
+from bnn_core.autograder.judging.manners import require_own_seed, require_unchanged_model
 from bnn_core.autograder.judging.values import close, numbers, shape, tensor_from
 from bnn_core.autograder.mistakes import CODE, MODELS, Mistake
 from bnn_core.autograder.subject import Reply
@@ -39,8 +40,7 @@ def case(
 ) -> Arguments:
     contexts, actions, centre, scale = setting
     outputs = [centre + scale * led(evidence.normal(contexts, actions)) for _ in range(draws)]
-    parameters = {"weight_mean": 10 * evidence.normal(3), "weight_log_std": torch.tensor([-9.0, 0.5, 3.0])}
-    return {"model": Model(outputs, parameters, training), "contexts": evidence.normal(contexts, 3)}
+    return {"model": Model(outputs, parameters(evidence), training), "contexts": evidence.normal(contexts, 3)}
 
 
 def led(rewards: Tensor) -> Tensor:
@@ -156,11 +156,12 @@ def require_contexts(given: Sequence[Tensor], contexts: Tensor) -> None:
         return
     came = f"tensors of shape {', '.join(shape(one.shape) for one in given)}" if given else "no tensor"
     message = f"contexts has shape {shape(contexts.shape)}; the model was called with {came}."
-    parts = len(given) == 1 and given[0].dim() == 2 and given[0].shape[1] == contexts.shape[1]
-    if parts and len(given[0]) < len(contexts):
-        raise Failed(message, "draw-for-each-context" if len(given[0]) == 1 else "draw-for-each-part")
-    one_context = len(given) == 1 and given[0].numel() == contexts.shape[1] and len(contexts) > 1
-    raise Failed(message, "draw-for-each-context" if one_context else "model-given-other-input")
+    features = contexts.shape[1]
+    if len(given) == 1 and given[0].numel() == features and len(contexts) > 1:
+        raise Failed(message, "draw-for-each-context")
+    if len(given) == 1 and given[0].shape[1:] == (features,) and len(given[0]) < len(contexts):
+        raise Failed(message, "draw-for-each-part")
+    raise Failed(message, "model-given-other-input")
 
 
 numbers_of_actions = exercise.returns("it returns the number of an action for each context, (B,)", SECTION, [
@@ -261,7 +262,6 @@ def model_is_left_alone(evidence: Evidence) -> None:
         model, contexts = arguments.values()
         evidence.subject.call(model, contexts)
         require_unchanged_model(evidence.subject, model)
-        require_own_parameters(evidence.subject, model)
         if any(call.grad_enabled for call in evidence.subject.use_of(model).calls):
             evidence.advice.append(
                 "Advice: the call of the model builds its graph, to be thrown away: torch.no_grad() around it saves the"

@@ -39,15 +39,9 @@ def require_own_seed(subject: Subject, use: Callable[[], object]) -> None:
         raise Failed("Leave torch.manual_seed to the notebook, outside your code.", "seed-fixed")
 
 
-def require_own_parameters(subject: Subject, model: Model) -> None:
-    """Raise Failed where the learner's code called the model with other parameters than it came with."""
-    if not all(call.own_parameters for call in subject.use_of(model).calls):
-        raise Failed("", "parameters-exchanged")
-
-
 def require_unchanged_model(subject: Subject, model: Model) -> None:
-    """Raise Failed where the model is in another mode than before the learner's code used it, or has other
-    parameters.
+    """Raise Failed where the model is in another mode than before the learner's code used it, is frozen, or has other
+    parameters, or had when it was called.
     """
     use = subject.use_of(model)
     if use.training != model.training:
@@ -58,3 +52,5 @@ def require_unchanged_model(subject: Subject, model: Model) -> None:
     for name, value in model.parameters.items():
         if not torch.equal(use.parameters[name], value):
             raise Failed(expected_and_came(name, value, use.parameters[name]), "parameters-touched")
+    if not all(call.own_parameters for call in use.calls):
+        raise Failed("", "parameters-exchanged")

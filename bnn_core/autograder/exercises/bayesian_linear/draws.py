@@ -221,14 +221,10 @@ def diagnose_ratio(values: Tensor, ratio: Tensor, log_std: Tensor, message: str,
     if right.any():
         low, high = log_std[right].min(), log_std[right].max()
         if bool(((wrong < low) | (wrong > high)).all()):
-            where = (
-                "small or large"
-                if wrong.min() < low and wrong.max() > high
-                else "small"
-                if wrong.max() < low
-                else "large"
-            )
-            raise Failed(message, "log-std-clamped", what=what, where=where)
+            ends = [
+                name for name, is_wrong in (("small", wrong.min() < low), ("large", wrong.max() > high)) if is_wrong
+            ]
+            raise Failed(message, "log-std-clamped", what=what, where=" or ".join(ends))
     raise Failed(message)
 
 
