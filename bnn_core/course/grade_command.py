@@ -59,6 +59,7 @@ MOST_MEMORY = 4096.0
 LARGEST_SEED = (1 << 63) - 1
 
 UNPROTECTED = "warning: submitted code runs without any protection"
+SLOWER = "note: each submission runs in a bubblewrap and loads torch anew, which takes longer; missing here: {missing}"
 """What is said where a grading goes on although nothing shuts submissions in."""
 
 
@@ -241,6 +242,8 @@ def _graders(request: Request, hidden: tuple[Path, ...]) -> Iterator[GradeAll]:
             sandbox = ready_sandbox(first, assignment.hidden, assignment.unsafe)
             if sandbox.protection == "none":
                 click.echo(UNPROTECTED, err=True)
+            elif sandbox.missing:
+                click.echo(SLOWER.format(missing=sandbox.missing), err=True)
             return crew.grade_all(todo, assignment, request.jobs or _cores(), sandbox)
 
         yield grade_all

@@ -1,7 +1,7 @@
 """How fast and how rightly a class is graded: 200 submissions of lesson 03 from the zoo of right and wrong layers.
 
 Run it as `python tests/benchmarks/grading.py`. It prints throughput, the time of a single submission, memory, and
-every row that is wrong; beside them nbgrader's throughput on the same submissions where nbgrader is installed.
+every row that is wrong; beside them the throughput of other graders on the same submissions, where these are installed.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import shutil
 import statistics
 import subprocess
 import sys
@@ -22,7 +21,7 @@ import psutil
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from classroom.notebooks import notebook
+from benchmarks.other_graders import print_nbgrader, print_otter, write_notebook
 from zoo.bayesian_linear import RIGHT, WRONG
 
 COURSE = Path(__file__).parents[2]
@@ -34,7 +33,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--size", type=int, default=200, help="how many submissions")
     parser.add_argument("--jobs", type=int, default=len(os.sched_getaffinity(0)), help="how many at a time")
-    parser.add_argument("--nbgrader-size", type=int, default=10, help="how many of them nbgrader is given")
+    parser.add_argument("--others-size", type=int, default=10, help="how many of them other graders are given")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -48,25 +47,27 @@ def main() -> None:
         memory_of_torch = torch_memory() / MEGABYTE
         print(f"memory of the grader: {memory / MEGABYTE:.0f} MB, importing torch alone: {memory_of_torch:.0f} MB")
         print_wrong_rows(folder / "report", expected)
-        print_nbgrader(folder, options.nbgrader_size)
+        layers = [layer_of(number)[0] for number in range(options.others_size)]
+        print_nbgrader(folder, layers)
+        print_otter(folder, layers)
 
 
 def write_class(folder: Path, size: int) -> dict[str, Any]:
     """Right and wrong submissions by turns; returns for each student None, or the mistake they made."""
     expected: dict[str, Any] = {}
-    right = list(RIGHT.values())
     for number in range(size):
-        mistake = WRONG[number // 2 % len(WRONG)] if number % 2 else None
         student = f"student-{number:03d}"
-        source = mistake.source if mistake else right[number // 2 % len(right)]
+        source, expected[student] = layer_of(number)
         write_notebook(folder / student / f"{LESSON}.ipynb", source)
-        expected[student] = mistake
     return expected
 
 
-def write_notebook(path: Path, *sources: str, **metadata: Any) -> None:
-    path.parent.mkdir(parents=True)
-    path.write_text(json.dumps(notebook(*sources, metadata=metadata)))
+def layer_of(number: int) -> tuple[str, Any]:
+    """The source of a student's layer, and None or the mistake in it."""
+    if number % 2:
+        mistake = WRONG[number // 2 % len(WRONG)]
+        return mistake.source, mistake
+    return list(RIGHT.values())[number // 2 % len(RIGHT)], None
 
 
 def grade(submissions: Path, report: Path, jobs: int) -> tuple[float, int]:
@@ -133,42 +134,6 @@ def is_right(row: dict[str, Any], mistake: Any) -> bool:
         return bool(row["status"] == "passed" and row["score"] == row["max_score"])
     failed = next((check for check in row["checks"] if not check["passed"]), None)
     return failed is not None and (failed["name"], failed["misconception"]) == (mistake.check, mistake.misconception)
-
-
-def print_nbgrader(folder: Path, size: int) -> None:
-    """nbgrader's autograde on the same layers; its check cell runs the same checks, in the learner's process."""
-    nbgrader = shutil.which("nbgrader", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
-    if nbgrader is None:
-        print("nbgrader is not installed, so there is no figure of its")
-        return
-    course = folder / "nbgrader"
-    solution = {
-        "grade": False,
-        "solution": True,
-        "locked": False,
-        "task": False,
-        "schema_version": 3,
-        "grade_id": "answer",
-    }
-    check = {**solution, "grade": True, "solution": False, "locked": True, "grade_id": "check", "points": 10}
-    names = [f"s{number:03d}" for number in range(size)]
-    sources = [item.source for item in WRONG]
-    homes = [course / "source" / LESSON, *(course / "submitted" / name / LESSON for name in names)]
-    for number, home in enumerate(homes):
-        layer = (
-            list(RIGHT.values())[number // 2 % len(RIGHT)] if number % 2 == 0 else sources[number // 2 % len(sources)]
-        )
-        path = home / f"{LESSON}.ipynb"
-        write_notebook(path, layer, "from bnn_core.autograder import check\ncheck(BayesianLinear)")
-        notebook = json.loads(path.read_text())
-        for cell, metadata in zip(notebook["cells"], (solution, check), strict=True):
-            cell["metadata"]["nbgrader"] = metadata
-        path.write_text(json.dumps(notebook))
-    quiet = {"cwd": course, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    subprocess.run([nbgrader, "generate_assignment", LESSON], check=True, **quiet)  # type: ignore[call-overload]
-    began = time.perf_counter()
-    subprocess.run([nbgrader, "autograde", LESSON], check=False, **quiet)  # type: ignore[call-overload]
-    print(f"nbgrader, {size} of the same: {60 * size / (time.perf_counter() - began):.0f} a minute")
 
 
 if __name__ == "__main__":

@@ -179,4 +179,5 @@ def test_bubblewrap_takes_the_place_of_namespaces(
     take_away(monkeypatch, "namespaces")
     result = CliRunner().invoke(main, ["grade", str(submissions), "--output", str(tmp_path / "report")])
     assert result.exit_code == 0, result.output
+    assert "takes longer; missing here: namespaces" in result.output
     assert {row["student"]: row["status"] for row in rows(tmp_path / "report")}["plain"] == "passed"

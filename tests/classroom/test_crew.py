@@ -24,6 +24,7 @@ class NoSandboxAtAll:
     """Stands where a sandbox would, for grading that needs none."""
 
     protection = "none"
+    missing = ""
 
     def wait_until_ready(self) -> None:
         """It is."""

@@ -279,6 +279,18 @@ else:
 
 
 @pytest.mark.parametrize("protection", SHUT_IN)
+def test_a_library_that_torch_imports_may_ask_where_to_write(
+    protection: str, library: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As dill does, which many environments hold: it kept the faster sandbox from starting."""
+    (library / "dill.py").write_text("import tempfile\nplace = tempfile.mkdtemp()\nextend = lambda *_, **__: None\n")
+    found = launching.library_folders()
+    monkeypatch.setattr(launching, "library_folders", lambda *_: [str(library), *found])
+    with sandbox(protection) as one:
+        run(one, "import sys, torch\nassert sys.modules['dill'].place.startswith('/tmp/')")
+
+
+@pytest.mark.parametrize("protection", SHUT_IN)
 def test_of_the_courses_folder_nothing_is_seen_but_what_is_needed(
     protection: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -252,6 +252,8 @@ class Sandbox(Protocol):
     """Where submissions run. Leaving it as a context manager ends every process in it."""
 
     protection: str
+    missing: str
+    """What a better sandbox would have needed and the system lacks, in a few words."""
 
     def wait_until_ready(self) -> None:
         """Raises NoSandbox where the system doesn't offer it."""
@@ -285,6 +287,7 @@ class WarmSandbox:
         protection: what shuts a submission in: "namespaces" of its own, a "bubblewrap" of its own, or "none".
         """
         self.protection = protection
+        self.missing = ""
         self._ready = False
         self._group: MemoryGroup | None = None
         self._requests, far_end = socket.socketpair()
@@ -369,6 +372,7 @@ def ready_sandbox(first: Sandbox, hidden: Iterable[Path], unsafe: bool) -> Sandb
         wrapped = WarmSandbox(hidden, "bubblewrap")
         try:
             wrapped.wait_until_ready()
+            wrapped.missing = missing
             return wrapped
         except NoSandbox as error:
             wrapped.close()

@@ -62,6 +62,8 @@ def isolate(settings: dict[str, Any]) -> None:
     isolation.die_with_parent()
     try:
         isolation.enter_new_root(view_in(settings))
+        # A library that torch imports may ask for a place to write in. Each submission has another.
+        isolation.mount_memory(isolation.TEMPORARY, 1, "1777")
         isolation.show_private(view_in(settings))
         isolation.close_root()
     except OSError as error:
