@@ -24,9 +24,6 @@ from typing import Any
 MODULE_NAME = "__main__"
 """What a notebook's module is called in a kernel, and so here."""
 
-SOURCE_FILE = "notebook"
-"""The file that the module claims to come from: `inspect` looks there for the source of a class."""
-
 MAX_MESSAGE = 500
 """How many characters of an exception's message `describe` shows."""
 
@@ -174,15 +171,13 @@ class QuietShell:
 
 def _new_main_module() -> dict[str, Any]:
     module = types.ModuleType(MODULE_NAME)
-    module.__file__ = SOURCE_FILE
     sys.modules[MODULE_NAME] = module
     return module.__dict__
 
 
 def _show_sources(program: Program) -> None:
-    """Let tracebacks and `inspect` find the cells' lines."""
-    everything = "\n\n".join(code for _, code in program.code())
-    for name, source in {**program.sources, SOURCE_FILE: everything}.items():
+    """Let tracebacks and `inspect` find the cells' lines, as in a kernel those of functions and not of classes."""
+    for name, source in program.sources.items():
         lines = [line + "\n" for line in source.split("\n")]
         linecache.cache[name] = (len(source), None, lines, name)
 
