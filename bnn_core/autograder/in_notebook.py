@@ -23,7 +23,7 @@ from bnn_core.autograder import report as reports
 from bnn_core.autograder.exercise import not_attempted, run
 from bnn_core.autograder.exercises import EXERCISES
 from bnn_core.autograder.in_process import in_process_subject, plainly, written_elsewhere
-from bnn_core.autograder.kernel import explain_missing, somebody_reads, staleness
+from bnn_core.autograder.kernel import explain_missing, get_ipython, somebody_reads, staleness
 from bnn_core.autograder.report import Report
 
 NBGRADER = "NBGRADER_EXECUTION"
@@ -132,10 +132,9 @@ def show(report: Report) -> bool:
 
     Returns whether a reader has it before them: not where a program runs the notebook and keeps the error alone.
     """
-    from IPython.core.getipython import get_ipython
-    from IPython.display import display
-
     if get_ipython() is not None:
+        from IPython.display import display
+
         display(ShownReport(report))
         return somebody_reads()
     if report.passed:

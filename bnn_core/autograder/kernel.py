@@ -7,10 +7,15 @@ from __future__ import annotations
 import inspect
 import linecache
 import re
+import sys
 from collections.abc import Collection
 from typing import Any
 
-from IPython.core.getipython import get_ipython
+
+def get_ipython() -> Any:
+    """The shell that runs this, or None. Where IPython hasn't been loaded there is none, and it needn't be."""
+    loaded = sys.modules.get("IPython")
+    return loaded.get_ipython() if loaded is not None else None
 
 
 def staleness(definition: Any, name: str) -> str:

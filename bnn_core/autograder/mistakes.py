@@ -310,6 +310,11 @@ STANDARD_DEVIATION = (
         "{what} is 1 whatever log_std says: scale epsilon by exp(log_std).",
     ),
     Mistake(
+        "std-exp-twice",
+        "{what} is exp(exp(log_std)): the exponential is taken twice, as where exp(log_std) is handed to a function"
+        " that expects log_std.",
+    ),
+    Mistake(
         "sign-of-log-std",
         "{what} is exp(−log_std): the sign is turned round.",
     ),
@@ -377,7 +382,8 @@ KL = (
     ),
     Mistake(
         "kl-not-reduced",
-        "The KL has one value per parameter: sum it, the KL between independent distributions is the sum of theirs.",
+        "The KL isn't one number: sum all of its terms over all parameters, for the KL between independent"
+        " distributions is the sum of theirs.",
         seen_in=("kumar-shridhar/PyTorch-BayesianCNN#14",),
     ),
     Mistake(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from bnn_core.course.arguments import BadArgument, Folder, TableFile, listed, refusing_unusable
-from bnn_core.course.given_files import look_at_overrides, people_in, policy_beside, policy_text
+from bnn_core.course.given_files import look_at_overrides, people_in, policy_beside, policy_text, rule_of
 from bnn_core.course.grade_command import refuse_unfit_report, write
 
 if TYPE_CHECKING:
@@ -52,6 +52,7 @@ def merge(shares: tuple[Path, ...], output: Path, roster: Path | None, policy: P
         rules = policy_text(given, home) if given is not None else merged.newest.journal.policy
         look_at_overrides(output)
         with Journal(output, alone=True) as journal:
+            _refuse_another_rule(merged, rule_of(rules or None, journal.policy))
             called: dict[str, set[str]] = {}
             for place, _, origin in merged.results():
                 called.setdefault(place.student, set()).update((place.student, origin.key or place.student))
@@ -73,6 +74,15 @@ def merge(shares: tuple[Path, ...], output: Path, roster: Path | None, policy: P
             summary = f"{len(merged.shares)} shares merged"
             for line in what_happened(before, standing, summary, time.monotonic() - began):
                 click.echo(line, err=True)
+
+
+def _refuse_another_rule(merged: Merged, rule: str) -> None:
+    """Which of several attempts were graded followed from the rule at that time."""
+    for share in merged.shares:
+        if (then := rule_of(share.journal.policy, "")) != rule:
+            now, before = (f'attempt = "{each}"' if each else "no rule for attempts" for each in (rule, then))
+            raise BadArgument(f"the policy says {now}, and {share.folder} was graded with {before}: "
+                              "grade every share again with the same --policy")  # fmt: skip
 
 
 def _take_all(merged: Merged, journal: Journal) -> None:

@@ -63,7 +63,7 @@ def replace_grading(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
             seen.append((submission.student, submission.lesson))
             yield position, result_of(submission)
 
-    sandbox = SimpleNamespace(protection="namespaces")
+    sandbox = SimpleNamespace(protection="namespaces", missing="")
     monkeypatch.setattr(launching, "WarmSandbox", lambda *_: contextlib.nullcontext(sandbox))
     monkeypatch.setattr(launching, "ready_sandbox", lambda *_: sandbox)
     monkeypatch.setattr(crew, "grade_all", grade_all)

@@ -145,6 +145,20 @@ def test_a_policy_that_is_given_when_merging_is_the_one_that_counts(course_class
     assert {row["max_score"] for row in rows_of(report)} == {100.0}, "it serves until another is given"
 
 
+def test_another_rule_for_attempts_needs_another_grading(course_class: Class) -> None:
+    policy = course_class.folder.parent / "rules.toml"
+    policy.write_text('attempt = "best"\n')
+    report = course_class.folder.parent / "merged"
+    folders = grade_shares(course_class, 2, *SEED)
+    result = merge(folders, report, "--policy", str(policy))
+    assert result.exit_code == 2
+    assert 'the policy says attempt = "best", and' in result.output
+    assert "was graded with no rule for attempts" in result.output
+    assert "grade every share again with the same --policy" in result.output
+    folders = grade_shares(course_class, 2, *SEED, "--policy", str(policy))
+    assert merge(folders, report, "--policy", str(policy)).exit_code == 0
+
+
 def rows_of(report: Path) -> list[dict[str, object]]:
     found: list[dict[str, object]] = json.loads((report / "report.json").read_text(encoding="utf-8"))["results"]
     return found

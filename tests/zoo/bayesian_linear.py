@@ -693,6 +693,7 @@ WRONG: list[Wrong] = [
         "variance-for-std",
     ),
     Wrong("softplus", both_std("F.softplus(S)"), WEIGHT_SPREAD, "softplus-for-exp"),
+    Wrong("exp of exp(log_std)", both_std("torch.exp(torch.exp(S))"), WEIGHT_SPREAD, "std-exp-twice"),
     Wrong("log_std itself", both_std("S"), WEIGHT_SPREAD, "log-std-for-std"),
     Wrong("the size of log_std", both_std("S.abs()"), WEIGHT_SPREAD, "log-std-for-std"),
     Wrong(

@@ -94,6 +94,7 @@ def predict(model, x, num_samples):
 
 PAIR = "it returns (mean, std), each in the shape of the model's output"
 KEPT = "x stays as it was"
+SHAPE_OF_X = "it gives the model x in the shape that it has"
 CALLS = "it calls the model num_samples times, with x as it is"
 ANEW = "every call of the model draws anew"
 VALUES = "they are those over the draws, element by element"
@@ -150,13 +151,25 @@ WRONG: list[Wrong] = [
     Wrong(
         "repeats x",
         changed((DRAWS, "model(x.repeat(num_samples, 1)).expand(num_samples, *model(x).shape)")),
-        CALLS,
+        SHAPE_OF_X,
         "model-given-other-input",
     ),
     Wrong(
         "row by row",
         changed((DRAWS, "torch.stack([torch.stack([model(row) for row in x])[0] for _ in range(num_samples)])")),
-        CALLS,
+        SHAPE_OF_X,
+        "model-given-other-input",
+    ),
+    Wrong(
+        "repeats x, and takes the batch apart",
+        changed((DRAWS, "model(x.repeat(num_samples, 1)).view(num_samples, len(x), -1)")),
+        SHAPE_OF_X,
+        "model-given-other-input",
+    ),
+    Wrong(
+        "expands x",
+        changed((DRAWS, "model(x.expand(num_samples, *x.shape))")),
+        SHAPE_OF_X,
         "model-given-other-input",
     ),
     Wrong("standardises x", changed(("model(x)", "model((x - x.mean()) / x.std())")), CALLS, "model-given-other-input"),

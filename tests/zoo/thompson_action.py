@@ -173,9 +173,9 @@ WRONG: list[Wrong] = [
     Wrong("a list", changed((RETURN, f"{RETURN}.tolist()")), SHAPE, "not-a-tensor"),
     Wrong(
         "one-hot",
-        changed((RETURN, "return torch.nn.functional.one_hot(rewards.argmax(dim=1))")),
+        changed((RETURN, "return torch.nn.functional.one_hot(rewards.argmax(dim=1), rewards.shape[1])")),
         SHAPE,
-        None,
+        "rewards-for-actions",
     ),
     Wrong(
         "centres the contexts in place",

@@ -19,7 +19,7 @@ from bnn_core.autograder.judging.gradients import require_arrival, requiring
 from bnn_core.autograder.judging.values import expected_and_came, matches, number
 from bnn_core.autograder.mistakes import CODE, DRAWING, GRADIENTS, KL, SHARED, Mistake, shared
 
-CALLS, GRADIENT_CALLS, CALLS_NEAR_ZERO, CALLS_FOR_SPREAD = 120, 50, 240, 60
+CALLS, GRADIENT_CALLS, CALLS_NEAR_ZERO, CALLS_FOR_SPREAD = 120, 50, 600, 60
 SPREAD = "The spread of the draws"
 
 

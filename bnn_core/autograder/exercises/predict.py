@@ -6,15 +6,16 @@ known exactly, whatever the draws.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 from torch import Tensor
 
 from bnn_core.autograder.exercise import Evidence, Failed
-from bnn_core.autograder.interface import Model
+from bnn_core.autograder.interface import LearnerError, Model
 from bnn_core.autograder.judging.function_exercise import Arguments, Formula, FunctionExercise, exactly
 from bnn_core.autograder.judging.manners import require_unchanged_model
 from bnn_core.autograder.judging.values import close, expected_and_came, shape, times
@@ -75,6 +76,23 @@ exercise = FunctionExercise(
     "predict", "04_bayes_by_backprop", 3, inputs, right=of_draws(over_draws, spread), parts=("mean", "std")
 )
 
+@exercise.check("it gives the model x in the shape that it has")
+def gives_x_in_its_shape(evidence: Evidence) -> None:
+    """Before anything else: what becomes of other batches are errors far from where they were made."""
+    for arguments in inputs(evidence):
+        model, x, _ = arguments.values()
+        with contextlib.suppress(LearnerError):
+            exercise.called(evidence, arguments)
+        for given in (call.args for call in evidence.subject.use_of(model).calls):
+            if [one.shape for one in given] != [x.shape]:
+                refuse_other_input(x, given)
+
+
+def refuse_other_input(x: Tensor, given: Sequence[Tensor]) -> NoReturn:
+    came = f"tensors of shape {', '.join(shape(one.shape) for one in given)}" if given else "no tensor"
+    raise Failed(f"x has shape {shape(x.shape)}; the model was called with {came}.", "model-given-other-input")
+
+
 pair = exercise.returns("it returns (mean, std), each in the shape of the model's output", SECTION, [
     Mistake("over-the-batch", "Mean and std run over the batch, dim=1 of the stacked draws; dim=0 is that of the"
             " draws.", both(lambda d, average: average(d, dim=min(1, d.dim() - 1)))),
@@ -87,7 +105,7 @@ pair = exercise.returns("it returns (mean, std), each in the shape of the model'
     Mistake("draws-not-averaged", "The draws come back as they are, one by one.", both(lambda d, average: d)),
     Mistake("draws-concatenated", "torch.cat makes one long batch of the draws: torch.stack gives them a dimension of"
             " their own.", both(lambda d, average: average(d.flatten(0, 1), dim=0) if d.dim() > 2 else average(d))),
-])  # fmt: skip
+], needs=[gives_x_in_its_shape])  # fmt: skip
 exercise.keeps_arguments("x stays as it was")
 
 
@@ -100,10 +118,7 @@ def calls_the_model(evidence: Evidence) -> None:
         calls = evidence.subject.use_of(model).calls
         for given in (call.args for call in calls):
             if len(given) != 1 or not close(given[0], x.double()):
-                came = f"tensors of shape {', '.join(shape(one.shape) for one in given)}" if given else "no tensor"
-                raise Failed(
-                    f"x has shape {shape(x.shape)}; the model was called with {came}.", "model-given-other-input"
-                )
+                refuse_other_input(x, given)
         if len(calls) != num_samples:
             message = f"With num_samples = {num_samples} the model was called {times(len(calls))}."
             raise Failed(message, {0: "model-not-called", 1: "one-draw"}.get(len(calls), "draws-miscounted"))

@@ -70,6 +70,7 @@ exercise.equals("with a given epsilon it is mean + exp(log_std)·epsilon", taugh
     shared("log-std-for-std", lambda m, s, e: m + s * e, what=THE_STD),
     shared("std-ignored", lambda m, s, e: m + e, what=THE_STD),
     shared("sign-of-log-std", lambda m, s, e: shifted(m, -s, e), what=THE_STD),
+    shared("std-exp-twice", lambda m, s, e: m + s.exp().exp() * e, what=THE_STD),
     shared("std-base", lambda m, s, e: m + torch.exp2(s) * e, what=THE_STD),
     shared("std-base", lambda m, s, e: m + torch.pow(10.0, s) * e, what=THE_STD),
     shared("noise-multiplies-mean", lambda m, s, e: (m + s.exp()) * e, what="the mean"),

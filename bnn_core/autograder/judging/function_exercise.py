@@ -65,7 +65,7 @@ Formula = Callable[..., Tensor]
 Inputs = Callable[[Evidence], Sequence[Arguments]]
 """Draws the arguments of several calls; the first are the usual ones, the others what might be an exception."""
 
-FEWEST_CALLS, MOST_DRAWS = 30, 20_000
+FEWEST_CALLS, MOST_DRAWS, CALLS_TO_DIFFER = 30, 20_000, 20
 
 Group = Sequence[Arguments]
 """The arguments of calls whose values are compared with one another."""
@@ -115,6 +115,7 @@ class FunctionExercise(Exercise):
         self.together = together or {}
         self.wrong_answers: list[WrongAnswer] = []
         self._first: list[CheckFunction] = []
+        self._values: list[CheckFunction] = []
         self._other_inputs: list[Inputs] = []
 
     # What can be required.
@@ -128,6 +129,7 @@ class FunctionExercise(Exercise):
         inputs: Inputs | None = None,
         finite: bool = True,
         infinite: str | None = None,
+        needs: Sequence[CheckFunction] = (),
     ) -> CheckFunction:
         """It returns real numbers in the shape of what is right. scalar: what one number is called here. finite:
         whether its values must be. infinite: the mistake where one is.
@@ -155,7 +157,7 @@ class FunctionExercise(Exercise):
                         failure.message += f"\nThat is for {described(arguments)}."
                     raise
 
-        self._first = [self.check(name)(shape_is_right)]
+        self._first = [self.check(name, needs)(shape_is_right)]
         return shape_is_right
 
     def equals(
@@ -199,7 +201,8 @@ class FunctionExercise(Exercise):
                 few = wrong.count(True) <= len(wrong) / 2
                 raise Failed(message, mistake or (in_part if few else None) or imprecision(values, expected))
 
-        return self.check(name, self._first)(value_is_right)
+        self._values.append(self.check(name, self._first)(value_is_right))
+        return value_is_right
 
     def equals_up_to_a_constant(
         self, name: str, taught_in: str, mistakes: Iterable[Mistake], groups: Callable[[Evidence], Sequence[Group]]
@@ -230,18 +233,28 @@ class FunctionExercise(Exercise):
                         raise Failed(message, mistake)
                 raise Failed(message)
 
-        return self.check(name, self._first)(changes_are_right)
+        self._values.append(self.check(name, self._first)(changes_are_right))
+        return changes_are_right
 
     def draws_anew(self, name: str, needs: Sequence[CheckFunction] = (), inputs: Inputs | None = None) -> CheckFunction:
         """Two calls with the same arguments differ, whatever their sizes."""
 
         def draws_anew(evidence: Evidence) -> None:
             for position, arguments in enumerate((inputs or self.inputs)(evidence)):
-                first, second = (tensor_from(self.called(evidence, arguments), self.name) for _ in range(2))
+                first, second = self._two_draws(evidence, arguments)
                 if position == 0 or torch.equal(first, second):
                     require_fresh_noise(first, second, self.right(*exactly(arguments)), f"with {described(arguments)}")
 
         return self.check(name, needs or self._first)(draws_anew)
+
+    def _two_draws(self, evidence: Evidence, arguments: Arguments) -> tuple[Tensor, Tensor]:
+        """Two draws that differ, if any of several does: noise of a few values may come again by chance."""
+        first = second = tensor_from(self.called(evidence, arguments), self.name)
+        for _ in range(CALLS_TO_DIFFER):
+            second = tensor_from(self.called(evidence, arguments), self.name)
+            if not torch.equal(first, second):
+                break
+        return first, second
 
     def averages(
         self, name: str, *, calls: int, needs: Sequence[CheckFunction], taught_in: str, mistakes: Iterable[Mistake] = ()
@@ -350,7 +363,7 @@ class FunctionExercise(Exercise):
                 given = requiring(arguments, of)
                 reply = self.called(evidence, given)
                 value = tensor_from(reply, self.name)
-                cotangent = evidence.normal(*value.shape).double()
+                cotangent = evidence.normal(*value.shape).double() if value.dim() else torch.ones(()).double()
 
                 def came(cotangent: Tensor, reply: Reply = reply, given: Arguments = given) -> dict[str, Tensor | None]:
                     found = reply.gradients([given[key] for key in of], cotangent.to(reply.dtype))
@@ -358,7 +371,7 @@ class FunctionExercise(Exercise):
 
                 self._require_gradients(linear_gradients(came, cotangent), arguments, value, cotangent, otherwise)
 
-        return self.check(name, needs or self._first)(gradients_are_right)
+        return self.check(name, needs or self._values or self._first)(gradients_are_right)
 
     def keeps_arguments(self, name: str, also: Inputs = lambda evidence: ()) -> CheckFunction:
         """It leaves its arguments as they were: the usual ones, those that other checks draw, and those of `also`."""
@@ -423,14 +436,15 @@ class FunctionExercise(Exercise):
         self, came: Gradients, arguments: Arguments, value: Tensor, cotangent: Tensor, otherwise: str | None
     ) -> None:
         exact = named(arguments)
+        of_what = " of a weighted sum of its elements" if value.dim() else ""
         if self.std is not None:
             epsilon = (value - self.right(*exact.values())) / self.std(*exact.values())
-            Draw(self.right, scaled(self.std, epsilon), exact, list(came), cotangent).require(came, otherwise)
+            Draw(self.right, scaled(self.std, epsilon), exact, list(came), cotangent).require(came, otherwise, of_what)
             return
         given = requiring(exact, came)
         right = gradients_of(self.right(*given.values()), {key: given[key] for key in came}, cotangent)
         try:
-            require_gradients(came, right)
+            require_gradients(came, right, of_what)
         except Failed as failure:
             raise Failed(failure.message, failure.mistake or "gradient-of-another-value", **failure.about) from None
 

@@ -94,14 +94,14 @@ class Draw:
         noise = noise.detach() if without == "the spread" else noise
         return gradients_of(mean + noise, {name: given[name] for name in self.of}, self.cotangent)
 
-    def require(self, came: Gradients, otherwise: str | None = None) -> None:
+    def require(self, came: Gradients, otherwise: str | None = None, of_what: str = "") -> None:
         """Raise Failed unless the gradients that came arrived, and are the exact ones.
 
         otherwise: the mistake where they aren't those of this draw, nor a multiple or a part of them.
         """
         right = self.gradients()
         try:
-            require_gradients(came, right)
+            require_gradients(came, right, of_what)
         except Failed as failure:
             if failure.mistake is not None:
                 raise

@@ -234,9 +234,11 @@ def require_no_row_twice(draws: Tensor) -> None:
 def with_repetition(problem: Problem) -> Problem:
     """Rows that tell how draws are shared: a row, another, the first again, and the sum of the two.
 
-    They are positive, so that a formula that doesn't square them draws something, too, and is judged by its spread.
+    They are positive, so that a formula that doesn't square them draws something, too, and is judged by its spread; and
+    far from parallel, so that the sum's standard deviation is far from the sum of theirs.
     """
-    first, second = problem.X[0].abs(), problem.X[1].abs()
+    inputs = torch.arange(problem.X.shape[1])
+    first, second = (problem.X[k].abs() * torch.where(inputs % 2 == k, 1.5, 0.15) for k in (0, 1))
     return problem.with_inputs(torch.stack([first, second, first, first + second]))
 
 
@@ -270,8 +272,8 @@ def with_equal_units(problem: Problem) -> Problem:
 
 
 def require_own_noise_per_unit(draws: Tensor) -> None:
-    """Raise Failed where draws (B × H) for `with_equal_units` are the same for all units."""
-    if matches(draws, draws[:, :1].expand_as(draws), 1e-4 * draws.abs().max()):
+    """Raise Failed where draws (B × H) for `with_equal_units` are the same for all units, other than all 0."""
+    if draws.any() and matches(draws, draws[:, :1].expand_as(draws), 1e-4 * draws.abs().max()):
         raise Failed(
             f"Two units with the same weights draw {numbers(draws[:, 0])} and {numbers(draws[:, 1])}, row by row.",
             "noise-shared-by-units",

@@ -140,6 +140,11 @@ class Draws:
         parts = [(values - mean) / log_std.exp() for values, mean, log_std in (self.of("weight"), self.of("bias"))]
         return torch.cat(parts, dim=1)
 
+    @property
+    def rounding(self) -> Tensor:
+        """How far a weight may lie off that is read as a difference of two outputs, which have float32's digits."""
+        return 1e-4 + 1e-6 * torch.maximum(self.weights.abs().max(), self.biases.abs().max())
+
 
 class Evidence(SharedEvidence):
     """What the checks share: the draws of many forwards, made once."""

@@ -142,9 +142,9 @@ SAMPLING = (
     ),
     Mistake(
         "local-reparameterization-mixed-in",
-        "Equal rows of one batch get different outputs: noise is drawn for each row, as under local"
-        " reparameterization, dropout, or with noise on the output. This layer draws one set of weights per"
-        " forward, for all rows.",
+        "Equal rows of one batch get different outputs: noise is drawn for each row, as in dropout or with"
+        " noise on the output. This layer draws one set of weights per forward, for all rows. (Lesson 05 is about"
+        " noise for each row.)",
         seen_in=("JavierAntoran/Bayesian-Neural-Networks#14",),
     ),
     Mistake(
