@@ -4,7 +4,7 @@
 # A neural network gives an answer even where it has never seen anything like the question. Why would it need to be
 # unsure, and how could it say so?
 #
-# **Time:** about 35 minutes. **Difficulty:** ●○○○○. You write one function, three lines in all.
+# **Time:** about 45 minutes. **Difficulty:** ●○○○○. You write one function, of a few lines.
 #
 # **You need:** a little PyTorch: tensors, `nn.Sequential`, a training loop. And what a mean and a standard deviation
 # are. No Bayesian statistics: that is what the course is about.
@@ -98,7 +98,8 @@ print(f"To test: {len(weak_cars)} weak cars and {len(strong_cars)} strong ones, 
 # %% [markdown]
 # Cars of the same horsepower don't all go equally far on a gallon: they differ in weight, in gears, in much else. So
 # no function of horsepower can be exact. How far do single cars scatter about their average? We can measure it, since
-# many cars share a horsepower.
+# many cars share a horsepower. (We measure it on all cars, those for testing among them: from 40 alone it would be a
+# rough guess.)
 
 # %% tags=["setup"]
 horsepower = cars.column("horsepower")
@@ -136,7 +137,7 @@ def train(network, steps=1000):
     optimizer = torch.optim.Adam(network.parameters(), lr=0.02)
     for _ in tqdm(range(steps), file=sys.stdout, mininterval=0.5):
         error = y_train - network(x_train)
-        loss = (error**2).sum() / (2 * noise_std**2)
+        loss = (error**2).sum() / (2 * noise_std**2)  # lesson 03 explains this line
         for layer in layers:  # lessons 02 and 03 explain this term
             loss = loss + layer.kl_divergence()
         optimizer.zero_grad()
@@ -185,7 +186,7 @@ show(
     " ordinary network's curve climbs steeply, in a band that stays narrow, away from all strong cars. The Bayesian"
     " network's functions spread like a fan, and its band holds all strong cars.",
     caption="Black: the 40 cars to learn from. Grey: cars that neither network has seen. Bands: where a network expects"
-    " a single car, ±2 standard deviations. Thin lines: 12 draws of the Bayesian network.",
+    " a single car, ±2 standard deviations; they go on beyond the frame. Thin lines: 12 draws of the Bayesian network.",
 )
 
 # %% tags=["figure"]
@@ -496,8 +497,8 @@ guessed("who-is-surprised")
 # %% [markdown]
 # Among the weak cars the two differ by less than 1 nat. The strong cars are the test: there the Bayesian network is
 # better by some 40 nats, as an average over the cars. The ordinary one says "about 48, give or take 4", on average, of
-# cars that manage 16: eight of its standard deviations. The score doesn't forgive it, and neither would
-# anyone who had relied on it.
+# cars that manage 16: eight of its standard deviations. The farthest cars weigh most, since the distance is squared.
+# The score doesn't forgive it, and neither would anyone who had relied on it.
 
 
 # %% tags=["claim"]
@@ -629,9 +630,9 @@ progress()
 # <details><summary>Answer</summary>
 #
 # Every function that it draws has to pass near the 40 cars; those that don't have been made improbable by training.
-# Beyond 110 hp nothing holds them. With the ReLU between its layers each function goes on as a straight line, and the
-# lines have different slopes. With tanh in place of ReLU, which levels off, the fan would stay much narrower: how doubt
-# shows depends on the network too. Lesson 03 looks inside, and finds surprising things.
+# Beyond 110 hp nothing holds them. With the ReLU between its layers each function goes on in straight pieces, whose
+# slopes differ from function to function. How doubt shows depends on the network, too. Lesson 03 looks inside, and
+# finds surprising things.
 #
 # </details>
 

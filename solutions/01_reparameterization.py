@@ -4,7 +4,7 @@
 # A Bayesian layer draws its weights at random, and training moves the distribution that they are drawn from. How can a
 # gradient pass through a random draw?
 #
-# **Time:** about 45 minutes. **Difficulty:** ●●○○○. You write one function, two or three lines in all.
+# **Time:** about 55 minutes. **Difficulty:** ●●○○○. You write one function, two or three lines in all.
 #
 # **You need:** gradients in PyTorch (`requires_grad`, `backward()`). And from lesson 00 what a Gaussian's density is,
 # with its function `gaussian_log_prob`. You don't have to have solved that lesson.
@@ -331,7 +331,8 @@ show(
 guessed("noisier-gradient")
 
 # %% [markdown]
-# Both averages are as near 1 as chance allows: for the score function, that is $\sqrt{137/200{,}000}$ or about 0.03.
+# Both averages are as near 1 as chance allows: for the score function, chance is a standard error of
+# $\sqrt{137/200{,}000}$ or about 0.03, and an average may well be off by two of these.
 # But the variances differ by a factor of more than a hundred. ("About 10", which ten weights suggest, is the ratio of
 # the standard deviations.) The lower histogram leans: its most frequent value isn't the exact one. Its average is.
 #
@@ -423,9 +424,9 @@ print(f"pathwise:      average {for_mean.mean():.2f}, variance {for_mean.var(dim
 # %% [markdown]
 # <details><summary>What comes of it</summary>
 #
-# The best constant is close to the average of $f$, which is 10 here. It leaves a variance of about 18: much better,
-# and still far from 1. With 100 it is worse than without, by a factor of about fifty; yet even then the average is
-# right, if you take enough draws.
+# The best constant is close to the average of $f$, which is 10 here. It leaves a variance of about 18: much better, and
+# still far from 1. With 5, half of the way, about 53 are left. With 100 it is worse than without, by a factor of about
+# fifty; yet even then the average is right, if you take enough draws.
 #
 # </details>
 
@@ -433,7 +434,8 @@ print(f"pathwise:      average {for_mean.mean():.2f}, variance {for_mean.var(dim
 for seed in range(5):
     with_baseline = variance_ratio(10, seed, baseline=10.0)
     assert 14 < with_baseline < 23
-    assert with_baseline < variance_ratio(10, seed, baseline=5.0) < variance_ratio(10, seed)
+    assert 40 < variance_ratio(10, seed, baseline=5.0) < 66
+    assert variance_ratio(10, seed) > 66
     assert 40 < variance_ratio(10, seed, baseline=100.0) / variance_ratio(10, seed) < 80
 
 # %% [markdown]
@@ -530,17 +532,18 @@ for name, way in ways.items():
 # %% [markdown]
 # <details><summary>What comes of it</summary>
 #
-# The pathwise variance falls, to 0.0025 at −3: the draws hardly differ, and so their gradients hardly do. The score
-# function's *rises*, to about 10,000. The gradient $f(w)\,\epsilon/\sigma$ is divided by $\sigma = 0.05$, so its
-# variance is by $\sigma^2$, which makes 400 times as much; that $f$ falls from 10 to 5 takes only a part of this back.
-# In all that is a factor of four million between the two: just when a layer becomes sure of its weights, the score
-# function becomes useless.
+# The pathwise variance falls, to 0.14 at −1 and 0.0025 at −3: the draws hardly differ, and so their gradients hardly
+# do. The score function's *rises*, to about 260 and then 10,000. The gradient $f(w)\,\epsilon/\sigma$ is divided by
+# $\sigma = 0.05$, so its variance is by $\sigma^2$, which makes 400 times as much; that $f$ falls from 10 to 5 takes
+# only a part of this back. In all that is a factor of four million between the two: just when a layer becomes sure of
+# its weights, the score function becomes useless.
 #
 # </details>
 
 # %% tags=["claim"]
 for seed in range(5):
     assert 3_000_000 < variance_ratio(10, seed, log_std=-3.0) < 5_000_000
+    assert 1_500 < variance_ratio(10, seed, log_std=-1.0) < 2_500
     torch.manual_seed(seed)
     sure = pathwise(f, *parameters(20_000, 10, log_std=-3.0))[0].var(dim=0).mean()
     assert abs(sure - math.exp(-6)) < 0.0002

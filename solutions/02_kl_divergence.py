@@ -4,7 +4,7 @@
 # Before it sees data, a Bayesian network believes something about each of its weights; afterwards it believes something
 # else. How can the distance between the two beliefs be one number, that a reader can feel and an optimiser can lower?
 #
-# **Time:** about 75 minutes. **Difficulty:** ●●○○○. You write two functions of about five lines each.
+# **Time:** about 80 minutes. **Difficulty:** ●●○○○. You write two functions of about five lines each.
 #
 # **You need:** PyTorch tensors and gradients, logarithms, and the Gaussian (the bell curve). Two ideas come from
 # earlier lessons: the logarithm of a Gaussian's density (lesson 00), and a draw as mean + standard deviation · noise,
@@ -123,11 +123,16 @@ guessed("kl-too-wide")
 # The wide one is further away: 0.8 nats, against 0.3 for the narrow one. A belief with standard deviation 2 says that
 # $w$ may well lie at 4, where the prior sees next to nothing. There the bookmaker pays a fortune, and once in a while
 # it is yours: the thin lines jump. The narrow belief only sharpens what the prior thinks likely anyway: its gains are
-# small. They come nearly every round, which makes the lines smooth.
+# small. They come in about five rounds of six, which makes the lines smooth.
 #
 # At mean 0 the KL is 0 where `log_std` is 0: there $q$ is the prior. With another mean it isn't 0 any more, but it is
 # still smallest at `log_std` 0. The lines keep closest to the dashed one, compared with how far it rises, where the
 # belief is narrow and its mean far from 0.
+
+# %% tags=["claim"]
+bets = 0.5 * torch.randn(100_000, generator=torch.Generator().manual_seed(0))
+won = gaussian_log_prob(bets, 0.0, 0.5) > gaussian_log_prob(bets, 0.0, 1.0)
+assert abs(won.float().mean() - 5 / 6) < 0.02
 
 # %% [markdown]
 # ## The idea: the average of a log ratio
@@ -362,8 +367,8 @@ assert (forth[stds < 0.95] < back[stds < 0.95]).all()
 # Monte Carlo estimate for the case where you can see whether it is right.
 #
 # - The prior is $\mathcal N(0, 1)$ here. You may use what earlier lessons built, both imported above:
-#   `gaussian_log_prob(x, mean, std)` is $\log \mathcal N(x; \text{mean}, \text{std}^2)$, element by element, and
-#   `sample_gaussian(mean, log_std, epsilon)` is mean + exp(log_std) · epsilon.
+#   `gaussian_log_prob(x, mean, std)` is $\log \mathcal N(x; \text{mean}, \text{std}^2)$, element by element (this one
+#   takes plain numbers, too), and `sample_gaussian(mean, log_std, epsilon)` is mean + exp(log_std) · epsilon.
 # - Each call draws new noise, for every element and every draw, in the dtype of `mean`.
 # - The result is a scalar tensor. Gradients go **through the draws**, to `mean` and `log_std`.
 
@@ -495,8 +500,12 @@ assert 8 < errors[2] / errors[4] < 12.5
 # a network. Change the sign of all weights into a tanh unit, and of those out of it: the function stays the same.)
 #
 # What one should now believe is given by **Bayes' rule**: what was believed before, times how likely it makes what was
-# measured, divided by a constant that makes the area 1. It is called the **posterior**. For one weight we can compute
-# it on a grid.
+# measured, divided by a constant that makes the area 1. It is called the **posterior**. How likely $w$ makes what was
+# measured is called the *likelihood*. In logarithms:
+#
+# $$\log \text{posterior}(w) = \log \text{prior}(w) + \log \text{likelihood}(w) - \text{a constant}$$
+#
+# For one weight we can compute it on a grid.
 
 # %% tags=["experiment"]
 MEASURED, NOISE, PRIOR_STD = 4.0, 1.2, 2.0
@@ -529,9 +538,8 @@ show(
 # %% [markdown]
 # Now fit *one* Gaussian $q$ to it, in each direction of the KL. Let $t$ be the target.
 #
-# - **$\mathrm{KL}(q \,\|\, t)$**, called *reverse*: draws come from $q$. Bayes' rule says that $\log t(w)$ is
-#   $\log \text{prior}(w) + \log \text{likelihood}(w)$ plus a constant, where the *likelihood* says how likely the
-#   measurement is if the weight is $w$. Put this into the definition, $\mathbb E_{w \sim q}[\log q(w) - \log t(w)]$:
+# - **$\mathrm{KL}(q \,\|\, t)$**, called *reverse*: draws come from $q$. Put Bayes' rule for $\log t(w)$ into the
+#   definition, $\mathbb E_{w \sim q}[\log q(w) - \log t(w)]$:
 #   it becomes $\mathrm{KL}(q \,\|\, \text{prior}) - \mathbb E_{w \sim q}[\log \text{likelihood}(w)]$ plus a
 #   constant. The first part is your `gaussian_kl`, the second an average over draws.
 # - **$\mathrm{KL}(t \,\|\, q)$**, called *forward*: draws come from the target. Only $-\mathbb E_{w \sim t}[\log q(w)]$
@@ -641,7 +649,7 @@ assert 0.35 < gaussian_log_prob(grid, *covering).exp()[grid.abs() < 1].sum() * c
 assert middle < 0.03
 
 # %% [markdown]
-# **Change this, predict, run.** A rougher measurement makes the humps wider. Does the reverse KL still choose
+# **Predict, run, change.** A rougher measurement makes the humps wider. Does the reverse KL still choose
 # one of them at `noise` 3? And is it then as wide as the forward one?
 
 # %% tags=["experiment"]

@@ -4,7 +4,7 @@
 # An ordinary linear layer stores one number for each weight, and acts as if that number were certain. What does
 # a layer look like that stores *how sure it is* of each weight, and lets this show in its output?
 #
-# **Time:** about 90 minutes. **Difficulty:** ●●●○○. You write one class with three methods, about fifteen lines
+# **Time:** about 105 minutes. **Difficulty:** ●●●○○. You write one class with three methods, about fifteen lines
 # in all; later you change two small experiments.
 #
 # **You need:** PyTorch's `nn.Module` and `nn.Parameter`, and how a training loop works. Two ideas come from
@@ -155,7 +155,8 @@ show(
     alt="Three rows, one for each setting of a weight: its density, 30 lines y = w·x + b, and the spread of y at x = 2."
     " With log_std −3 the lines lie almost on each other; with −1 they fan out from x = 0; with 0 the fan is wide,"
     " and some lines rise while others fall.",
-    caption="Left: the weight's distribution. Middle: 30 draws of the layer. Right: 4,000 draws of y at x = 2.",
+    caption="Left: the weight's distribution, always drawn to one height. Middle: 30 draws of the layer. Right: 4,000"
+    " draws of y at x = 2.",
 )
 
 # %% [markdown]
@@ -252,7 +253,8 @@ show(
 # | $t_n$ | `target`, `y_train` | | the target of example $n$, of $N$ |
 # | $\tau$ | `noise_std` | a number | how far a target typically lies from the true curve |
 #
-# The shape $(O, I)$, outputs first, is how `nn.Linear` stores its weight.
+# The shape $(O, I)$, outputs first, is how `nn.Linear` stores its weight. ($S$ and $s$ meant something else in lesson
+# 02: the number of draws, and the prior's standard deviation.)
 #
 # **Drawing weights.** We don't ask for a draw from $\mathcal N(M, \exp(S)^2)$ directly. We draw noise that
 # depends on nothing, then shift and stretch it:
@@ -740,13 +742,15 @@ assert spreads(few)[2] < 0.4 * honest[2]
 # %% [markdown]
 # The error on weak cars stays as it was: the silent units do no work there. But most of the spread at 200 hp is
 # gone. It came from *them*. (So did a part of the spread among the cars, and without it fewer strong cars lie in the
-# band.)
+# band. The average out there came from all units together, too: on strong cars, of which it knows nothing, the error is
+# another one now.)
 #
-# **How can a silent unit make so much noise?** The data pull at a unit only where there are cars. There its draws
-# must stay near 0, or the fit would suffer. Beyond the cars nothing holds it, and a ReLU that is off at 100
-# horsepower may be on at 200: there the unit adds what its weights, which have gone almost back to the prior, make of
-# it. The live units' own doubt may grow with the distance too, but far less. (From ten starts we found one to three
-# live units, and spreads of at most 8 mpg at 200 hp from these alone.)
+# **How can a silent unit make so much noise?** The data pull at a unit only where there are cars. There its draws must
+# stay near 0, or the fit would suffer. Beyond the cars nothing holds it, and a ReLU that is off at 100 horsepower may
+# be on at 200: there the unit adds what its weights, which have gone almost back to the prior, make of it. The live
+# units alone spread far less there: a live unit that is off at 200 hp leaves nothing but the output's bias, and one
+# that is on leaves its own doubt. (From ten starts we found one to three live units, and spreads of at most 8 mpg at
+# 200 hp from these alone.)
 #
 # **Why does training silence them?** Every weight that leaves the prior costs KL. One or two units fit this gentle
 # curve; another would gain less in the task loss than it costs. So its weights go back towards the prior, as far as the
@@ -769,7 +773,7 @@ assert spreads(few)[2] < 0.4 * honest[2]
 #
 # Run it with 5 units, then change `NUM_UNITS` to 40 (and to whatever you like). Before you run it, guess how three
 # numbers will change: live units, spread at 200 hp, total loss. With 20 units they are 1 or 2, about 30 mpg, and
-# about 69.
+# about 70.
 
 # %% tags=["figure"]
 guess(
@@ -798,15 +802,18 @@ guessed("more-units")
 assert alive(another).sum() <= 3
 assert spreads(another)[2] < 0.8 * spreads(with_kl)[2]
 assert task_loss + kl < 60
+draws_of_20 = torch.stack([with_kl(x_train) for _ in range(500)]).detach()
+task_loss_of_20 = ((y_train - draws_of_20) ** 2).sum(dim=(1, 2)).mean() / (2 * noise_std**2)
+assert 60 < task_loss_of_20 + with_kl.kl_divergence() < 80
 
 # %% [markdown]
 # <details><summary>What you should have found</summary>
 #
-# However many units you give it, it uses one, two or three. The spread at 200 hp grows with the number of units: about
-# 11 mpg with 3 units, 14 with 5, 21 with 10, 30 with 20, and 40 with 40. Nothing was learned in addition, there
-# are only more silent units to whisper. And the total loss grows as well, from 43 with 3 units to 105 with 40: each
-# silent unit must be held down where the cars are, and this costs KL. A smaller total loss is a better lower bound on
-# the evidence: the ELBO prefers the small network.
+# However many units you give it, it uses one, two or three. The spread at 200 hp grows with the number of units: from
+# start to start it differs, but it is roughly 11 to 18 mpg with 3 or 5 units, 20 with 10, 30 with 20, and 40 with 40.
+# Nothing was learned in addition, there are only more silent units to whisper. And the total loss grows as well, from
+# some 43 with 3 units to over 100 with 40: each silent unit must be held down where the cars are, and this costs KL. A
+# smaller total loss is a better lower bound on the evidence: the ELBO prefers the small network.
 #
 # </details>
 
@@ -939,10 +946,10 @@ assert abs(std / (1 / (1 + c)) ** 0.5 - 1) < 0.12
 #
 # <details><summary>What halves σ?</summary>
 #
-# Whatever makes $1 + c$ four times as large. Where $c$ is large that is four times as many points, points twice as
-# far out, or half the noise; with the $c$ of about 7 that you started from it takes a bit more, $c \approx 31$. And
-# $\sigma$ comes close to 1 when the data say nothing about the weight: few points, all near $x = 0$, or drowned in
-# noise. Then it has gone back to the prior.
+# Whatever makes $1 + c$ four times as large. Where $c$ is large that is four times as many points, points twice as far
+# out, or half the noise; with the $c$ of about 7 that you started from it takes a bit more: $c$ must grow to $4(1 + c)
+# - 1$, a little over 30. And $\sigma$ comes close to 1 when the data say nothing about the weight: few points, all near
+# $x = 0$, or drowned in noise. Then it has gone back to the prior.
 #
 # </details>
 #

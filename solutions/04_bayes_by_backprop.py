@@ -4,7 +4,7 @@
 # How is a network of uncertain weights trained on batches of data? And what keeps it honest: why doesn't it talk
 # itself into being certain?
 #
-# **Time:** about 90 minutes. **Difficulty:** ●●●○○. You write two short functions, about eight lines in all.
+# **Time:** about 100 minutes. **Difficulty:** ●●●○○. You write two short functions, about eight lines in all.
 #
 # **You need:** a PyTorch training loop. From earlier lessons: the logarithm of a Gaussian density (lesson 00), the KL
 # divergence (lesson 02), and the layer `BayesianLinear` (lesson 03). We import all three, so you don't have to have
@@ -92,8 +92,8 @@ show(
 # |---|---|---|---|
 # | $N$ | `dataset_size` | a number | how many examples there are in all |
 # | $B$ | `len(prediction)` | a number | how many of them are in this batch: the number of rows |
-# | $t$ | `target` | $(B, O)$ | what was measured; $O$ outputs per example, here 1 |
-# | $y$ | `prediction` | $(B, O)$ | the network's output, with weights drawn for this pass |
+# | $t$ | `target`, `t`; in the data `y_cars`, `y_train` | $(B, O)$ | what was measured; $O$ outputs, here 1 |
+# | $y$ | `prediction`, `y` | $(B, O)$ | the network's output, with weights drawn for this pass |
 # | $\tau$ | `noise_std` | a number, or a tensor that broadcasts | how far targets scatter about the true curve (std) |
 # | $q$ | `weight_mean`, `weight_log_std` | | the learned distribution of the weights |
 # | $p$ | | | the prior of the weights, $\mathcal N(0, 1)$ for each |
@@ -330,14 +330,14 @@ def total_kl(model):
     return sum(layer.kl_divergence() for layer in layers)
 
 
-def train(model, x, y, loss_of, label, record, batch_size, steps, lr, decay=False):
+def train(model, x, t, loss_of, label, record, batch_size, steps, lr, decay=False):
     """Minimise loss_of(prediction, target, kl). Returns what `record` saw, stacked."""
     optimizer = torch.optim.Adam(model.parameters(), lr=lr, fused=True)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
     history = [record(model)]
     for step in tqdm(range(1, steps + 1), desc=label, file=sys.stdout, mininterval=0.5):
         rows = torch.randperm(len(x))[:batch_size]
-        loss = loss_of(model(x[rows]), y[rows], total_kl(model))
+        loss = loss_of(model(x[rows]), t[rows], total_kl(model))
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -517,7 +517,8 @@ show(
     alt="Standard deviation of each weight against the count of the KL, on log axes. The curves of power, weight and"
     " bias rise with the square root of the count and level off at 1; that of the electric input is 1 throughout. The"
     " training runs lie on the curves or near them.",
-    caption="Lines: the formula. Marks: training runs, one mark per weight. Dotted: the KL counted once.",
+    caption="Lines: the formula. Marks: training runs, one mark per weight; some haven't come to their end yet. Dotted:"
+    " the KL counted once. A run without the KL has no place on this axis.",
 )
 
 # %% tags=["claim"]
@@ -540,14 +541,15 @@ assert ends["no KL"][1, 2] == -3.0
 #   square root of the count: $\sqrt 8 \approx 2.8$ times too large. So the network is too *unsure*.
 # - **A mean in place of the sum** (`F.mse_loss` and `F.gaussian_nll_loss` average unless told otherwise): the KL counts
 #   392 times. All weights have gone most of the way back to the prior.
-# - **The KL averaged over the weights**: the formula says half the spread. After these steps the spread is still above
-#   that, on its way down. With 4 weights it is a small mistake, in a network of 100,000 weights it is as good as no KL.
+# - **The KL averaged over the weights**: the formula says half the spread. After these steps the weight's and the
+#   bias's are still above that, on their way down. With 4 weights it is a small mistake, in a network of 100,000
+#   weights it is as good as no KL.
 # - **$N/B$ on the sum and $B/N$ on the KL as well**: too sure. One of the two belongs there, not both.
-# - **No KL**: no formula, since there is no minimum. The standard deviations have fallen far below the exact ones, and
+# - **No KL**: no formula, since there is no minimum. The standard deviations have fallen below the exact ones, and
 #   would go on. Except one: no car is electric, so nothing at all has moved that weight's, and it is where it started.
 #
-# The electric input's weight has the right spread, 1, in all rows but the last: where the data say nothing, the count
-# of the KL doesn't matter, only that it is there.
+# The electric input's weight has the right spread, 1, in all rows but the one without the KL: where the data say
+# nothing, the count of the KL doesn't matter, only that it is there.
 
 # %% [markdown]
 # **Change this, predict, run.** The cell trains with $N/B$ forgotten, in batches of 49. Set `batch_size` to 392, and
@@ -574,9 +576,9 @@ print(", ".join(f"{name} {ratio:.1f}" for name, ratio in zip(INPUTS, ratios, str
 # %% [markdown]
 # ## Predicting with many draws
 #
-# A trained network is a distribution of functions. To predict at an input $x$, call it $S$ times. Each call draws new
-# weights, and gives an output $y_s$. What we report are the mean and the standard deviation of these outputs, element
-# by element:
+# A trained network is a distribution of functions. To predict at an input $x$, call it $S$ times (a number of draws, as
+# in lesson 02; lesson 03 had a matrix of that name). Each call draws new weights, and gives an output $y_s$. What we
+# report are the mean and the standard deviation of these outputs, element by element:
 #
 # $$
 # \text{mean} = \frac1S \sum_{s=1}^{S} y_s, \qquad
@@ -710,7 +712,7 @@ print(f"from {min(scatter).sqrt().item():.3f} to {max(scatter).sqrt().item():.3f
 guess(
     "band-beyond-data",
     "With the KL: how wide is the spread of the functions at x = 1.2, compared with x = 0.25, amid the data?",
-    ["about as wide", "two to five times", "more than eight times"],
+    ["about as wide", "two to eight times", "more than eight times"],
 )
 
 
@@ -839,13 +841,13 @@ assert (mean - certain)[1:4].abs().max() < 0.1
 
 # %% [markdown]
 # How many units does this take? A unit whose outgoing weight has a mean smaller than its standard deviation does little
-# but add noise. Lesson 03 calls such units dead. We count the others, silence the dead ones, and look at the spread
-# again.
+# but add noise. Lesson 03 calls such units silent. We count the others, silence the silent ones for good, and look at
+# the spread again.
 
 
 # %% tags=["experiment"]
 def only_live_units(network):
-    """A copy whose dead units have no way out, and the number of live ones."""
+    """A copy whose silent units have no way out, and the number of live ones."""
     copied = copy.deepcopy(network)
     last = copied[2]
     live = (last.weight_mean.abs() > last.weight_log_std.exp())[0]
@@ -961,7 +963,7 @@ assert (history_with[last].min() - history_without[last].min()).abs() < 0.8
 #
 # **On the curve** look at the numbers with care, as they are easily misread.
 #
-# - The *mean* says it: up with the KL, slowly down without.
+# - The *mean* hints at it: up with the KL, slowly down without.
 # - The *median* without the KL has gone down by half a unit. Many weights of this network get little gradient from 100
 #   points, and without the KL such a weight stays near where it started. If you only looked at the median, or at the
 #   mean, you would hardly say that something runs away.
@@ -993,7 +995,7 @@ guess(
 # %% tags=["experiment"]
 def learn_noise(num_points, kl_count, label):
     """A network trained together with its noise; how the noise and the KL moved: (T, 2)."""
-    x, y = x_train[:num_points], y_train[:num_points]
+    x, t = x_train[:num_points], y_train[:num_points]
     network = fresh_network()
     network.log_noise_std = nn.Parameter(torch.tensor(-1.0))
 
@@ -1005,7 +1007,7 @@ def learn_noise(num_points, kl_count, label):
         return torch.stack([network.log_noise_std.exp(), total_kl(network)]).detach()
 
     settings = {"batch_size": min(num_points, 25), "steps": 700, "lr": 0.03, "decay": True}
-    return network, train(network, x, y, loss_of, label, noise_and_kl, **settings)
+    return network, train(network, x, t, loss_of, label, noise_and_kl, **settings)
 
 
 plans = {

@@ -506,6 +506,8 @@ guess(
 # | $\bar g$ | `gradients[s].mean(dim=0)` | $(P,)$ | its average over the batch |
 # | $v$ | `variance` | a number | the average variance of one example's gradient, over the draws |
 # | $\rho$ | what is returned | a number | the average covariance of two examples, over $v$ |
+#
+# ($S$ is the number of draws here, and no matrix; $\rho$ is a correlation, and not the log_std of lessons 03 and 04.)
 
 # %% [markdown]
 # ## Your turn: measure how they move together
@@ -780,8 +782,21 @@ noise = (two_weights[near] - w_mean) / w_std
 share = x * w_std / two_std * (SUM - two_mean) / two_std
 print(f"{len(noise)} pairs. Noise on average {noise.mean(dim=0)}; the share, by the formula {share}")
 
+# %% [markdown]
+# <details><summary>What comes out</summary>
+#
+# At −0.1, the mean of the sum, none on average: the sum is where it would be without noise. At −1.7 the same as at 1.5
+# with the sign turned, since it lies as far on the other side. The weight with the larger share of the spread has the
+# larger share of the noise.
+#
+# </details>
+
 # %% tags=["claim"]
-assert (noise.mean(dim=0) - share).abs().max() < 6 * (noise.std(dim=0) / len(noise) ** 0.5).max()
+for total in (1.5, -0.1, -1.7):
+    near = (two - total).abs() < 0.1
+    noise = (two_weights[near] - w_mean) / w_std
+    share = x * w_std / two_std * (total - two_mean) / two_std
+    assert (noise.mean(dim=0) - share).abs().max() < 6 * (noise.std(dim=0) / len(noise) ** 0.5).max()
 
 # %% [markdown]
 # So the local gradient is right on average if the other is, and it scatters less. By how much? If all $S$ are equal and
@@ -842,8 +857,8 @@ guessed("local-within-a-row")
 # Multiply the two, and you have the table, to within a third or so.
 #
 # **Change this, predict, run.** The cell compares one draw for the batch with local reparameterization again. Make the
-# weights narrower, `LOG_STD = -5.0`: which of the six ratios stay near the effective numbers 103, 33 and 35, and what
-# becomes of the means? Then let the batch be 128.
+# weights narrower, `LOG_STD = -5.0`: which of the six ratios stay near the effective numbers of the table above, and
+# what becomes of the means? Then let the batch be 128.
 
 # %% tags=["experiment"]
 LOG_STD, BATCH = -3.0, 1
@@ -1057,9 +1072,10 @@ show(
 
 # %% [markdown]
 # This is what the variance of a gradient looks like from inside. All these weights are to go nearly the same way. With
-# local reparameterization they go there together, as one peak. With one draw for the batch, noise makes
-# the typical gradient about twice as large. Adam divides by it, so the steady pull moves the weights less far, and
-# each by another amount.
+# local reparameterization they go there together, as one peak. With one draw for the batch, noise makes the typical
+# gradient about twice as large. Adam divides by it, so the steady pull moves the weights less far, and each by another
+# amount. (The peak lies near −2.6 for a plain reason: a step of Adam is at most about 0.02, its learning rate, and 20
+# of them lead from −3 no farther.)
 #
 # The loss of unseen digits falls earlier, too, on average; the last line of the table says in how many runs. Both ways
 # look for the same optimum (question 2): what the trick saves is time.
@@ -1144,9 +1160,11 @@ print_row("", noise_variance(BATCH, one_epsilon) / noise_variance(BATCH, sample_
 alone = noise_variance(1, one_epsilon) / noise_variance(1, sample_preactivation)
 assert (alone.log().abs() < math.log(2)).all()
 assert (noise_variance(128, one_epsilon) > 3 * noise_variance(128, sample_preactivation)).all()
+assert (noise_variance(128, one_epsilon)[-1] > noise_variance(128, WAYS[ONE])[-1])[0]
 
 # %% [markdown]
-# In a batch of 1 nothing; in one of 128 everything that rows of their own had gained: they move together again.
+# In a batch of 1 nothing, but for chance; in one of 128 all that rows of their own had gained, and in the top layer
+# more than that: they move together again.
 #
 # **4. Expecting a function.** Rows with noise of their own don't lie on *one* function: two rows that are equal get
 # different outputs in the same call. For the training loss that is right. To draw whole functions, as in lesson 03,

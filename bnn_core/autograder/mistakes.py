@@ -648,7 +648,8 @@ MOMENTS = (
     ),
     Mistake(
         "scale-as-log-std",
-        "exp(A_scale) is taken, but A_scale is the standard deviation itself.",
+        "exp(A_scale) is taken, but A_scale is the standard deviation itself: a function that expects a log_std is"
+        " given A_scale.log().",
     ),
     Mistake(
         "scale-as-log-variance",

@@ -236,7 +236,7 @@ BINS = "Sure, and how often right"
 EDGES = "Where the bins begin and end"
 
 exercise = FunctionExercise("expected_calibration_error", "07_knowing_what_it_does_not_know", 4, inputs, right)
-shape = exercise.returns("it returns one number, as a tensor", scalar="calibration")
+exercise.returns("it returns one number, as a tensor", scalar="calibration")
 exercise.keeps_arguments("probs and labels stay as they were")
 values = exercise.equals("it is the gap of each bin, averaged over the examples", BINS, mistakes=[
     *mistake("bins-not-weighted", "Each bin counts the same: weigh its gap by its share of the examples, n/B.",
@@ -301,7 +301,7 @@ values = exercise.equals("it is the gap of each bin, averaged over the examples"
 ])  # fmt: skip
 
 
-@exercise.check("empty bins add nothing", needs=[shape])
+@exercise.check("empty bins add nothing", needs=[values])
 def empty_bins_add_nothing(evidence: Evidence) -> None:
     for arguments in inputs_with_empty_bins(evidence):
         came = exercise.value(exercise.called(evidence, arguments), finite=False)

@@ -174,7 +174,8 @@ class FunctionExercise(Exercise):
     ) -> CheckFunction:
         """It is right for all inputs. mistakes: each with the formula for the value that it leads to.
 
-        inputs, right: where these are others than the exercise's. answer: makes of a mistake's formula a function to
+        inputs, right: where these are others than the exercise's; what is special is judged where the usual is right.
+        answer: makes of a mistake's formula a function to
         hand in. varying: the mistake of giving another value each time. in_part: the one of being right for most inputs
         and not for all, where no formula says it. size: of what a value that may be 0 is the difference of.
         """
@@ -201,7 +202,7 @@ class FunctionExercise(Exercise):
                 few = wrong.count(True) <= len(wrong) / 2
                 raise Failed(message, mistake or (in_part if few else None) or imprecision(values, expected))
 
-        self._values.append(self.check(name, self._first)(value_is_right))
+        self._values.append(self.check(name, self._values[:1] or self._first)(value_is_right))
         return value_is_right
 
     def equals_up_to_a_constant(
