@@ -143,7 +143,8 @@ class Draws:
     @property
     def rounding(self) -> Tensor:
         """How far a weight may lie off that is read as a difference of two outputs, which have float32's digits."""
-        return 1e-4 + 1e-6 * torch.maximum(self.weights.abs().max(), self.biases.abs().max())
+        largest = torch.cat([self.weights.flatten(1), self.biases], dim=1).abs().amax(dim=1)
+        return 1e-4 + torch.finfo(torch.float32).eps * largest.median()
 
 
 class Evidence(SharedEvidence):
