@@ -896,7 +896,7 @@ assert (narrow & of_live_units).sum() >= 0.5 * narrow.sum()
 #
 # where $c$ says how strongly the data hold on to this weight: it is the *curvature* of the task loss, its second
 # derivative by this weight, large where a small change of the weight does much harm. (The second formula holds where
-# the task loss is a parabola in the weight, as for a linear layer: averaged over $w = \mu + \sigma\epsilon$, a
+# the task loss is a parabola in the weight, as for a linear layer: averaged over $w = \mu + \sigma\varepsilon$, a
 # parabola of curvature $c$ gains $\tfrac12 c\,\sigma^2$, whose derivative by $\rho$ is $c\,\sigma^2$.) A gradient step
 # moves $\rho$ *against* these. The task loss pulls $\rho$ down for every $\sigma$ when $c > 0$. The KL pulls it up with
 # a force that approaches 1 as $\sigma \to 0$, while the task loss's pull dies out. They balance at

@@ -174,7 +174,7 @@ guessed("two-equal-rows")
 # You may build on what the earlier lessons wrote, imported above, or write the formulas yourself:
 #
 # - `sample_preactivation(X, A_mean, A_scale, sample_shape)` draws $Z$ row by row, in the shape `sample_shape` ×
-#   B × H;
+#   B × H (yours in lesson 05 had no `sample_shape` yet);
 # - `gaussian_kl(mean, log_std, prior_std)` is the closed form, summed. It takes the *logarithm* of the standard
 #   deviation.
 #
@@ -518,7 +518,8 @@ except AttributeError as error:
 # %% [markdown]
 # Neither works. Pyro takes distributions of its own kind only: subclasses of its `TorchDistribution`, which can be
 # called. And a plate wants two more things, which Pyro's own layer lacks: a `batch_shape`, which says how many rows
-# there are, and **one log_prob for each row**.
+# there are, and **one log_prob for each row**. (A layer that has the first and not the second gets no farther: "invalid
+# log_prob shape, Expected [10], actual []".)
 #
 # But the KL belongs to the layer, not to any row. The way out: every row carries an equal share of it. The
 # plate adds the rows up, and the whole is there again:
@@ -703,6 +704,25 @@ print(f"by hand and in Pyro they differ by at most {apart:.0e}.")
 # %% tags=["claim"]
 assert abs(loss + objective * NUM_CARS / BATCH) < 1e-3 * abs(loss)
 assert apart < 1e-4 < 1 < moved
+
+
+class WithOneNumber(InPlate):
+    def log_prob(self, value):
+        return -self.layer.KL
+
+
+def refused():
+    with pyro.plate("rows", 10):
+        layer = HiddenLayer(torch.randn(10, 3), torch.zeros(3, 5), torch.ones(3, 5))
+        pyro.sample("hidden", WithOneNumber(layer))
+
+
+try:
+    with torch.random.fork_rng():
+        Trace_ELBO().loss(refused, lambda: None)
+except ValueError as error:
+    message = str(error)
+assert "invalid log_prob shape\n  Expected [10], actual []" in message
 
 # %% [markdown]
 # What is left is rounding. A library for inference is no magic: it adds up the log_probs that you wrote.
@@ -1078,7 +1098,7 @@ with torch.no_grad():
 #
 # And all units but one are **idle**: the mean of the outgoing weight is smaller than its scale, or hardly larger. This
 # is the over-pruning of [lesson 03](03_bayesian_linear.ipynb) again [5]: forty cars on a gentle curve aren't worth the
-# KL of a second S. But idle isn't quiet: the band *is* the idle units' noise. A tanh, other than a ReLU, has no "off"
+# KL of a second S. But idle isn't quiet: the band *is* the idle units' noise. A tanh, unlike a ReLU, has no "off"
 # side, so training could only make their outgoing weights narrow. And since a tanh levels off, the noise grows little
 # beyond 110 hp.
 #

@@ -5,7 +5,7 @@
 # knows better. And it can try something out, in order to be less unsure the next time. What does either gain, and when
 # does it gain nothing?
 #
-# **Time:** about 100 minutes. **Difficulty:** ●●●○○. You write two short functions, about five lines in all.
+# **Time:** about 110 minutes. **Difficulty:** ●●●○○. You write two short functions, about five lines in all.
 #
 # **You need:** a PyTorch training loop, and a classifier's softmax. From earlier lessons: a draw as mean + standard
 # deviation · noise (lesson 01), the KL divergence (lesson 02), a network whose weights are drawn anew in each call
@@ -86,6 +86,7 @@ show(
 # | $c$ | `coverage` | a number | the share that it is to answer: $0 < c \le 1$ |
 # | $K$ | | a number | how many examples that is: $\lceil c N \rceil$ |
 #
+# ($\kappa$ was the factor of the KL in lesson 06; here it is a confidence.)
 # $\lceil\,\cdot\,\rceil$ rounds up to a whole number: of 10 examples a coverage of 0.45 keeps 5. So at least the share
 # $c$ is answered, and at least one example. Call the $K$ examples with the largest $\kappa_n$ the *kept* ones. The
 # **selective error** is the share of wrong answers among them:
@@ -353,8 +354,9 @@ assert surest["plain"] < 0.01 < surest["Bayesian"] < 0.03
 
 # %% [markdown]
 # On digits as they are it is worth a lot to leave out a fifth: of about four errors in a hundred, hardly any are left.
-# With half of them turned the error falls from a quarter to a sixth: that saves ten errors in a hundred, but leaves
-# sixteen. Errors that all but vanish, as in the first test, need most of the digits left out.
+# With half of them turned the error falls from a quarter to a sixth. Of a hundred digits, 26 errors become 13, which
+# are 16 in a hundred of those that it answers. Errors that all but vanish, as in the first test, need most of the
+# digits left out.
 #
 # The third option was right: between the two kinds of network there is next to no difference, in either test. **Weights
 # that are distributions have not made the order any better.** Each kind knows about equally well which digits are
@@ -598,6 +600,8 @@ assert all(times_asking[untouched, "Bayesian", price] < 1 for price in (0.3, 0.2
 # | $w$ | | | all weights of the network, drawn from $q$ once in each call |
 # | $r_{ba}$ | `model(contexts)` | $(B, A)$ | the reward that action $a$ has in context $b$, on average, under $w$ |
 #
+# ($a$ is the number of an action from here on, and no price.)
+#
 # $$
 # w \sim q, \qquad a_b = \arg\max_a \; r_{ba}(w)
 # $$
@@ -771,7 +775,7 @@ show(
     figures.regret(machine_regret, "regret"),
     alt="Regret over 500 coins. Greedy's mean rises in a straight line and ends highest; its players end anywhere from"
     " 0 to 250. ε-greedy's rises more slowly, Thompson's bends and ends lowest, with the least spread.",
-    caption="Right: a dot for each player, from the luckiest to the unluckiest; black: the mean.",
+    caption="A step is a coin. Right: a dot for each player, from the luckiest to the unluckiest; black: the mean.",
 )
 
 # %% tags=["claim"]

@@ -29,6 +29,8 @@ from bnn_core.figures import (
 )
 
 COLOURS = (BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY_BLUE)
+KINDS = (VERMILLION, BLUE, GREEN, PURPLE, ORANGE, SKY_BLUE)
+"""Of kinds of network: plain, Bayesian, and others, the first two as in lesson 07."""
 DASHES: tuple[Any, ...] = ("-", "--", "-.", ":", (0, (5, 1)), (0, (1, 1)))
 LOOKS = {"Thompson": (BLUE, "-"), "average": (GREEN, "-."), "greedy": (VERMILLION, "--"), "ε-greedy": (GREY, ":")}
 """A strategy looks the same in all figures."""
@@ -140,7 +142,7 @@ def risk_coverage(panels: Mapping[str, Mapping[str, Tensor]]) -> Figure:
     """
     figure, axes_of = subplots(len(panels), height=0.6 + 3.0 * len(panels), squeeze=False)
     for axes, (title, kinds) in zip(axes_of.flat, panels.items(), strict=True):
-        for (_, errors), colour, dashes in zip(kinds.items(), COLOURS, DASHES, strict=False):
+        for (_, errors), colour, dashes in zip(kinds.items(), KINDS, DASHES, strict=False):
             coverage = torch.arange(1, errors.shape[1] + 1) / errors.shape[1]
             axes.plot(coverage, 100 * errors.T, color=colour, linewidth=0.4)
             axes.plot(coverage, 100 * errors.mean(dim=0), color=colour, linestyle=dashes, linewidth=2.4)
@@ -162,7 +164,7 @@ def cost_of_thresholds(panels: Mapping[str, Mapping[str, tuple[Tensor, Tensor]]]
     figure, axes_of = subplots(len(panels), height=0.6 + 3.0 * len(panels), squeeze=False)
     for axes, (title, kinds) in zip(axes_of.flat, panels.items(), strict=True):
         rests = [1 - thresholds for thresholds, _ in kinds.values()]
-        for rest, (_, costs), colour, dashes in zip(rests, kinds.values(), COLOURS, DASHES, strict=False):
+        for rest, (_, costs), colour, dashes in zip(rests, kinds.values(), KINDS, DASHES, strict=False):
             mean = costs.mean(dim=0)
             axes.plot(rest, costs.T, color=colour, linewidth=0.4)
             axes.plot(rest, mean, color=colour, linestyle=dashes, linewidth=2.4)
@@ -184,7 +186,7 @@ def cost_of_thresholds(panels: Mapping[str, Mapping[str, tuple[Tensor, Tensor]]]
 def _legend(figure: Figure, names: Sequence[str]) -> None:
     handles = [
         Line2D([], [], color=colour, linestyle=dashes, linewidth=2.4)
-        for colour, dashes in zip(COLOURS[: len(names)], DASHES, strict=False)
+        for colour, dashes in zip(KINDS[: len(names)], DASHES, strict=False)
     ]
     figure.legend(handles, names, loc="outside upper left", ncols=2, handlelength=2.6)
 
