@@ -118,17 +118,17 @@ guessed("stretching")
 # | $\mu$ | `mean` | any | the means |
 # | $\rho$ | `log_std` | as $\mu$ | the logarithms of the standard deviations |
 # | $\sigma$ | `torch.exp(log_std)` | as $\mu$ | the standard deviations |
-# | $\epsilon$ | `epsilon` | as $\mu$ | the noise: independent draws from $\mathcal N(0, 1)$ |
+# | $\varepsilon$ | `epsilon` | as $\mu$ | the noise: independent draws from $\mathcal N(0, 1)$ |
 # | $w$ | what the function returns | as $\mu$ | the draws |
 # | $f(w)$ | `f(w)` | one number for each draw | what we want to be small, or large |
 #
 # Each element is drawn for itself:
 #
-# $$w = \mu + \exp(\rho)\, \epsilon, \qquad \epsilon \sim \mathcal N(0, 1)$$
+# $$w = \mu + \exp(\rho)\, \varepsilon, \qquad \varepsilon \sim \mathcal N(0, 1)$$
 #
 # Sliding and stretching are the two derivatives:
 #
-# $$\frac{\partial w}{\partial \mu} = 1, \qquad \frac{\partial w}{\partial \rho} = \exp(\rho)\,\epsilon$$
+# $$\frac{\partial w}{\partial \mu} = 1, \qquad \frac{\partial w}{\partial \rho} = \exp(\rho)\,\varepsilon$$
 #
 # The second is the distance of the draw from its mean: far draws move far.
 #
@@ -137,7 +137,7 @@ guessed("stretching")
 #
 # $$
 # \frac{\partial}{\partial \mu}\, \mathbb E[f(w)] = \mathbb E\left[f'(w)\right], \qquad
-# \frac{\partial}{\partial \rho}\, \mathbb E[f(w)] = \mathbb E\left[f'(w)\, \exp(\rho)\, \epsilon\right]
+# \frac{\partial}{\partial \rho}\, \mathbb E[f(w)] = \mathbb E\left[f'(w)\, \exp(\rho)\, \varepsilon\right]
 # $$
 #
 # One draw gives one sample of these averages. It is noisy, and it is right on average: such an estimate is called
@@ -225,7 +225,7 @@ for epsilon in (-2.0, 0.0, 1.0):
     print(f"gradient of w²: {for_mean:5.1f} for the mean, {for_log_std:5.1f} for log_std")
 
 # %% [markdown]
-# Each draw has a gradient of its own, $2w$ for the mean and $2w\,\epsilon$ for log_std (since std is 1). The first
+# Each draw has a gradient of its own, $2w$ for the mean and $2w\,\varepsilon$ for log_std (since std is 1). The first
 # draw, at −1.5, asks for a larger mean; the third, at 1.5, for a smaller one. Over all draws the average is $2\,\mathbb
 # E[w] = 1$: on balance the mean has to go down. And both draws that lie far out ask for a smaller std, which is what we
 # wanted.
@@ -254,8 +254,8 @@ assert abs((2 * draws).mean() - 1) < 0.03
 # Gaussian, with lesson 00's formula, $\log p(w) = -\rho - \tfrac12 (w - \mu)^2 / \exp(2\rho)$ and a constant:
 #
 # $$
-# \frac{\partial \log p(w)}{\partial \mu} = \frac{w - \mu}{\sigma^2} = \frac{\epsilon}{\sigma}, \qquad
-# \frac{\partial \log p(w)}{\partial \rho} = -1 + \frac{(w - \mu)^2}{\exp(2\rho)} = \epsilon^2 - 1
+# \frac{\partial \log p(w)}{\partial \mu} = \frac{w - \mu}{\sigma^2} = \frac{\varepsilon}{\sigma}, \qquad
+# \frac{\partial \log p(w)}{\partial \rho} = -1 + \frac{(w - \mu)^2}{\exp(2\rho)} = \varepsilon^2 - 1
 # $$
 #
 # It needs no derivative of $f$ at all, only its value. And it too is right on average. Which should one use?
@@ -337,7 +337,7 @@ guessed("noisier-gradient")
 # the standard deviations.) The lower histogram leans: its most frequent value isn't the exact one. Its average is.
 #
 # Look at where this comes from. The pathwise gradient for weight $d$ is $w_d$: only this weight's own noise is in it.
-# The score-function gradient is $f(w)\,\epsilon_d / \sigma$: the whole of $f$, with the noise of all ten weights and
+# The score-function gradient is $f(w)\,\varepsilon_d / \sigma$: the whole of $f$, with the noise of all ten weights and
 # its average of 10, is multiplied by noise, and only on average does all that is not weight $d$'s business cancel. It
 # knows *that* a draw was good, and not *why*.
 
@@ -533,7 +533,7 @@ for name, way in ways.items():
 # <details><summary>What comes of it</summary>
 #
 # The pathwise variance falls, to 0.14 at −1 and 0.0025 at −3: the draws hardly differ, and so their gradients hardly
-# do. The score function's *rises*, to about 260 and then 10,000. The gradient $f(w)\,\epsilon/\sigma$ is divided by
+# do. The score function's *rises*, to about 260 and then 10,000. The gradient $f(w)\,\varepsilon/\sigma$ is divided by
 # $\sigma = 0.05$, so its variance is by $\sigma^2$, which makes 400 times as much; that $f$ falls from 10 to 5 takes
 # only a part of this back. In all that is a factor of four million between the two: just when a layer becomes sure of
 # its weights, the score function becomes useless.
@@ -681,7 +681,7 @@ print("rsample(): a gradient passes:", normal.rsample().requires_grad)
 # <details><summary>Answer</summary>
 #
 # Yes: $\partial w/\partial \mu = 1$, so it is just $f'(w)$. The mean learns as an ordinary weight does whose value
-# jitters. New is only the gradient for log_std, which is the same number times $\exp(\rho)\,\epsilon$.
+# jitters. New is only the gradient for log_std, which is the same number times $\exp(\rho)\,\varepsilon$.
 #
 # </details>
 #
