@@ -38,7 +38,7 @@ def inputs(evidence: Evidence) -> list[Arguments]:
         return {"x": mean + std * evidence.normal(*size), "mean": mean, "std": std}
 
     far = {"x": 5 + evidence.normal(4).abs(), "mean": evidence.normal(4), "std": evidence.uniform(0.05, 0.2, 4)}
-    dense, tiny = near(4, low=-3.0, high=-2.0), near(4, centre=1e-3, low=-9.0, high=-5.0)
+    dense, tiny = near(4, low=-3.0, high=-2.0), near(12, centre=1e-3, low=-9.0, high=-8.0)
     large = near(4, centre=2e4, low=2.0, high=3.0)
     return [*usual_inputs(evidence), far, dense, tiny, large]
 
