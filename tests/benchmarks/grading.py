@@ -47,9 +47,9 @@ def main() -> None:
         memory_of_torch = torch_memory() / MEGABYTE
         print(f"memory of the grader: {memory / MEGABYTE:.0f} MB, importing torch alone: {memory_of_torch:.0f} MB")
         print_wrong_rows(folder / "report", expected)
-        layers = [layer_of(number)[0] for number in range(options.others_size)]
-        print_nbgrader(folder, layers)
-        print_otter(folder, layers)
+        if layers := [layer_of(number)[0] for number in range(options.others_size)]:
+            print_nbgrader(folder, layers)
+            print_otter(folder, layers)
 
 
 def write_class(folder: Path, size: int) -> dict[str, Any]:

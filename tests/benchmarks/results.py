@@ -42,6 +42,7 @@ def main() -> None:
     parts: list[tuple[str, Callable[[], Iterator[str]]]] = [
         ("A training step", layers),
         ("Grading a class", lambda: grading(sizes)),
+        ("Grading on a cluster of this machine's cores", lambda: output_of("cluster.py", "--size", "400")),
         ("Running the solved lessons", lessons),
         ("Starting", start_ups),
     ]
@@ -81,7 +82,8 @@ def layers() -> Iterator[str]:
 
 def grading(sizes: list[int]) -> Iterator[str]:
     for size in sizes:
-        yield from output_of("grading.py", "--size", str(size))
+        others = 10 if size == sizes[0] else 0
+        yield from output_of("grading.py", "--size", str(size), "--others-size", str(others))
 
 
 def lessons() -> Iterator[str]:
