@@ -94,7 +94,7 @@ def _draw_density(axes: Axes, mean: float, log_std: float) -> None:
     density = torch.exp(-0.5 * ((w - mean) / std) ** 2)  # peak scaled to 1, so that it fits at any std
     axes.fill_between(w, density, color=BLUE, alpha=0.25, linewidth=0)
     axes.plot(w, density, color=BLUE)
-    axes.set(xlim=(-4, 4), ylim=(0, 1.5), yticks=[], ylabel="density, to its peak")
+    axes.set(xlim=(-4, 4), ylim=(0, 1.5), yticks=[], ylabel="density, scaled")
     label = f"mean {mean:.1f}\nstd exp({log_std:.1f}) = {std:.2f}".replace("-", "−")
     axes.text(0.5, 0.97, label, transform=axes.transAxes, ha="center", va="top", color=BLUE)
 
