@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import random
 import re
 import warnings
@@ -237,3 +238,12 @@ def test_a_library_may_stand_around_what_the_learner_wrote() -> None:
     ):
         source = f"{zoo.BASE}\nimport functools\nsample_preactivation = {wrapped}"
         assert report_on(define(source, zoo.EXERCISE), zoo.EXERCISE).status != "not_attempted"
+
+
+def test_noise_that_is_always_in_float32_passes_with_advice() -> None:
+    zoo_of = importlib.import_module("zoo.sample_gaussian")
+    source = next(iter(zoo_of.RIGHT.values())).replace("torch.randn_like(mean)", "torch.randn(mean.shape)")
+    assert "torch.randn(mean.shape)" in source
+    report = report_on(define(source, zoo_of.EXERCISE))
+    assert report.passed
+    assert any("torch.randn_like(tensor) follows both" in note for note in report.notes)

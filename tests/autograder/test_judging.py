@@ -15,7 +15,7 @@ from torch import Tensor
 from bnn_core.autograder.exercise import Failed
 from bnn_core.autograder.judging import draws, gradients, values
 from bnn_core.autograder.judging.draws import SIGMAS, Axis
-from bnn_core.autograder.judging.function_exercise import named
+from bnn_core.autograder.judging.formulas import named
 
 COUNT = 2000
 

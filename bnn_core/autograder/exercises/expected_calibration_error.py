@@ -10,7 +10,8 @@ from torch import Tensor
 from torch.nn.functional import one_hot
 
 from bnn_core.autograder.exercise import Evidence, Failed
-from bnn_core.autograder.judging.function_exercise import Arguments, Formula, FunctionExercise, exactly
+from bnn_core.autograder.judging.formulas import Arguments, Formula, exactly
+from bnn_core.autograder.judging.function_exercise import FunctionExercise
 from bnn_core.autograder.judging.values import close, expected_and_came
 from bnn_core.autograder.mistakes import CODE, Mistake, mistake
 

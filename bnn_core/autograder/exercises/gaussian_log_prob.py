@@ -10,7 +10,8 @@ from torch import Tensor
 from torch.distributions import Normal
 
 from bnn_core.autograder.exercise import Evidence
-from bnn_core.autograder.judging.function_exercise import Arguments, FunctionExercise
+from bnn_core.autograder.judging.formulas import Arguments
+from bnn_core.autograder.judging.function_exercise import FunctionExercise
 from bnn_core.autograder.mistakes import CODE, GRADIENTS, Mistake, mistake
 
 Size = tuple[int, ...]

@@ -14,7 +14,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from bnn_core.autograder.exercise import Evidence
-from bnn_core.autograder.judging.function_exercise import Arguments, Formula, FunctionExercise, Group
+from bnn_core.autograder.judging.formulas import Arguments, Formula, Group
+from bnn_core.autograder.judging.function_exercise import FunctionExercise
 from bnn_core.autograder.mistakes import CODE, GRADIENTS, Mistake
 
 NAMES = ["weight_1", "bias_1", "weight_2", "bias_2"]

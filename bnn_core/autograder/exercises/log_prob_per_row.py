@@ -6,7 +6,8 @@ import torch
 from torch import Tensor
 
 from bnn_core.autograder.exercise import Evidence, Failed
-from bnn_core.autograder.judging.function_exercise import Arguments, FunctionExercise
+from bnn_core.autograder.judging.formulas import Arguments
+from bnn_core.autograder.judging.function_exercise import FunctionExercise
 from bnn_core.autograder.mistakes import CODE, GRADIENTS, Mistake, mistake
 
 

@@ -14,7 +14,8 @@ from torch import Tensor
 from bnn_core.autograder.exercise import Evidence, Failed
 from bnn_core.autograder.exercises.gaussian_kl import right as closed_form
 from bnn_core.autograder.judging.draws import mean_tolerance, require_centred, std_ratio_tolerance
-from bnn_core.autograder.judging.function_exercise import Arguments, Formula, FunctionExercise, exactly
+from bnn_core.autograder.judging.formulas import Arguments, Formula, exactly
+from bnn_core.autograder.judging.function_exercise import FunctionExercise
 from bnn_core.autograder.judging.gradients import require_arrival, requiring
 from bnn_core.autograder.judging.values import expected_and_came, matches, number
 from bnn_core.autograder.mistakes import CODE, DRAWING, GRADIENTS, KL, SHARED, Mistake, shared

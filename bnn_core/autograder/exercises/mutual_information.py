@@ -21,7 +21,8 @@ from bnn_core.autograder.exercises.predictive_entropy import (
     of_the_mean,
     require_zeros_to_add_nothing,
 )
-from bnn_core.autograder.judging.function_exercise import Arguments, FunctionExercise
+from bnn_core.autograder.judging.formulas import Arguments
+from bnn_core.autograder.judging.function_exercise import FunctionExercise
 from bnn_core.autograder.mistakes import CODE, mistake
 
 SPLIT = "Two kinds of doubt"
@@ -51,7 +52,7 @@ def over_the_batch(probs: Tensor) -> Tensor:
 
 
 exercise = FunctionExercise("mutual_information", "07_knowing_what_it_does_not_know", 3, inputs, disagreement)
-shape = exercise.returns("it returns one number for each input, (B,)", AXES, [
+exercise.returns("it returns one number for each input, (B,)", AXES, [
     *mistake("draws-and-inputs-swapped", "You average over dim=1, which counts the inputs: dim=0 counts the draws.",
              over_the_batch),
     *mistake("draws-left", "There is one number for each draw: average the draws' entropies over dim=0, too.",
@@ -59,7 +60,7 @@ shape = exercise.returns("it returns one number for each input, (B,)", AXES, [
     *(wrong for wrong in misplaced() if wrong.name != "draws-not-averaged"),
 ])  # fmt: skip
 exercise.keeps_arguments("probs stay as they were", also=inputs_with_zeros)
-exercise.equals(
+value = exercise.equals(
     "it is the entropy of the average less the average of the entropies", SPLIT, size=0.5, mistakes=[
     *mistake("disagreement-negated", "The sign is turned round: the entropy of the average comes first. It is the"
              " larger one.", lambda P: -disagreement(P)),
@@ -115,7 +116,7 @@ exercise.equals(
 exercise.equals("it is 0 where all draws agree, however unsure they are", SPLIT, inputs=inputs_that_agree, size=0.5)
 
 
-@exercise.check("a probability of exactly 0 adds nothing", needs=[shape])
+@exercise.check("a probability of exactly 0 adds nothing", needs=[value])
 def zeros_add_nothing(evidence: Evidence) -> None:
     require_zeros_to_add_nothing(exercise, evidence)
 

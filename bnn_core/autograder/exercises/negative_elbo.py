@@ -12,7 +12,8 @@ from torch import Tensor
 from bnn_core.autograder.exercise import Evidence
 from bnn_core.autograder.exercises.gaussian_log_prob import HALF_LOG_TWO_PI, WRONG_DENSITIES, terms
 from bnn_core.autograder.exercises.gaussian_log_prob import right as log_prob
-from bnn_core.autograder.judging.function_exercise import Arguments, Formula, FunctionExercise
+from bnn_core.autograder.judging.formulas import Arguments, Formula
+from bnn_core.autograder.judging.function_exercise import FunctionExercise
 from bnn_core.autograder.mistakes import CODE, GRADIENTS, LOSS, Mistake
 
 

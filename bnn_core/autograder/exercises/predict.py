@@ -16,7 +16,8 @@ from torch import Tensor
 
 from bnn_core.autograder.exercise import Evidence, Failed
 from bnn_core.autograder.interface import LearnerError, Model
-from bnn_core.autograder.judging.function_exercise import Arguments, Formula, FunctionExercise, exactly
+from bnn_core.autograder.judging.formulas import Arguments, Formula, exactly
+from bnn_core.autograder.judging.function_exercise import FunctionExercise
 from bnn_core.autograder.judging.manners import require_unchanged_model
 from bnn_core.autograder.judging.values import close, expected_and_came, shape, times
 from bnn_core.autograder.mistakes import CODE, MODELS, Mistake
@@ -75,6 +76,7 @@ def everywhere(value: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
 exercise = FunctionExercise(
     "predict", "04_bayes_by_backprop", 3, inputs, right=of_draws(over_draws, spread), parts=("mean", "std")
 )
+
 
 @exercise.check("it gives the model x in the shape that it has")
 def gives_x_in_its_shape(evidence: Evidence) -> None:

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from bnn_core.autograder.exercise import Evidence, Failed
-from bnn_core.autograder.judging.function_exercise import Arguments, FunctionExercise, exactly
+from bnn_core.autograder.judging.formulas import Arguments, exactly
+from bnn_core.autograder.judging.function_exercise import FunctionExercise
 from bnn_core.autograder.judging.values import close, expected_and_came
 from bnn_core.autograder.mistakes import CODE, Mistake, mistake
 
@@ -109,9 +110,9 @@ AXES = "Which dimension is which"
 ENTROPY = "How unsure is one prediction?"
 
 exercise = FunctionExercise("predictive_entropy", "07_knowing_what_it_does_not_know", 3, inputs, of_the_mean)
-shape = exercise.returns("it returns one number for each input, (B,)", AXES, misplaced())
+exercise.returns("it returns one number for each input, (B,)", AXES, misplaced())
 exercise.keeps_arguments("probs stay as they were", also=inputs_with_zeros)
-exercise.equals("it is the entropy of the average prediction, in nats", ENTROPY, mistakes=[
+value = exercise.equals("it is the entropy of the average prediction, in nats", ENTROPY, mistakes=[
     *mistake("entropy-of-each-draw", "You average the entropies of the draws. Average the probabilities first: the"
              " entropy of the average also holds what the draws disagree about.", of_the_draws),
     *mistake("classes-averaged-first", "You average over the last dimension, which counts the classes: average over the"
@@ -167,7 +168,7 @@ exercise.equals("it is the entropy of the average prediction, in nats", ENTROPY,
 ])  # fmt: skip
 
 
-@exercise.check("a probability of exactly 0 adds nothing", needs=[shape])
+@exercise.check("a probability of exactly 0 adds nothing", needs=[value])
 def zeros_add_nothing(evidence: Evidence) -> None:
     require_zeros_to_add_nothing(exercise, evidence)
 

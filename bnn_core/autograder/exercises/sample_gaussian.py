@@ -10,7 +10,8 @@ from torch import Tensor
 
 from bnn_core.autograder.exercise import Evidence
 from bnn_core.autograder.judging.draws import Axis
-from bnn_core.autograder.judging.function_exercise import Arguments, Formula, FunctionExercise, drawing
+from bnn_core.autograder.judging.formulas import Arguments, Formula, drawing
+from bnn_core.autograder.judging.function_exercise import FunctionExercise
 from bnn_core.autograder.mistakes import CODE, DRAWING, GRADIENTS, STANDARD_DEVIATION, Mistake, shared
 
 SIZES = [(2, 3), (3, 3), (1,), (1, 4), (300,)]

@@ -6,7 +6,8 @@ from bnn_core.autograder.exercise import Evidence, Failed
 from bnn_core.autograder.interface import LearnerError
 from bnn_core.autograder.judging import preactivations
 from bnn_core.autograder.judging.draws import Axis
-from bnn_core.autograder.judging.function_exercise import Arguments, FunctionExercise
+from bnn_core.autograder.judging.formulas import Arguments
+from bnn_core.autograder.judging.function_exercise import FunctionExercise
 from bnn_core.autograder.judging.preactivations import NAMES, Problem
 from bnn_core.autograder.judging.values import numbers, tensor_from
 from bnn_core.autograder.mistakes import CODE, DRAWING, GRADIENTS, MOMENTS

@@ -14,7 +14,8 @@ import torch
 from torch import Tensor
 
 from bnn_core.autograder.exercise import Evidence, Failed
-from bnn_core.autograder.judging.function_exercise import Arguments, Formula, FunctionExercise, exactly
+from bnn_core.autograder.judging.formulas import Arguments, Formula, exactly
+from bnn_core.autograder.judging.function_exercise import FunctionExercise
 from bnn_core.autograder.judging.values import close, described, expected_and_came
 from bnn_core.autograder.mistakes import CODE, Mistake, mistake
 

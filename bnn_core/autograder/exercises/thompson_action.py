@@ -16,7 +16,8 @@ from torch import Tensor
 from bnn_core.autograder.exercise import Evidence, Failed
 from bnn_core.autograder.exercises.predict import parameters
 from bnn_core.autograder.interface import Model
-from bnn_core.autograder.judging.function_exercise import Arguments, Formula, FunctionExercise
+from bnn_core.autograder.judging.formulas import Arguments, Formula
+from bnn_core.autograder.judging.function_exercise import FunctionExercise
 from bnn_core.autograder.judging.manners import require_own_seed, require_unchanged_model
 from bnn_core.autograder.judging.values import close, numbers, shape, tensor_from
 from bnn_core.autograder.mistakes import CODE, MODELS, Mistake

@@ -11,14 +11,14 @@ import contextlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import chain, compress
+from itertools import chain
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from bnn_core.autograder.exercise import CheckFunction, Evidence, Exercise, Failed, picturing
-from bnn_core.autograder.interface import LearnerError, Model
+from bnn_core.autograder.interface import LearnerError
 from bnn_core.autograder.judging.draws import (
     SURE,
     Axis,
@@ -28,6 +28,23 @@ from bnn_core.autograder.judging.draws import (
     require_independent,
     require_normal,
     require_spread,
+)
+from bnn_core.autograder.judging.formulas import (
+    Arguments,
+    Formula,
+    Group,
+    Suspects,
+    close_up_to_a_constant,
+    drawing,
+    exactly,
+    explanation,
+    explanation_of_some,
+    flattening,
+    imprecision,
+    in_parts,
+    named,
+    predictions,
+    stacked,
 )
 from bnn_core.autograder.judging.gradients import (
     Draw,
@@ -41,12 +58,10 @@ from bnn_core.autograder.judging.gradients import (
 from bnn_core.autograder.judging.manners import require_own_seed, require_unchanged
 from bnn_core.autograder.judging.values import (
     ROUNDING,
-    are_in_half,
     close,
     described,
     expected_and_came,
     expected_for,
-    matches,
     numbers,
     require_scalar,
     resized,
@@ -58,20 +73,10 @@ from bnn_core.autograder.mistakes import Mistake
 from bnn_core.autograder.pictures import of_all_values
 from bnn_core.autograder.subject import Reply, Subject
 
-Arguments = Mapping[str, Any]
-"""What the function is called with, by name, in the order of its parameters."""
-
-Formula = Callable[..., Tensor]
 Inputs = Callable[[Evidence], Sequence[Arguments]]
 """Draws the arguments of several calls; the first are the usual ones, the others what might be an exception."""
 
 FEWEST_CALLS, MOST_DRAWS, CALLS_TO_DIFFER = 30, 20_000, 20
-
-Group = Sequence[Arguments]
-"""The arguments of calls whose values are compared with one another."""
-
-Suspects = Sequence[tuple[Mistake, Formula]]
-"""Mistakes whose formula is known."""
 
 
 @dataclass(frozen=True)
@@ -403,6 +408,8 @@ class FunctionExercise(Exercise):
                 if reply.dtype != torch.float64:
                     message = f"With float64 arguments the result should be float64; yours is {reply.dtype}."
                     raise Failed(message, "wrong-dtype")
+            if self.std is not None:
+                self._advise_on_dtype(evidence)
 
         def seed_is_left_alone(evidence: Evidence) -> None:
             arguments = self.inputs(evidence)[0]
@@ -448,6 +455,19 @@ class FunctionExercise(Exercise):
             require_gradients(came, right, of_what)
         except Failed as failure:
             raise Failed(failure.message, failure.mistake or "gradient-of-another-value", **failure.about) from None
+
+    def _advise_on_dtype(self, evidence: Evidence) -> None:
+        """Noise in float32 for arguments of fewer digits, which a sum with float64 hides."""
+        halves = {
+            key: value.bfloat16() if isinstance(value, Tensor) and value.is_floating_point() else value
+            for key, value in self.inputs(evidence)[0].items()
+        }
+        with contextlib.suppress(LearnerError):
+            if self.called(evidence, halves).dtype == torch.float32:
+                evidence.advice.append(
+                    "Advice: with arguments in bfloat16 the result is in float32. torch.randn(shape) draws in float32,"
+                    " and on the CPU, whatever the arguments are; torch.randn_like(tensor) follows both."
+                )
 
     def _refuse_shapes(
         self, reply: Reply, size: Sequence[int], suspects: Suspects, arguments: Sequence[Any], right_before: bool
@@ -496,100 +516,6 @@ class FunctionExercise(Exercise):
         return suspects
 
 
-def in_parts(formula: Formula) -> Callable[..., tuple[Tensor, ...]]:
-    """The formula for a stack as a function that gives a tuple."""
-    return lambda *arguments: tuple(formula(*arguments))
-
-
-def flattening(formula: Formula) -> Formula:
-    """The formula as a function of dicts, whose values it takes one by one."""
-
-    def function(*given: Any) -> Tensor:
-        return formula(*(value for item in given for value in (item.values() if isinstance(item, dict) else [item])))
-
-    return function
-
-
-def stacked(formula: Formula, calls: Sequence[Sequence[Any]]) -> Tensor:
-    """The formula's values for each of these arguments."""
-    return torch.stack([formula(*arguments) for arguments in calls])
-
-
-def close_up_to_a_constant(came: Tensor, right: Tensor) -> bool:
-    """Whether values along the first dimension differ from the first as the right ones do, up to rounding."""
-    largest = right.abs().max()
-    change, wanted = came - came[0], right - right[0]
-    return matches(change, wanted, ROUNDING * (wanted.abs() + largest + 1e-2))
-
-
-def drawing(mean: Formula, std: Formula) -> Formula:
-    """A function that draws with this mean and this standard deviation."""
-
-    def draw(*arguments: Any) -> Tensor:
-        centre = mean(*arguments)
-        return centre + std(*arguments) * torch.randn_like(centre)
-
-    return draw
-
-
 def enough(calls: int, arguments: Arguments, right: Formula) -> int:
     """Fewer calls where each gives many draws."""
     return max(FEWEST_CALLS, min(calls, MOST_DRAWS // max(1, right(*exactly(arguments)).numel())))
-
-
-def named(arguments: Arguments) -> dict[str, Any]:
-    """The arguments, their tensors and models in float64; whole numbers, such as labels, stay whole."""
-    return {key: in_double(value) for key, value in arguments.items()}
-
-
-def in_double(value: Any) -> Any:
-    if isinstance(value, Model):
-        return value.double()
-    if not isinstance(value, Tensor):
-        return value
-    return value.detach().double() if value.is_floating_point() else value.detach()
-
-
-def exactly(arguments: Arguments) -> list[Any]:
-    """The arguments in order, their tensors and models in float64."""
-    return list(named(arguments).values())
-
-
-def predictions(suspects: Suspects, arguments: Sequence[Any]) -> list[tuple[Mistake, Tensor]]:
-    """What each suspected mistake makes of the arguments."""
-    return [(mistake, formula(*arguments)) for mistake, formula in suspects]
-
-
-def explanation(
-    suspects: Suspects,
-    cases: Sequence[Sequence[Any]],
-    values: Sequence[Tensor],
-    tolerances: Sequence[Tensor] | None = None,
-) -> Mistake | None:
-    """The first suspected mistake whose formula gives the values that came, in every case, but for rounding or within
-    tolerances.
-    """
-    for mistake, formula in suspects:
-        predicted = [formula(*arguments) for arguments in cases]
-        fits = map(close, values, predicted) if tolerances is None else map(matches, values, predicted, tolerances)
-        if all(fits):
-            return mistake
-    return None
-
-
-def explanation_of_some(
-    suspects: Suspects, cases: Sequence[Sequence[Any]], values: Sequence[Tensor], wrong: Sequence[bool]
-) -> Mistake | None:
-    """The first suspected mistake that is made in all cases that are wrong, where these are several, but not all."""
-    if wrong.count(True) < 2 or all(wrong):
-        return None
-    failed = list(compress(cases, wrong))
-    telling = [(mistake, formula) for mistake, formula in suspects if any(formula(*case).any() for case in failed)]
-    return explanation(telling, failed, list(compress(values, wrong)))
-
-
-def imprecision(values: Sequence[Tensor], expected: Sequence[Tensor]) -> str | None:
-    """What makes values right to two or three digits, where all of them are, and no more."""
-    if not all(close(came, right, 1e-2) for came, right in zip(values, expected, strict=True)):
-        return None
-    return "computed-in-half" if are_in_half(values) else "right-to-a-few-digits"
