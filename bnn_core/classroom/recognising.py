@@ -79,7 +79,8 @@ class Found:
     with answers in it; "unreadable", a notebook by its name alone; "file", which the answer may import or read;
     "unread" and "hidden", a file or a folder that wasn't looked into; "typed", into the platform. why: a sentence on
     what isn't read. For a notebook, lesson where it could be told; is_script where it is Python and no notebook;
-    is_untouched where it is as it was handed out. attempt: a later one sorts higher.
+    is_untouched where it is as it was handed out. attempt: a later one sorts higher. modified: the file's own time;
+    received: that of the outermost zip around it, for those inside it are the student's to write.
     """
 
     name: str
@@ -93,6 +94,7 @@ class Found:
     modified: float = 0.0
     attempt: str = ""
     digest: str = ""
+    received: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -262,8 +264,15 @@ class _Look:
         is_untouched: bool = False,
         digest: str = "",
     ) -> Found:
-        about = (entry.size, entry.modified, self.root.attempt, digest)
+        about = (entry.size, entry.modified, self.root.attempt, digest, self._received(entry))
         return Found(self._name(entry.parts), entry.parts, kind, why, lesson, is_script, is_untouched, *about)
+
+    def _received(self, entry: Entry) -> float:
+        outermost = self.tree.outermost(entry.parts)
+        try:
+            return entry.modified if outermost == entry.parts else self.tree.entry(outermost).modified
+        except Refused:  # it was there a moment ago
+            return 0.0
 
     def _not_looked_at(self, parts: Parts, why: str, kind: str = "unread") -> Found:
         return Found(self._name(parts) or "The folder", parts, kind, why, attempt=self.root.attempt)

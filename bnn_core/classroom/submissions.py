@@ -23,7 +23,7 @@ from bnn_core.classroom.handed_in import FOLDER, Refused, Tree
 from bnn_core.classroom.recognising import Found, Root, recognise
 from bnn_core.classroom.sandbox.reading import MOST_FILE_BYTES, MOST_FILES, Say, in_children
 from bnn_core.classroom.shares import Share
-from bnn_core.classroom.students import Student, printable, students_in
+from bnn_core.classroom.students import NBGRADER_FOLDER, Student, printable, students_in
 from bnn_core.classroom.text import clean
 
 NO_NOTEBOOK = "No notebook was handed in."
@@ -166,7 +166,8 @@ def _say_found(home: Path, student: Student, without: frozenset[tuple[str, ...]]
     tree = Tree(home)
     for item in recognise(tree, student.roots, without):
         say({"found": asdict(item)} if isinstance(item, Found) else {"begin": item})
-        if isinstance(item, Found) and item.kind == "file" and PurePosixPath(item.name).name == TIMESTAMP:
+        is_note = isinstance(item, Found) and item.kind == "file" and PurePosixPath(item.name).name == TIMESTAMP
+        if isinstance(item, Found) and is_note and tree.outermost(item.parts) == item.parts:
             say({"time": tree.beginning(item.parts, LONGEST_TIME).decode("utf-8", "replace"), "of": item.name})
 
 
@@ -245,20 +246,26 @@ class _Collection:
         return (around or roots or [("",)])[0][-1]
 
     def _handed_in(self, home: Path, chosen: Found | None) -> str:
-        """When the notebook was handed in: what the system wrote down, or else the time of the file. What Canvas packs
-        has the time at which it did.
+        """When the notebook was handed in: what the system wrote down, or else the time of the file that was. What
+        Canvas packs has the time at which it did.
         """
         if chosen is None or self.student.system == CANVAS:
             return ""
-        noted = self.times.get(str(PurePosixPath(chosen.name).with_name(TIMESTAMP)), "")
-        if moment := _nbgrader_time(noted) or _blackboard_time(chosen.attempt):
+        if moment := _nbgrader_time(self._noted(home, chosen)) or _blackboard_time(chosen.attempt):
             return moment
-        if home.is_dir():
-            outermost = next((path for path in _ways_to(home, chosen.parts) if path.is_file()), None)
-            return (
-                datetime.fromtimestamp(outermost.lstat().st_mtime, UTC).isoformat("T", "seconds") if outermost else ""
-            )
-        return datetime.fromtimestamp(chosen.modified, UTC).replace(tzinfo=None).isoformat() if chosen.modified else ""
+        if not chosen.received:
+            return ""
+        received = datetime.fromtimestamp(chosen.received, UTC)
+        return (received if home.is_dir() else received.replace(tzinfo=None)).isoformat("T", "seconds")
+
+    def _noted(self, home: Path, chosen: Found) -> str:
+        """What nbgrader noted: in the assignment's folder, where it replaces what a student put there. A file of that
+        name anywhere else is the student's own.
+        """
+        around = chosen.parts[: len(chosen.parts) - len(PurePosixPath(chosen.name).parts)]
+        is_nbgraders = NBGRADER_FOLDER in (home.stem, *around[:-1]) and not self.student.system
+        assignment = PurePosixPath(chosen.name).parts[0]
+        return self.times.get(f"{assignment}/{TIMESTAMP}", "") if is_nbgraders else ""
 
     def _attachment(self, notebook: Found) -> int:
         named = delivery(self._entry(notebook), is_folder=False)
@@ -303,11 +310,6 @@ class _Collection:
             remarks.append(f"There is no notebook in {_listed(files)}; hand in the notebook itself (.ipynb).")
         more = len(remarks) - MOST_LISTED
         return [*remarks[:MOST_LISTED], *([f"And {more} more remarks of this kind."] if more > 0 else [])]
-
-
-def _ways_to(home: Path, parts: tuple[str, ...]) -> Iterator[Path]:
-    """All that lies on the way to a file, and the file."""
-    yield from (home.joinpath(*parts[: length + 1]) for length in range(len(parts)))
 
 
 def _nbgrader_time(text: str) -> str:

@@ -5,6 +5,7 @@ it does.
 from __future__ import annotations
 
 import csv
+import io
 import json
 import os
 import zipfile
@@ -225,6 +226,73 @@ def test_each_system_s_time(tmp_path: Path) -> None:
     path.write_text(notebook(1), encoding="utf-8")
     (found,) = find_submissions(path.parent, [THIRD]).submissions
     assert (found.handed_in, found.late) == ("", True)
+
+
+LONG_AGO = (2001, 1, 1, 0, 0, 0)
+
+
+def student_zip(*names: str, content: str = "2001-01-01 00:00:00 UTC") -> bytes:
+    """A zip whose dates, and whose other files, say that it is an old one."""
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        for name in names:
+            text = notebook(1) if name.endswith(".ipynb") else content
+            archive.writestr(zipfile.ZipInfo(name, LONG_AGO), text)
+    return packed.getvalue()
+
+
+@pytest.mark.parametrize("inner", [f"{THIRD}.ipynb", f"bnn/lessons/{THIRD}.ipynb"])
+def test_dates_inside_a_student_s_own_zip_are_no_time_of_submission(tmp_path: Path, inner: str) -> None:
+    entry = "Ada L_12_assignsubmission_file/bnn.zip"
+    with zipfile.ZipFile(tmp_path / "moodle.zip", "w") as archive:
+        archive.writestr(zipfile.ZipInfo(entry, (2026, 11, 5, 10, 11, 12)), student_zip(inner))
+    assert times(tmp_path / "moodle.zip") == {"Ada L": "2026-11-05T10:11:12"}
+    path = tmp_path / "unpacked" / entry
+    path.parent.mkdir(parents=True)
+    path.write_bytes(student_zip(inner))
+    os.utime(path, (1_780_000_000, 1_780_000_000))
+    assert times(tmp_path / "unpacked") == {"Ada L": datetime.fromtimestamp(1_780_000_000, UTC).isoformat()}
+
+
+@pytest.mark.parametrize(
+    "home",
+    [
+        "moodle/Ada L_12_assignsubmission_file/hw3",
+        "repositories/ada/lessons",
+        "submitted/ada",
+        "course/submitted/ada/hw3/deeper",
+    ],
+)
+def test_a_timestamp_that_a_student_wrote_is_no_time(tmp_path: Path, home: str) -> None:
+    folder = tmp_path / home
+    folder.mkdir(parents=True)
+    path = folder / f"{THIRD}.ipynb"
+    path.write_text(notebook(1), encoding="utf-8")
+    (folder / "timestamp.txt").write_text("2001-01-01 00:00:00 UTC", encoding="utf-8")
+    os.utime(path, (1_780_000_000, 1_780_000_000))
+    assert list(times(tmp_path / home.split("/")[0]).values()) == [
+        datetime.fromtimestamp(1_780_000_000, UTC).isoformat()
+    ]
+
+
+def test_a_timestamp_in_a_student_s_zip_is_no_time(tmp_path: Path) -> None:
+    path = tmp_path / "submitted" / "ada.zip"
+    path.parent.mkdir()
+    path.write_bytes(student_zip(f"hw3/{THIRD}.ipynb", "hw3/timestamp.txt"))
+    os.utime(path, (1_780_000_000, 1_780_000_000))
+    assert times(path.parent) == {"ada": datetime.fromtimestamp(1_780_000_000, UTC).isoformat()}
+
+
+def test_a_file_s_name_that_looks_like_the_system_s_is_neither_a_time_nor_a_person(tmp_path: Path) -> None:
+    forged = f"x_attempt_2001-01-01-00-00-00_{THIRD}.ipynb"
+    path = tmp_path / "blackboard" / f"HW 3_ada_attempt_2026-11-02-10-11-12_{forged}"
+    path.parent.mkdir()
+    path.write_text(notebook(1), encoding="utf-8")
+    assert times(path.parent) == {"ada": "2026-11-02T10:11:12"}
+    path = tmp_path / "moodle" / f"Ada L_12_assignsubmission_file_Bo_13_assignsubmission_file_{THIRD}.ipynb"
+    path.parent.mkdir()
+    path.write_text(notebook(1), encoding="utf-8")
+    assert list(times(path.parent)) == ["Ada L"]
 
 
 # Grading with it
