@@ -20,7 +20,7 @@ from bnn_core.answers.slicing import COURSE_PACKAGE
 from bnn_core.classroom.attempts import USUAL, Candidate, Counting, counting, none_named
 from bnn_core.classroom.downloads import CANVAS, delivery
 from bnn_core.classroom.handed_in import FOLDER, Refused, Tree
-from bnn_core.classroom.recognising import Found, Root, recognise
+from bnn_core.classroom.recognising import Found, Root, exercises_handed_out, recognise
 from bnn_core.classroom.sandbox.reading import MOST_FILE_BYTES, MOST_FILES, Say, in_children
 from bnn_core.classroom.shares import Share
 from bnn_core.classroom.students import NBGRADER_FOLDER, Student, printable, students_in
@@ -103,13 +103,17 @@ class Submission:
 @dataclass(frozen=True)
 class Collected:
     """All submissions, or those of a share, sorted by student and lesson; and what lies beside the students' folders.
-    students: everyone, whoever is in the share. lessons: those that the class is graded on.
+    students: everyone, whoever is in the share. lessons: those that the class is graded on. workers: by lesson, who
+    worked on it; where a lesson was asked for, they aren't looked for. untouched: by student and lesson, the notebooks
+    that bring no lesson into the class.
     """
 
     submissions: tuple[Submission, ...]
     strays: tuple[str, ...] = ()
     students: tuple[str, ...] = ()
     lessons: tuple[str, ...] = ()
+    workers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    untouched: frozenset[tuple[str, str]] = frozenset()
 
     def unread(self) -> list[str]:
         """A line for each thing that was not read, with what to do."""
@@ -138,6 +142,8 @@ def find_submissions(
     rule: by which one of several attempts counts; where it is the best, there is a submission for each.
     """
     prepare(lessons)
+    for lesson in lessons:
+        exercises_handed_out(lesson)  # so that processes forked from this one needn't read it
     (listing,) = in_children([partial(_say_students, home)], 1)
     if listing.trouble:
         raise Refused(listing.trouble)
@@ -145,10 +151,13 @@ def find_submissions(
     strays = tuple(line["stray"] for line in listing.lines if "stray" in line)
     mine = [student for student in students if share is None or share.holds(student.name)]
     collections = _look_through(home, mine if only is not None else students, at_once)
-    of_class = [only] if only is not None else _lessons_of(collections, lessons)
+    workers = _workers(collections) if only is None else {}
+    of_class = [only] if only is not None else sorted(workers) or _lessons_of(collections, lessons)
     found = [one for one in collections if share is None or share.holds(one.student.name)]
     submissions = tuple(_submissions(home, found, of_class, only, rule))
-    return Collected(submissions, strays, tuple(student.name for student in students), tuple(of_class))
+    untouched = _untouched(found, of_class) if only is None else frozenset()
+    names = tuple(student.name for student in students)
+    return Collected(submissions, strays, names, tuple(of_class), workers, untouched)
 
 
 # In child processes
@@ -404,7 +413,7 @@ def _submissions(
     for collection in collections:
         notebooks = collection.notebooks()
         unknown = notebooks.pop("", [])
-        wanted = {lesson for lesson in notebooks if only in (None, lesson)}
+        wanted = {lesson for lesson in notebooks if lesson in of_class}
         if len(of_class) == 1 and unknown and not (wanted if only is None else only in wanted):
             notebooks[of_class[0]], wanted = unknown, {of_class[0]}
         wanted |= {lesson for lesson in of_class if collection.has_own(lesson)}
@@ -431,14 +440,33 @@ def _of_student(
             yield collection.submission(home, lesson, found, None, others)
 
 
+def _workers(collections: Sequence[_Collection]) -> dict[str, tuple[str, ...]]:
+    """By lesson, who worked on it; who handed in a file of its name that can't be read may have."""
+    found: defaultdict[str, list[str]] = defaultdict(list)
+    for collection in collections:
+        for lesson, notebooks in collection.notebooks().items():
+            if lesson and not all(item.is_untouched for item in notebooks):
+                found[lesson].append(collection.student.name)
+    return {lesson: tuple(students) for lesson, students in found.items()}
+
+
+def _untouched(collections: Sequence[_Collection], of_class: Sequence[str]) -> frozenset[tuple[str, str]]:
+    """Of lessons that nobody worked on, who handed them in as they were handed out."""
+    return frozenset(
+        (collection.student.name, lesson)
+        for collection in collections
+        for lesson in collection.notebooks()
+        if lesson and lesson not in of_class
+    )
+
+
 def _lessons_of(collections: Sequence[_Collection], lessons: Sequence[str]) -> list[str]:
-    """The lessons that the class is graded on: those that somebody worked on; or else those of which anything was
-    handed in, and failing that all.
+    """The lessons that a class is graded on that worked on none: those of which anything was handed in, and failing
+    that all.
     """
     found = [item for collection in collections for item in collection.found if item.lesson is not None]
-    notebooks = [item for item in found if item.kind in ("notebook", "unreadable")]
-    worked_on = [item for item in notebooks if not item.is_untouched]
-    return sorted({item.lesson for item in worked_on or notebooks or found if item.lesson}) or list(lessons)
+    notebooks = [item for item in found if item.kind == "notebook"]
+    return sorted({item.lesson for item in notebooks or found if item.lesson}) or list(lessons)
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -252,7 +252,7 @@ def _graders(request: Request, hidden: tuple[Path, ...]) -> Iterator[GradeAll]:
 def _dry_run(request: Request, people: Sequence[Person] | None) -> None:
     """Say what would be graded, and as whose, and what would become of what the report holds."""
     from bnn_core.classroom.results import Journal
-    from bnn_core.course.told import seen_as, understood, would_happen
+    from bnn_core.course.told import few_worked_on, seen_as, understood, would_happen
 
     policy = policy_text(request.policy, request.submissions)
     look_at_overrides(request.output)
@@ -264,7 +264,9 @@ def _dry_run(request: Request, people: Sequence[Person] | None) -> None:
     for line in understood(submissions, names):
         click.echo(line)
     click.echo("A grading would say:")
-    rest = _rest(request, journal, submissions)
+    for line in few_worked_on(collected, names):
+        click.echo(line)
+    rest = _rest(request, journal, collected)
     for what, whom in rest.told(names, request.fresh):
         _tell(what, whom, err=False)
     graded = [item for item in submissions if (item.student, item.lesson) not in rest.kept]
@@ -306,11 +308,10 @@ def _results(
     """
     from bnn_core.classroom.crew import Assignment
     from bnn_core.classroom.results import course_version, version_shown
-    from bnn_core.course.told import again_of, seen_as
+    from bnn_core.course.told import again_of, few_worked_on, seen_as
 
     folder = request.submissions.resolve()
     collected, names = _class_of(request, journal, people, rule)
-    submissions: Sequence[Submission] = collected.submissions
     seed = request.seed if request.seed is not None else journal.seed
     if seed is None and request.shard is not None:
         raise CannotGrade("all shares of a class are graded with one seed; give --seed and a number, the same to each")
@@ -320,8 +321,10 @@ def _results(
         journal.enrol(people)
     if request.fresh:
         journal.grade_again(graded_lesson(request.lesson) if request.lesson is not None else None)
-    seen = seen_as(submissions)
-    submissions = _settle_the_rest(request, journal, submissions, names)
+    for line in few_worked_on(collected, names):
+        click.echo(line, err=True)
+    seen = seen_as(collected.submissions)
+    submissions = _settle_the_rest(request, journal, collected, names)
     limits = _limits(request)
     code = course_version(PACKAGE)
     if request.shard is not None:
@@ -433,12 +436,13 @@ def refuse_unfit_report(
 @dataclass(frozen=True)
 class Rest:
     """Earlier results of which nothing was handed in this time: those whose student is gone, those that are dropped,
-    and those that are kept though the notebook is gone.
+    those that are kept though the notebook is gone, and those of a lesson that nobody worked on.
     """
 
     gone: frozenset[Place]
     dropped: frozenset[Place]
     kept: frozenset[Place]
+    untouched: frozenset[Place] = frozenset()
 
     def told(self, names: Names, fresh: bool) -> Iterator[tuple[str, list[str]]]:
         """What becomes of whom."""
@@ -448,34 +452,49 @@ class Rest:
         for what, places in (
             (f"dropped, for the notebook is gone and {why}", self.dropped - self.gone),
             ("kept from before, though the notebook is gone (--fresh drops them)", self.kept),
+            ("dropped, for nobody worked on the lesson", self.untouched),
         ):
             yield what, [f"{names.shown[place.student]} {place.lesson}" for place in places]
 
 
-def _rest(request: Request, journal: Journal, submissions: Sequence[Submission]) -> Rest:
+def _rest(request: Request, journal: Journal, collected: Collected) -> Rest:
     """Of earlier results those go whose student is gone; where only the notebook is gone, they stay, unless everything
     is to be graded anew. A notebook that is there and doesn't count is not gone.
     """
-    lessons = graded_lessons()
+    lessons, submissions = graded_lessons(), collected.submissions
     only = graded_lesson(request.lesson) if request.lesson is not None else None
+    untouched = _of_lessons_nobody_worked_on(journal, collected)
     there = {(item.student, item.lesson) for item in submissions if item.path is not None or item.set_aside}
     students = {item.student for item in submissions}
     lacking = {place for place in journal.latest if place not in there and place.lesson in (only or place.lesson)}
+    lacking -= untouched
     gone = {place for place in lacking if place.student not in students}
     dropped = {place for place in lacking if request.fresh or place.lesson not in lessons}
     kept = {place for place in lacking - gone - dropped if journal.latest[place].graded.code}
-    return Rest(frozenset(gone), frozenset(dropped), frozenset(kept))
+    return Rest(frozenset(gone), frozenset(dropped), frozenset(kept), untouched)
 
 
-def _settle_the_rest(
-    request: Request, journal: Journal, submissions: Sequence[Submission], names: Names
-) -> list[Submission]:
+def _of_lessons_nobody_worked_on(journal: Journal, collected: Collected) -> frozenset[Place]:
+    """All results of a lesson, where only notebooks that are here as they were handed out brought it into the report:
+    an earlier version took such a lesson for one of the class's.
+    """
+    brought = {place.lesson for place in journal.latest if place in collected.untouched}
+    worked_on = {
+        place.lesson
+        for place, entry in journal.latest.items()
+        if any(row["status"] != "not_attempted" for row in entry.graded.rows)
+        or (entry.graded.code and place not in collected.untouched)
+    }
+    return frozenset(place for place in journal.latest if place.lesson in brought - worked_on)
+
+
+def _settle_the_rest(request: Request, journal: Journal, collected: Collected, names: Names) -> list[Submission]:
     """The submissions to grade, where what is left of earlier results has been settled."""
-    rest = _rest(request, journal, submissions)
-    journal.leave_out(rest.gone | rest.dropped)
+    rest = _rest(request, journal, collected)
+    journal.leave_out(rest.gone | rest.dropped | rest.untouched)
     for what, whom in rest.told(names, request.fresh):
         _tell(what, whom)
-    return [item for item in submissions if (item.student, item.lesson) not in rest.kept]
+    return [item for item in collected.submissions if (item.student, item.lesson) not in rest.kept]
 
 
 def _tell(what: str, names: Sequence[str], err: bool = True) -> None:

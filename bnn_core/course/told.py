@@ -12,11 +12,13 @@ from bnn_core.answers.notebook import exercises_of
 from bnn_core.autograder.exercises import EXERCISES
 from bnn_core.classroom.results import number
 from bnn_core.classroom.standing import ClassStanding, Names
-from bnn_core.classroom.submissions import Submission
+from bnn_core.classroom.submissions import Collected, Submission
 from bnn_core.classroom.text import as_name
 from bnn_core.course.arguments import BadArgument, listed
 
 MOST_FOR_MINUTES = 120.0
+FEW, MANY = 2, 4
+"""A lesson that so few of more than so many students worked on may not be the class's."""
 
 
 def seen_as(submissions: Sequence[Submission]) -> str:
@@ -45,6 +47,17 @@ def understood(submissions: Sequence[Submission], names: Names) -> Iterator[str]
         yield f"{as_name(name)}: handed in nothing"
     for name in names.strangers:
         yield f"{as_name(name)}: in no roster"
+
+
+def few_worked_on(collected: Collected, names: Names) -> Iterator[str]:
+    """A line for each lesson that the class is graded on for the sake of one or two students of many."""
+    lessons = {lesson: students for lesson, students in collected.workers.items() if exercises_of(lesson)}
+    if len(lessons) == 1 or len(collected.students) <= MANY:
+        return
+    for lesson, students in sorted(lessons.items()):
+        if len(students) <= FEW:
+            who = " and ".join(as_name(names.shown.get(student, student)) for student in students)
+            yield f"graded on {lesson} because of {who} alone; --lesson takes one lesson alone"
 
 
 def would_happen(submissions: Sequence[Submission], to_grade: Sequence[Submission], names: Names) -> Iterator[str]:

@@ -199,6 +199,34 @@ def test_who_has_no_notebook_has_a_row_for_what_the_class_is_graded_on(tmp_path:
     assert [item for item in found(tmp_path) if item[0] == "cy"] == [("cy", LINEAR, None), ("cy", HIDDEN, None)]
 
 
+def as_handed_out(lesson: str, note: str = "") -> str:
+    """The learner's notebook, in which experiments may have been changed and no exercise."""
+    made = json.loads(Course().learner_notebook(lesson).read_text(encoding="utf-8"))
+    made["cells"] += json.loads(text(note))["cells"] if note else []
+    return json.dumps(made)
+
+
+@pytest.mark.parametrize("note", ["", "print('I tried this')"], ids=["as built", "with an experiment"])
+def test_what_nobody_worked_on_brings_no_lesson_into_the_class(tmp_path: Path, note: str) -> None:
+    put(tmp_path / "ada" / f"{LINEAR}.ipynb")
+    for lesson in LESSONS:
+        put(tmp_path / "bo" / f"{lesson}.ipynb", as_handed_out(lesson, note))
+    put(tmp_path / "cy" / f"{HIDDEN}.ipynb", as_handed_out(HIDDEN, note))
+    result = collected(tmp_path)
+    seen = [(item.student, item.lesson, item.name or None) for item in result.submissions]
+    assert seen == [("ada", LINEAR, f"{LINEAR}.ipynb"), ("bo", LINEAR, f"{LINEAR}.ipynb"), ("cy", LINEAR, None)]
+    assert result.untouched == {("bo", HIDDEN), ("cy", HIDDEN)}
+    assert result.workers == {LINEAR: ("ada",)}
+    assert ("cy", HIDDEN, f"{HIDDEN}.ipynb") in found(tmp_path, HIDDEN)
+    put(tmp_path / "di" / f"{HIDDEN}.ipynb")
+    assert ("cy", HIDDEN, f"{HIDDEN}.ipynb") in found(tmp_path)
+
+
+def test_where_nobody_worked_on_anything_it_is_graded_all_the_same(tmp_path: Path) -> None:
+    put(tmp_path / "ada" / f"{LINEAR}.ipynb", as_handed_out(LINEAR))
+    assert found(tmp_path) == [("ada", LINEAR, f"{LINEAR}.ipynb")]
+
+
 def test_nothing_is_lost_where_the_lesson_can_t_be_told(tmp_path: Path) -> None:
     put(tmp_path / "ada" / f"{LINEAR}.ipynb")
     put(tmp_path / "bo" / "broken.ipynb", "{")

@@ -72,6 +72,20 @@ def test_a_run_ends_with_what_has_changed(own: Class) -> None:
     assert "marks changed" not in own.grade().output
 
 
+def test_who_alone_brought_a_lesson_is_named(own: Class) -> None:
+    for student in ("ada", "bo", "cy", "di", "eli"):
+        own.hand_in(student, THIRD)
+    own.hand_in("ada", SIXTH)
+    for options in ((), ("--dry-run",)):
+        said = own.grade(*options).output
+        assert f"graded on {SIXTH} because of ada alone; --lesson takes one lesson alone" in said
+        assert f"graded on {THIRD}" not in said
+    assert "graded on" not in own.grade("--lesson", "06").output
+    for student in ("bo", "cy"):
+        own.hand_in(student, SIXTH)
+    assert "graded on" not in own.grade().output
+
+
 def test_one_student_or_one_exercise_can_be_graded_again(own: Class, graded: list[tuple[str, str]]) -> None:
     for student in ("ada", "bo"):
         own.hand_in(student, THIRD)
