@@ -381,7 +381,7 @@ def _begin_share(share: Share, journal: Journal, collected: Collected, seed: int
     alike = machine(Course(PACKAGE.parent)) | {"seed": str(seed), "limit or protection": key_of(limits, unsafe)}
     before = journal.part.lessons if journal.part is not None else ()
     lessons = tuple(sorted({*before, *collected.lessons}))
-    journal.note_part(Part(share, alike, collected.students, time.time(), lessons))
+    journal.note_part(Part(share, alike, collected.students, time.time(), lessons, now=collected.lessons))
 
 
 def _end_share(journal: Journal) -> ClassStanding:
@@ -459,7 +459,8 @@ class Rest:
 
 def _rest(request: Request, journal: Journal, collected: Collected) -> Rest:
     """Of earlier results those go whose student is gone; where only the notebook is gone, they stay, unless everything
-    is to be graded anew. A notebook that is there and doesn't count is not gone.
+    is to be graded anew. A notebook that is there and doesn't count is not gone. A student who is missing here is gone
+    from the lessons that are graded now, and not from those of other downloads.
     """
     lessons, submissions = graded_lessons(), collected.submissions
     only = graded_lesson(request.lesson) if request.lesson is not None else None
@@ -467,6 +468,7 @@ def _rest(request: Request, journal: Journal, collected: Collected) -> Rest:
     there = {(item.student, item.lesson) for item in submissions if item.path is not None or item.set_aside}
     students = {item.student for item in submissions}
     lacking = {place for place in journal.latest if place not in there and place.lesson in (only or place.lesson)}
+    lacking = {place for place in lacking if place.student in students or place.lesson in collected.lessons}
     lacking -= untouched
     gone = {place for place in lacking if place.student not in students}
     dropped = {place for place in lacking if request.fresh or place.lesson not in lessons}

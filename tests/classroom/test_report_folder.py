@@ -118,6 +118,18 @@ def test_a_lesson_alone_removes_who_is_gone_from_this_lesson_alone(course_class:
     assert course_class.graded("--lesson", "03") == ALL - {("bo", THIRD, 5.0)}
 
 
+@pytest.mark.parametrize("options", [(), ("--lesson", "06"), ("--fresh", "--lesson", "06"), ("--fresh",)], ids=" ".join)
+def test_who_is_missing_from_a_later_download_keeps_the_marks_of_other_lessons(
+    course_class: Class, options: tuple[str, ...]
+) -> None:
+    course_class.graded("--lesson", "03")
+    shutil.rmtree(course_class.folder / "bo")
+    (course_class.folder / "ada" / f"{THIRD}.ipynb").unlink()
+    result = course_class.grade("--dry-run", *options)
+    assert "no longer" not in result.output
+    assert ("bo", THIRD, 5.0) in course_class.graded(*options)
+
+
 def test_who_comes_back_is_in_the_report_again(course_class: Class, graded: list[tuple[str, str]]) -> None:
     course_class.graded()
     shutil.move(course_class.folder / "bo", course_class.folder.parent / "bo")
