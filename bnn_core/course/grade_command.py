@@ -204,7 +204,9 @@ def _grade(request: Request, people: Sequence[Person] | None) -> None:
         with Journal(request.output, alone=True) as journal:
             before = class_standing(journal, read_overrides(request.output)) if journal.latest else None
             try:
-                summary = _results(request, grade_all, journal, hidden, people, rule_of(policy, journal.policy))
+                summary, lessons = _results(
+                    request, grade_all, journal, hidden, people, rule_of(policy, journal.policy)
+                )
             except NoSandbox as error:
                 raise CannotGrade(
                     f"nothing here can shut submitted code in: {error}. --unsafe runs it all the same"
@@ -215,7 +217,7 @@ def _grade(request: Request, people: Sequence[Person] | None) -> None:
                 ) from None
             if policy is not None:
                 journal.set_policy(policy)
-            standing = write(request.output, journal) if request.shard is None else _end_share(journal)
+            standing = write(request.output, journal, lessons) if request.shard is None else _end_share(journal)
             if request.gradebook is not None:
                 _write_gradebook(request.gradebook, standing)
             seconds = time.monotonic() - began
@@ -261,7 +263,7 @@ def _dry_run(request: Request, people: Sequence[Person] | None) -> None:
     collected, names = _class_of(request, journal, people, rule_of(policy, journal.policy))
     submissions = collected.submissions
     click.echo(f"{request.submissions} is read as {seen_as(submissions)}")
-    for line in understood(submissions, names):
+    for line in understood(collected, names):
         click.echo(line)
     click.echo("A grading would say:")
     for line in few_worked_on(collected, names):
@@ -302,9 +304,10 @@ def _results(
     hidden: tuple[Path, ...],
     people: Sequence[Person] | None,
     rule: str,
-) -> str:
-    """Put the result of every submission into the journal, graded now or before, and say how many of each there are.
-    people: on the list of the class, where one was given this time. rule: by which one of several attempts counts.
+) -> tuple[str, Sequence[str]]:
+    """Put the result of every submission into the journal, graded now or before, and say how many of each there are,
+    and of which lessons. people: on the list of the class, where one was given this time. rule: by which one of several
+    attempts counts.
     """
     from bnn_core.classroom.crew import Assignment
     from bnn_core.classroom.results import course_version, version_shown
@@ -339,7 +342,8 @@ def _results(
             journal.add(keys[missing[position]], graded)
             bar.update()
     _note_what_counts(journal, submissions, keys, version_shown(code))
-    return f"Read as {seen}: {len(todo)} graded anew, {len(submissions) - len(todo)} kept from before"
+    summary = f"Read as {seen}: {len(todo)} graded anew, {len(submissions) - len(todo)} kept from before"
+    return summary, collected.lessons
 
 
 def _class_of(
@@ -424,7 +428,8 @@ def refuse_unfit_report(
     students = {student for student, _ in places}
     places = {*places, *journal.latest}
     shown = {place: (names.shown[place[0]], place[1]) for place in places}
-    shown |= {(name, lesson): (name, lesson) for name in names.absent for _, lesson in places}
+    of_roster = {(name, lesson) for name in names.enrolled for _, lesson in places} - set(shown.values())
+    shown |= {place: place for place in of_roster}
     found = pages_of(shown.values())
     reason = of_another_share(output, journal, share) or of_another_class(output, journal, folder, students)
     if reason is None and (path := in_the_way(output, journal, {one: found[page] for one, page in shown.items()})):
@@ -556,17 +561,20 @@ def _write_gradebook(path: Path, standing: ClassStanding) -> None:
     click.echo(f"{written.count} submissions written into {path}", err=True)
 
 
-def write(output: Path, journal: Journal) -> ClassStanding:
-    """The report of everything that the journal holds."""
+def write(output: Path, journal: Journal, lessons: Collection[str]) -> ClassStanding:
+    """The report of everything that the journal holds. lessons: those that were graded now."""
     from bnn_core.classroom.overrides import read_overrides
     from bnn_core.classroom.report import write_report_of
     from bnn_core.classroom.standing import class_standing
+    from bnn_core.course.told import handed_in_nothing
 
     with refusing_unusable():
         standing = class_standing(journal, read_overrides(output))
     write_report_of(output, standing, journal.seed or 0)
     names, rows = standing.names, standing.rows
     _tell("in the roster, and handed in nothing", list(names.absent))
+    for lesson, whom in handed_in_nothing(standing, lessons).items():
+        _tell(f"in the roster, and handed in nothing for {lesson}", whom)
     _tell("in no roster", [name for name in names.strangers if name not in names.unclear])
     _tell("not told apart by the roster", names.unclear)
     for sentence in standing.unfit:

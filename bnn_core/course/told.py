@@ -6,10 +6,11 @@ from __future__ import annotations
 
 import difflib
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from bnn_core.answers.notebook import exercises_of
 from bnn_core.autograder.exercises import EXERCISES
+from bnn_core.classroom.attention import is_nothing
 from bnn_core.classroom.results import number
 from bnn_core.classroom.standing import ClassStanding, Names
 from bnn_core.classroom.submissions import Collected, Submission
@@ -31,9 +32,9 @@ def seen_as(submissions: Sequence[Submission]) -> str:
     return f"a download of {' and '.join(named)}" + (f", and {own}" if "" in systems else "")
 
 
-def understood(submissions: Sequence[Submission], names: Names) -> Iterator[str]:
+def understood(collected: Collected, names: Names) -> Iterator[str]:
     """A line for each submission, where the best attempt counts for each of these, and for who handed in nothing."""
-    for item in submissions:
+    for item in collected.submissions:
         who = f"{as_name(names.shown[item.student])}, {item.lesson}"
         when = f", handed in {item.handed_in}" if item.handed_in else ", late" if item.late else ""
         if item.path is None:
@@ -45,8 +46,22 @@ def understood(submissions: Sequence[Submission], names: Names) -> Iterator[str]
         yield f"{who}: {as_name(item.name)}{which}{aside}{beside}{when}"
     for name in names.absent:
         yield f"{as_name(name)}: handed in nothing"
+    here = {names.people.get(item.student) for item in collected.submissions}
+    for name, person in names.enrolled.items():
+        if person not in here and name not in names.absent:
+            yield from (f"{as_name(name)}, {lesson}: handed in nothing" for lesson in collected.lessons)
     for name in names.strangers:
         yield f"{as_name(name)}: in no roster"
+
+
+def handed_in_nothing(standing: ClassStanding, lessons: Collection[str]) -> dict[str, list[str]]:
+    """By lesson, who of the class handed in nothing for it, and something for another."""
+    found: dict[str, list[str]] = {lesson: [] for lesson in sorted(lessons)}
+    for one in standing.standings:
+        is_of_class = one.person is not None and one.student not in standing.names.absent
+        if one.lesson in found and is_of_class and is_nothing(one):
+            found[one.lesson].append(one.student)
+    return found
 
 
 def few_worked_on(collected: Collected, names: Names) -> Iterator[str]:
