@@ -12,7 +12,7 @@ from bnn_core.answers.notebook import exercises_of
 from bnn_core.autograder.exercises import EXERCISES
 from bnn_core.classroom.attention import is_nothing
 from bnn_core.classroom.results import number
-from bnn_core.classroom.standing import ClassStanding, Names
+from bnn_core.classroom.standing import ClassStanding, Names, Standing
 from bnn_core.classroom.submissions import Collected, Submission
 from bnn_core.classroom.text import as_name
 from bnn_core.course.arguments import BadArgument, listed
@@ -112,14 +112,20 @@ def what_happened(before: ClassStanding | None, after: ClassStanding, summary: s
     yield f"{summary}, in {took}"
     if before is None:
         return
-    old = {(one.place, row["exercise"]): row["score"] for one in before.standings if one.place for row in one.rows}
+    old = {(who, row["exercise"]): row["score"] for one in before.standings for who in _who(one) for row in one.rows}
+    lessons = {one.lesson for one in before.standings}
     changes = []
     for one in after.standings:
-        if one.place is None:
-            continue
+        nothing = 0.0 if one.lesson in lessons else None  # in a lesson that is new to the report, nobody's mark changed
         for row in one.rows:
-            earlier = old.get((one.place, row["exercise"]))
+            known = (old[who, row["exercise"]] for who in _who(one) if (who, row["exercise"]) in old)
+            earlier = next(known, nothing)
             if earlier is not None and abs(earlier - row["score"]) > 0.005:
                 changes.append(f"{one.student} in {row['exercise']} from {number(earlier)} to {number(row['score'])}")
     if changes:
         yield f"marks changed: {listed(changes)}"
+
+
+def _who(one: Standing) -> list[object]:
+    """By what a student is known again: the place of what was handed in, and the id of whoever is on the roster."""
+    return [known for known in (one.place, one.person and one.person.id) if known]

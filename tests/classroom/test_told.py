@@ -72,6 +72,28 @@ def test_a_run_ends_with_what_has_changed(own: Class) -> None:
     assert "marks changed" not in own.grade().output
 
 
+@pytest.mark.parametrize("with_roster", [False, True])
+def test_a_mark_where_there_was_nothing_has_changed(own: Class, tmp_path: Path, with_roster: bool) -> None:
+    (tmp_path / "list.csv").write_text("id,name\nada,Ada L\nbo,Bo M\n", encoding="utf-8")
+    ada = "Ada L" if with_roster else "ada"
+    own.hand_in("bo", THIRD, worth=5)
+    own.grade(*(("--roster", str(tmp_path / "list.csv")) if with_roster else ()))
+    own.hand_in("ada", THIRD, worth=6)
+    assert f"marks changed: {ada} in BayesianLinear from 0 to 6\n" in own.grade().output
+    own.hand_in("ada", SIXTH, worth=6)
+    assert "marks changed" not in own.grade().output, "a new lesson is no change"
+    shutil.rmtree(own.folder / "ada")
+    said = own.grade("--lesson", "03").output
+    assert (f"marks changed: {ada} in BayesianLinear from 6 to 0" in said) == with_roster
+
+
+def test_a_roster_that_is_given_later_changes_no_mark(own: Class, tmp_path: Path) -> None:
+    (tmp_path / "list.csv").write_text("id,name\nada,Ada L\n", encoding="utf-8")
+    own.hand_in("ada", THIRD, worth=5)
+    own.grade()
+    assert "marks changed" not in own.grade("--roster", str(tmp_path / "list.csv")).output
+
+
 def test_who_alone_brought_a_lesson_is_named(own: Class) -> None:
     for student in ("ada", "bo", "cy", "di", "eli"):
         own.hand_in(student, THIRD)
