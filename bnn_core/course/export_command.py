@@ -224,5 +224,6 @@ def _tell(done: Filled) -> None:
 
 
 def _say(what: str, names: Sequence[str]) -> None:
+    """All of them, for a mark that isn't named is one that nobody looks at."""
     if names:
-        click.echo(f"{what}: {listed(names)}", err=True)
+        click.echo(f"{what}: {listed(names, len(names))}", err=True)

@@ -18,6 +18,7 @@ from classroom.systems import (
     MOODLE_GERMAN,
     SYSTEM_NAMES,
     SYSTEMS,
+    Someone,
     System,
     blackboard_takes,
     canvas_comment,
@@ -134,6 +135,18 @@ def test_what_was_there_is_said_and_an_excuse_stays(own: Class) -> None:
     assert f"without a mark in the report: {ABSENT.sortable}" in result.output
     marks = canvas_takes(path.read_bytes(), "Homework 3")
     assert [marks[number] for number in (4711, 4712, 4713)] == ["0", "EX", "2.00"]
+
+
+def test_every_mark_that_was_another_is_named(own: Class, tmp_path: Path) -> None:
+    people = [Someone(f"S{n}", "Smith", 5000 + n, f"s{n}") for n in range(30)]
+    for one in people:
+        own.hand_in(moodle_entry(one).partition("/")[0], LESSON)
+    assert own.grade().exit_code == 0
+    path = tmp_path / "worksheet.csv"
+    path.write_text(moodle_worksheet(people).replace(",Submitted,,", ",Submitted,8,"), encoding="utf-8")
+    said = export("marks", own.report, "--format", "moodle", "--into", path).output
+    (line,) = [line for line in said.splitlines() if line.startswith("changed: ")]
+    assert all(f"{one.full} from 8 to 5" in line for one in people)
 
 
 def test_points_are_converted_when_that_is_wanted(own: Class) -> None:
