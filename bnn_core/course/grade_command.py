@@ -10,7 +10,7 @@ import secrets
 import signal
 import sys
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -272,8 +272,32 @@ def _dry_run(request: Request, people: Sequence[Person] | None) -> None:
     for what, whom in rest.told(names, request.fresh):
         _tell(what, whom, err=False)
     graded = [item for item in submissions if (item.student, item.lesson) not in rest.kept]
-    for line in would_happen(graded, _to_grade(request, journal, graded, names), names):
+    todo = _to_grade(request, journal, graded, names)
+    for line in would_happen(graded, todo, names, _why_again(request, journal, todo, _circumstances(request, journal))):
         click.echo(line)
+
+
+def _circumstances(request: Request, journal: Journal) -> dict[str, str]:
+    """What every result depends on beside its submission, by what it is, in short."""
+    from bnn_core.classroom.results import course_version, environment_version, key_of
+
+    return {
+        "version of the course": course_version(PACKAGE),
+        "Python or set of packages": environment_version(),
+        "seed": str(request.seed if request.seed is not None else journal.seed),
+        "limit or protection": key_of(_limits(request), request.unsafe),
+    }
+
+
+def _why_again(request: Request, journal: Journal, todo: Sequence[Submission], now: Mapping[str, str]) -> str:
+    """Why results are graded anew that the report holds already, where something other than the submissions is new."""
+    again = [item for item in todo if (item.student, item.lesson) in journal.latest]
+    before = [journal.circumstances[item.lesson] for item in again if item.lesson in journal.circumstances]
+    others = [what for what, short in now.items() if any(one.get(what) != short for one in before)]
+    if request.fresh or not others:
+        return ""
+    were = "was" if len(again) == 1 else "were"
+    return f"; {len(again)} {were} graded before, with another {' and another '.join(others)}"
 
 
 def _to_grade(request: Request, journal: Journal, submissions: Sequence[Submission], names: Names) -> list[Submission]:
@@ -337,12 +361,15 @@ def _results(
     missing = [number for number, key in enumerate(keys) if key not in journal or submissions[number] in again]
     assignment = Assignment(limits, seed, hidden, request.unsafe)
     todo = [submissions[position] for position in missing]
+    circumstances = _circumstances(request, journal)
+    why = _why_again(request, journal, todo, circumstances)
+    journal.note_circumstances(collected.lessons, circumstances)
     with tqdm(total=len(submissions), initial=len(submissions) - len(todo), unit="submission", disable=None) as bar:
         for position, graded in grade_all(todo, assignment) if todo else ():
             journal.add(keys[missing[position]], graded)
             bar.update()
     _note_what_counts(journal, submissions, keys, version_shown(code))
-    summary = f"Read as {seen}: {len(todo)} graded anew, {len(submissions) - len(todo)} kept from before"
+    summary = f"Read as {seen}: {len(todo)} graded anew, {len(submissions) - len(todo)} kept from before{why}"
     return summary, collected.lessons
 
 

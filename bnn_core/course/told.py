@@ -75,10 +75,12 @@ def few_worked_on(collected: Collected, names: Names) -> Iterator[str]:
             yield f"graded on {lesson} because of {who} alone; --lesson takes one lesson alone"
 
 
-def would_happen(submissions: Sequence[Submission], to_grade: Sequence[Submission], names: Names) -> Iterator[str]:
-    """How many a grading would grade, as its own end says it, and whom."""
+def would_happen(
+    submissions: Sequence[Submission], to_grade: Sequence[Submission], names: Names, why: str
+) -> Iterator[str]:
+    """How many a grading would grade, as its own end says it, and whom. why: what has been graded is graded again."""
     kept = len(submissions) - len(to_grade)
-    yield f"{len(to_grade)} graded anew, {kept} kept from before"
+    yield f"{len(to_grade)} graded anew, {kept} kept from before{why}"
     if kept and to_grade:
         lessons = {item.lesson for item in submissions}
         who = dict.fromkeys(f"{names.shown[item.student]}{f' {item.lesson}' if len(lessons) > 1 else ''}"

@@ -20,6 +20,8 @@ from classroom.systems import (
     moodle_entry,
 )
 
+from bnn_core.classroom import results
+
 
 @pytest.fixture
 def own(tmp_path: Path, graded: list[tuple[str, str]]) -> Class:
@@ -92,6 +94,38 @@ def test_a_roster_that_is_given_later_changes_no_mark(own: Class, tmp_path: Path
     own.hand_in("ada", THIRD, worth=5)
     own.grade()
     assert "marks changed" not in own.grade("--roster", str(tmp_path / "list.csv")).output
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (("--seed", "8"), "; 2 were graded before, with another seed"),
+        (
+            ("--seed", "8", "--timeout", "9"),
+            "; 2 were graded before, with another seed and another limit or protection",
+        ),
+        (("--seed", "8", "--fresh"), ""),
+        ((), ""),
+    ],
+    ids=["seed", "seed and limit", "fresh", "nothing"],
+)
+def test_it_says_why_what_was_graded_is_graded_again(own: Class, options: tuple[str, ...], says: str) -> None:
+    for student in ("ada", "bo"):
+        own.hand_in(student, THIRD)
+    assert "graded before" not in own.grade("--seed", "7").output
+    own.hand_in("cy", THIRD)
+    foretold = own.grade("--dry-run", *options).output
+    anew = (3, 0) if options else (1, 2)
+    for said in (foretold, own.grade(*options).output):
+        assert f"{anew[0]} graded anew, {anew[1]} kept from before{says}" in said
+        assert says or "graded before" not in said
+
+
+def test_a_new_environment_is_named(own: Class, monkeypatch: pytest.MonkeyPatch) -> None:
+    own.hand_in("ada", THIRD)
+    own.grade()
+    monkeypatch.setattr(results, "environment_version", lambda: "another")
+    assert "; 1 was graded before, with another Python or set of packages, in " in own.grade().output
 
 
 def test_who_alone_brought_a_lesson_is_named(own: Class) -> None:
