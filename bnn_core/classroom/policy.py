@@ -287,6 +287,7 @@ def in_words(policy: Policy, lesson: str = "") -> list[str]:
         told.append(f"Up to {number(policy.grace.total_seconds() / 60)} minutes later is not late.")
     if policy.late_days:
         told.append(f"Each student has {policy.late_days} late days that cost nothing, used in the order of deadlines.")
+        told.append("What gives no points uses none of them.")
     if policy.penalty:
         told.append(f"Each day begun after the deadline costs {_percent(policy.penalty)} of the points had.")
     if policy.none_after is not None:
@@ -372,6 +373,9 @@ def _applied(policy: Policy, lesson: str, handed_in: HandedIn, rows: Sequence[Ro
     days = _days_late(policy, lesson, handed_in)
     free = min(left, days or 0)
     factor, told = _lateness(policy, lesson, handed_in, days, free)
+    if free and not any(row["score"] * factor for row in by_points):  # a late day would be spent on nothing
+        free = 0
+        factor, told = _lateness(policy, lesson, handed_in, days, free)
     final = [row | {"score": round(row["score"] * factor, 6)} for row in by_points]
     return Applied(final, (*rules, *told), days, free)
 

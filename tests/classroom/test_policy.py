@@ -112,6 +112,7 @@ def test_a_policy_in_words() -> None:
         f"{SIXTH}: to be handed in by 7 December 2026, 12:00 (UTC).",
         "Up to 15 minutes later is not late.",
         "Each student has 3 late days that cost nothing, used in the order of deadlines.",
+        "What gives no points uses none of them.",
         "Each day begun after the deadline costs 10 % of the points had.",
         "What is more than 7 days late gives no points.",
     ]
@@ -195,6 +196,23 @@ def test_late_days_are_used_once_and_in_the_order_of_deadlines() -> None:
     )
     assert (sixth.rows[0]["score"], third.rows[0]["score"]) == (10, 5)
     assert "2 of the 2 late days were used." in sixth.rules
+
+
+@pytest.mark.parametrize(
+    ("passed", "when"),
+    [(0, "2026-11-02T12:00:00Z"), (len(CHECKS), "2026-11-20T12:00:00Z")],
+    ids=["nothing is right", "too late all the same"],
+)
+def test_what_gives_no_points_uses_no_late_day(passed: int, when: str) -> None:
+    text = "late_days = 2\npenalty_per_day = 0.2\nnone_after_days = 7\n"
+    text += "[deadlines]\n03 = 2026-11-25T00:00:00Z\n06 = 2026-11-01T00:00:00Z"
+    policy = read_policy(text)
+    full = row(len(CHECKS), status="passed")
+    sixth, third = apply(
+        policy, [(SIXTH, HandedIn(when), [row(passed)]), (THIRD, HandedIn("2026-11-26T12:00:00Z"), [full])]
+    )
+    assert (sixth.points, sixth.free, third.points, third.free) == (0, 0, 10, 2)
+    assert not any("late days" in rule for rule in sixth.rules)
 
 
 # When something was handed in
