@@ -322,8 +322,9 @@ def _percent(share: float) -> str:
     return f"{number(100 * share)} %"
 
 
-def _shown(moment: datetime) -> str:
-    return f"{moment:%d %B %Y, %H:%M} ({moment:%Z})".lstrip("0")
+def _shown(moment: datetime, with_seconds: bool = False) -> str:
+    seconds = f":{moment:%S}" if with_seconds else ""
+    return f"{moment:%d %B %Y, %H:%M}{seconds} ({moment:%Z})".lstrip("0")
 
 
 # Applying it
@@ -437,8 +438,10 @@ def _lateness(policy: Policy, lesson: str, handed_in: HandedIn, days: int | None
     if moment is None:
         told = ["The system says that it was late, and not by how much: taken as one day."]
     else:
-        when = _shown(moment.astimezone(deadline.tzinfo))
-        told = [f"Handed in {when}, after the deadline {_shown(deadline)}: {began} late."]
+        moment = moment.astimezone(deadline.tzinfo)
+        needs_seconds = f"{moment:%H:%M}" == f"{deadline:%H:%M}"  # else it seems to be in time, or days to be too many
+        when, by = (_shown(one, needs_seconds) for one in (moment, deadline))
+        told = [f"Handed in {when}, after the deadline {by}: {began} late."]
     if free:
         told.append(f"{free} of the {policy.late_days} late days {'was' if free == 1 else 'were'} used.")
     costly = days - free

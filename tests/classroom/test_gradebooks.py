@@ -159,6 +159,7 @@ def test_points_are_converted_when_that_is_wanted(own: Class) -> None:
     assert result.exit_code == 0, result.output
     header, *rows = rows_of(path.read_bytes())
     assert [row[header.index("Bewertung")] for row in rows] == ["0", "2,5", "5", "7,5", "10", "12,5", "15", ""]
+    assert "7 marks in 'Bewertung', converted from 10 points at most to 25. Give" in result.output
 
 
 def test_marks_of_one_lesson(own: Class) -> None:

@@ -181,6 +181,23 @@ def test_lateness(rules: str, when: str, days: int | None, share: float) -> None
     assert bool(applied.rules) == bool(days)
 
 
+@pytest.mark.parametrize(
+    ("when", "handed_in", "deadline", "days"),
+    [
+        ("2026-11-02T17:00:07+00:00", "2 November 2026, 18:00:07", "18:00:00", "1 day late"),
+        ("2026-11-04T17:00:07+00:00", "4 November 2026, 18:00:07", "18:00:00", "3 days late"),
+        ("2026-11-02T17:01:07+00:00", "2 November 2026, 18:01", "18:00", "1 day late"),
+    ],
+)
+def test_seconds_are_told_where_minutes_do_not_tell_why_it_is_late(
+    when: str, handed_in: str, deadline: str, days: str
+) -> None:
+    text = "time_zone = 'Europe/Zurich'\ndeadline = 2026-11-02T18:00:00\npenalty_per_day = 0.1"
+    (applied,) = apply(read_policy(text), [(THIRD, HandedIn(when), [row(len(CHECKS), status="passed")])])
+    told = f"Handed in {handed_in} (CET), after the deadline 2 November 2026, {deadline} (CET): {days}."
+    assert applied.rules[0] == told
+
+
 def test_what_the_system_calls_late_is_a_day_late() -> None:
     (applied,) = apply(read_policy(LATE), [(THIRD, HandedIn(late=True), [row(len(CHECKS), status="passed")])])
     assert applied.rows[0]["score"] == 9

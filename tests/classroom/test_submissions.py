@@ -18,6 +18,7 @@ import pytest
 from bnn_core.answers.notebook import Unreadable
 from bnn_core.classroom import recognising
 from bnn_core.classroom.downloads import delivery
+from bnn_core.classroom.handed_in import Refused
 from bnn_core.classroom.sandbox import reading
 from bnn_core.classroom.sandbox.reading import read_answer
 from bnn_core.classroom.submissions import Collected, Submission, find_submissions
@@ -164,6 +165,26 @@ def test_of_several_attempts_the_last_counts(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", [f"{LINEAR}.ipynb", "ada.ipynb", f"ada_{LINEAR}.ipynb", "HW 3.pdf"])
 def test_other_names_are_no_platform_s(name: str) -> None:
     assert delivery(name, is_folder=False) is None
+
+
+@pytest.mark.parametrize("files", [case[1] for case in PLATFORMS], ids=[case[0] for case in PLATFORMS])
+def test_a_folder_of_nothing_but_a_download_is_refused_and_the_zip_named(tmp_path: Path, files: dict[str, str]) -> None:
+    folder = tmp_path / "term"
+    zipped(folder / "submissions.zip", **dict.fromkeys(files, text(DEFINES_LINEAR)))
+    for name in ("grading.toml", "gradebook.csv", "column.xls"):
+        put(folder / name, "")
+    with pytest.raises(Refused, match=r"a download as it came, submissions\.zip; give the zip itself"):
+        collected(folder)
+    assert collected(folder / "submissions.zip").submissions
+    put(folder / "ada" / f"{LINEAR}.ipynb")
+    assert ("ada", LINEAR, f"{LINEAR}.ipynb") in found(folder)
+
+
+def test_a_student_s_zip_among_tables_is_no_download(tmp_path: Path) -> None:
+    zipped(tmp_path / "ada.zip", **{f"{LINEAR}.ipynb": text(DEFINES_LINEAR), "x_1_2_y.py": ""})
+    zipped(tmp_path / "bo_4712_90002_hw.zip", **{f"x_1_2_{LINEAR}.ipynb": text(DEFINES_LINEAR)})
+    put(tmp_path / "gradebook.csv", "")
+    assert {student for student, _, _ in found(tmp_path)} == {"ada", "bo"}
 
 
 def test_the_folder_that_was_zipped_is_no_student(tmp_path: Path) -> None:
