@@ -109,7 +109,7 @@ def _grounds(rule: str, lesson: str, one: Candidate) -> dict[str, object]:
         "it is a notebook": is_notebook,
         "it is of the last attempt": one.notebook.attempt,
         "it is the last": one.time(),
-        "it is the newest": one.notebook.modified,
+        "it is the newest": (one.notebook.received, one.notebook.modified),
         "its name is the last": one.notebook.name,
     }
     return {ground: grounds[ground] for ground in _ORDER[rule]}

@@ -20,13 +20,21 @@ Place = tuple[str, str]
 NO_PYTHON = "valid Python"
 """In what is said of a cell that can't be parsed."""
 
+STILL_A_STUB = "still raises NotImplementedError"
+"""In what is said of an exercise that is as it was handed out."""
+
+LEAST_CLASS = 5
+"""So many students are a class of which somebody should have passed something."""
+
 LEAST_ALIKE = 80
 """Characters that an answer must have for its likeness to another to mean anything."""
 
 
 @dataclass(frozen=True)
 class Concern:
-    """title: what there is; advice: what to do. groups: those concerned, who are alike in it together."""
+    """title: what there is; advice: what to do. groups: those concerned, who are alike in it together; none where it is
+    the whole class.
+    """
 
     title: str
     advice: str
@@ -59,6 +67,20 @@ def _no_check(one: Standing) -> bool:
     return not _notes(NO_PYTHON)(one) and any(
         row["status"] == "error" and not any(check["passed"] for check in row["checks"]) for row in one.rows
     )
+
+
+def _is_untouched(one: Standing) -> bool:
+    return bool(one.rows) and all(
+        row["status"] == "not_attempted" and STILL_A_STUB in row["message"] for row in one.rows
+    )
+
+
+def _passed_a_check(one: Standing) -> bool:
+    return any(check["passed"] for row in one.rows for check in row["checks"])
+
+
+def _lost_all_to_lateness(one: Standing) -> bool:
+    return bool(one.days_late) and not one.points and not one.by_hand and _passed_a_check(one)
 
 
 _KINDS: tuple[tuple[str, str, Callable[[Standing], bool]], ...] = (
@@ -95,6 +117,16 @@ _KINDS: tuple[tuple[str, str, Callable[[Standing], bool]], ...] = (
         lambda one: _notes("the course's own")(one) or _said("the course's own")(one),
     ),
     (
+        "Checks passed, and lateness took all points",
+        "The page has the time and the rule. Look whether the time is right; `override` sets a mark.",
+        _lost_all_to_lateness,
+    ),
+    (
+        "It is as it was handed out",
+        "No exercise was begun. Ask whether the right file was handed in.",
+        _is_untouched,
+    ),
+    (
         "Nothing was handed in",
         "Ask whether they are still in the class.",
         is_nothing,
@@ -104,7 +136,7 @@ _KINDS: tuple[tuple[str, str, Callable[[Standing], bool]], ...] = (
 
 def concerns(standings: Sequence[Standing], strangers: Collection[str] = (), policy: Policy = PLAIN) -> list[Concern]:
     """All that there is, the kinds in the order in which they are worth looking at. strangers: who is in no roster."""
-    found = []
+    found = _nobody_passed(standings)
     for title, advice, concerned in _KINDS:
         places = [(one.student, one.lesson) for one in standings if concerned(one)]
         is_settled = title == SEVERAL_HANDED_IN and policy.attempt != USUAL  # by a rule, and so nobody need be asked
@@ -131,6 +163,20 @@ def concerns(standings: Sequence[Standing], strangers: Collection[str] = (), pol
         advice = "Add them to the roster, or rename the folder to the id, and grade again: it costs no time."
         found.append(Concern("In no roster", advice, tuple((place,) for place in unknown)))
     return found
+
+
+def _nobody_passed(standings: Sequence[Standing]) -> list[Concern]:
+    """Of each lesson in which a whole class passed nothing, for then it is hardly the class."""
+    by_lesson: defaultdict[str, list[Standing]] = defaultdict(list)
+    for one in standings:
+        if any(row["exercise"] for row in one.rows):
+            by_lesson[one.lesson].append(one)
+    advice = "Look at one page, and whether the lesson, the download and the installed packages are the right ones."
+    return [
+        Concern(f"Nobody passed anything in {lesson}", advice, ())
+        for lesson, results in by_lesson.items()
+        if len(results) >= LEAST_CLASS and not any(map(_passed_a_check, results))
+    ]
 
 
 def _totals_near(standings: Sequence[Standing], policy: Policy) -> list[Place]:

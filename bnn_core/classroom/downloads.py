@@ -12,9 +12,10 @@ CANVAS, MOODLE, BLACKBOARD = "Canvas", "Moodle", "Blackboard"
 _CANVAS = re.compile(
     r"(?:(?!LATE_)(?P<name>.+?)_)?(?P<late>LATE_)?(?P<id>\d+|anon_[^_]+)_(?:(?P<attachment>\d+)_(?P<file>.+)|(?:text|link)\.html)"
 )
-_MOODLE = re.compile(r"(?P<name>.+)_(?P<id>\d+)_assignsubmission_(?P<plugin>[a-z]+)(?:_(?P<file>.*))?")
+# What the system writes comes first, and the student's own name for the file last: there it may look like anything.
+_MOODLE = re.compile(r"(?P<name>.+?)_(?P<id>\d+)_assignsubmission_(?P<plugin>[a-z]+)(?:_(?P<file>.*))?")
 _BLACKBOARD = re.compile(
-    r"(?P<head>.+)_attempt_(?P<attempt>\d{4}(?:-\d\d){5})(?:_(?P<file>.+)|\.txt)?", re.DOTALL
+    r"(?P<head>.+?)_attempt_(?P<attempt>\d{4}(?:-\d\d){5})(?:_(?P<file>.+)|\.txt)?", re.DOTALL
 )  # without a file's name it is the attempt's own text
 
 

@@ -53,7 +53,9 @@ class Column:
 
 @dataclass
 class Filled:
-    """What came of filling in a table. changed: whose other mark was there before, that one and the new one."""
+    """What came of filling in a table. changed: whose other mark was there before, that one and the new one.
+    converted: from how many points at most to how many, where they are others.
+    """
 
     title: str
     count: int = 0
@@ -61,6 +63,7 @@ class Filled:
     excused: list[str] = field(default_factory=list)
     not_in_table: list[str] = field(default_factory=list)
     without_mark: list[str] = field(default_factory=list)
+    converted: tuple[float, float] | None = None
 
 
 def fill_in(
@@ -83,7 +86,8 @@ def fill_in(
             f"{table.path} is of another class: of its {len(people)} students {some} "
             f"{'are' if len(matched) > 1 else 'is'} in the report; give the one of this class"
         )
-    done = Filled(column.title)
+    converted = (most, column.most) if factor != 1 and column.most is not None else None
+    done = Filled(column.title, converted=converted)
     for mark in marks:
         if mark.student in matched:
             _put(table, column, matched[mark.student], round(factor * mark.points, 2), done)

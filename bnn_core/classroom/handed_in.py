@@ -119,6 +119,10 @@ class Tree:
         with _refusing_errors(), self._open(parts) as file:
             return file.read(count)
 
+    def outermost(self, parts: Parts) -> Parts:
+        """The file that was handed in with this one in it: the outermost zip on the way to it, or it alone."""
+        return next((parts[:length] for length in range(1, len(parts)) if parts[:length] in self._zips), parts)
+
     def is_zip(self, parts: Parts) -> bool:
         return self.beginning(parts, 4) in _ZIP_SIGNS
 

@@ -32,7 +32,7 @@ class GradedShare:
 
 class Merged:
     """All shares of a class. `newest` is the one that looked last into the folder of submissions: who was there then is
-    in the class.
+    in the class, as far as the lessons that were graded then go.
     """
 
     def __init__(self, folders: Sequence[Path]) -> None:
@@ -53,10 +53,12 @@ class Merged:
         return self.newest.part.lessons
 
     def results(self) -> Iterator[tuple[Place, Entry, Origin]]:
-        """The results of all who are in the class, in the order of students and lessons."""
+        """The results of all who are in the class, in the order of students and lessons; and of others those in lessons
+        that were graded before.
+        """
         found = [(place, share.journal) for share in self.shares for place in share.journal.latest]
         for place, journal in sorted(found, key=lambda one: one[0]):
-            if place.student in self.students:
+            if place.student in self.students or place.lesson not in self.newest.part.now:
                 yield place, journal.latest[place], journal.origins.get(place, Origin())
 
     def attempts(self, place: Place) -> list[tuple[Entry, Origin]]:

@@ -287,6 +287,7 @@ def in_words(policy: Policy, lesson: str = "") -> list[str]:
         told.append(f"Up to {number(policy.grace.total_seconds() / 60)} minutes later is not late.")
     if policy.late_days:
         told.append(f"Each student has {policy.late_days} late days that cost nothing, used in the order of deadlines.")
+        told.append("What gives no points uses none of them.")
     if policy.penalty:
         told.append(f"Each day begun after the deadline costs {_percent(policy.penalty)} of the points had.")
     if policy.none_after is not None:
@@ -321,8 +322,9 @@ def _percent(share: float) -> str:
     return f"{number(100 * share)} %"
 
 
-def _shown(moment: datetime) -> str:
-    return f"{moment:%d %B %Y, %H:%M} ({moment:%Z})".lstrip("0")
+def _shown(moment: datetime, with_seconds: bool = False) -> str:
+    seconds = f":{moment:%S}" if with_seconds else ""
+    return f"{moment:%d %B %Y, %H:%M}{seconds} ({moment:%Z})".lstrip("0")
 
 
 # Applying it
@@ -372,6 +374,9 @@ def _applied(policy: Policy, lesson: str, handed_in: HandedIn, rows: Sequence[Ro
     days = _days_late(policy, lesson, handed_in)
     free = min(left, days or 0)
     factor, told = _lateness(policy, lesson, handed_in, days, free)
+    if free and not any(row["score"] * factor for row in by_points):  # a late day would be spent on nothing
+        free = 0
+        factor, told = _lateness(policy, lesson, handed_in, days, free)
     final = [row | {"score": round(row["score"] * factor, 6)} for row in by_points]
     return Applied(final, (*rules, *told), days, free)
 
@@ -433,8 +438,10 @@ def _lateness(policy: Policy, lesson: str, handed_in: HandedIn, days: int | None
     if moment is None:
         told = ["The system says that it was late, and not by how much: taken as one day."]
     else:
-        when = _shown(moment.astimezone(deadline.tzinfo))
-        told = [f"Handed in {when}, after the deadline {_shown(deadline)}: {began} late."]
+        moment = moment.astimezone(deadline.tzinfo)
+        needs_seconds = f"{moment:%H:%M}" == f"{deadline:%H:%M}"  # else it seems to be in time, or days to be too many
+        when, by = (_shown(one, needs_seconds) for one in (moment, deadline))
+        told = [f"Handed in {when}, after the deadline {by}: {began} late."]
     if free:
         told.append(f"{free} of the {policy.late_days} late days {'was' if free == 1 else 'were'} used.")
     costly = days - free

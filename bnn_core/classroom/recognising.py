@@ -9,6 +9,7 @@ import hashlib
 from collections import deque
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import PurePosixPath
 
 from bnn_core.answers.course_own import is_own_module, is_own_notebook
@@ -22,9 +23,11 @@ from bnn_core.answers.notebook import (
     lesson_of,
     lessons_with_exercises,
     notebook_in,
+    read_notebook,
 )
 from bnn_core.answers.slicing import COURSE_PACKAGE, seems_to_define
 from bnn_core.classroom.handed_in import FOLDER, Entry, Parts, Refused, Tree
+from bnn_core.lesson_files import Course
 
 MOST_ENTRIES = 5_000
 DEEPEST = 12
@@ -79,7 +82,8 @@ class Found:
     with answers in it; "unreadable", a notebook by its name alone; "file", which the answer may import or read;
     "unread" and "hidden", a file or a folder that wasn't looked into; "typed", into the platform. why: a sentence on
     what isn't read. For a notebook, lesson where it could be told; is_script where it is Python and no notebook;
-    is_untouched where it is as it was handed out. attempt: a later one sorts higher.
+    is_untouched where its exercises are as they were handed out. attempt: a later one sorts higher. modified: the
+    file's own time; received: that of the outermost zip around it, for those inside it are the student's to write.
     """
 
     name: str
@@ -93,6 +97,7 @@ class Found:
     modified: float = 0.0
     attempt: str = ""
     digest: str = ""
+    received: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -248,8 +253,8 @@ class _Look:
             return self._found(entry, "file", digest=digest)
         if is_own_notebook(notebook, lesson):
             return self._found(entry, "own", lesson=lesson, digest=digest, is_script=script)
-        is_untouched = notebook.is_as_built
-        return self._found(entry, "notebook", lesson=lesson, digest=digest, is_script=script, is_untouched=is_untouched)
+        untouched = is_untouched(notebook, lesson)
+        return self._found(entry, "notebook", lesson=lesson, digest=digest, is_script=script, is_untouched=untouched)
 
     def _found(
         self,
@@ -262,8 +267,15 @@ class _Look:
         is_untouched: bool = False,
         digest: str = "",
     ) -> Found:
-        about = (entry.size, entry.modified, self.root.attempt, digest)
+        about = (entry.size, entry.modified, self.root.attempt, digest, self._received(entry))
         return Found(self._name(entry.parts), entry.parts, kind, why, lesson, is_script, is_untouched, *about)
+
+    def _received(self, entry: Entry) -> float:
+        outermost = self.tree.outermost(entry.parts)
+        try:
+            return entry.modified if outermost == entry.parts else self.tree.entry(outermost).modified
+        except Refused:  # it was there a moment ago
+            return 0.0
 
     def _not_looked_at(self, parts: Parts, why: str, kind: str = "unread") -> Found:
         return Found(self._name(parts) or "The folder", parts, kind, why, attempt=self.root.attempt)
@@ -281,6 +293,33 @@ class _Look:
 def _answers(notebook: Notebook, lesson: str) -> bool:
     """Whether it seems to define what the lesson asks for."""
     return any(seems_to_define(notebook.code, name, at_top=True) for name in exercises_of(lesson))
+
+
+def is_untouched(notebook: Notebook, lesson: str) -> bool:
+    """Whether all exercises are as they were handed out, whatever else was changed."""
+    if notebook.is_as_built:
+        return True
+    given = exercises_handed_out(lesson)
+    return bool(given) and _exercises_in(notebook, lesson) == given
+
+
+@lru_cache
+def exercises_handed_out(lesson: str) -> dict[str, str]:
+    """The learner's cell of each exercise; none where this copy of the course lacks the learner's notebook."""
+    try:
+        return _exercises_in(read_notebook(Course().learner_notebook(lesson)), lesson)
+    except Unreadable:
+        return {}
+
+
+def _exercises_in(notebook: Notebook, lesson: str) -> dict[str, str]:
+    """The last cell that defines each exercise, without the spaces that editors add or take away."""
+    return {
+        name: "\n".join(line.rstrip() for line in source.strip().splitlines())
+        for name in exercises_of(lesson)
+        for source in notebook.cells
+        if seems_to_define(source, name, at_top=True)
+    }
 
 
 _BESIDE_PACKAGE = ("readme.md", "license", "requirements.txt", "pyproject.toml")

@@ -44,7 +44,21 @@ STATUSES = ("passed", "failed", "not_attempted", "error", "timeout", "unreadable
 _SEPARATORS = re.compile("[-_.]+")
 _RESULTS = ({"key", "graded"}, {"key", "seed", "graded"})
 _LINES = (
-    *({name} for name in ("seed", "home", "again", "people", "policy", "origins", "attempts", "part", "left")),
+    *(
+        {name}
+        for name in (
+            "seed",
+            "home",
+            "again",
+            "people",
+            "policy",
+            "origins",
+            "attempts",
+            "part",
+            "left",
+            "circumstances",
+        )
+    ),
     *_RESULTS,
 )
 
@@ -108,7 +122,8 @@ class Journal:
     latest: for each place of the report the result that stands there. seed: the last grading's. home: the folder of the
     submissions. people: the class, where a list of it was given. policy: the text of the instructor's file. origins:
     where results came from. attempts: where the best of several counts, the key and the origin of each. part: what
-    share of the class it holds, where not all. Nothing is written before `begin`.
+    share of the class it holds, where not all. circumstances: by lesson, and by what it is, in short, all on which the
+    last grading's results depend beside the submissions. Nothing is written before `begin`.
     """
 
     def __init__(self, report: Path, fresh: bool = False, alone: bool = False) -> None:
@@ -124,6 +139,7 @@ class Journal:
         self.origins: dict[Place, Origin] = {}
         self.attempts: dict[Place, list[tuple[str, Origin]]] = {}
         self.part: Part | None = None
+        self.circumstances: dict[str, dict[str, str]] = {}
         self.is_foreign = False
         self._known: dict[str, Entry] = {}
         self._file: IO[str] | None = self._opened() if alone and self.path.exists() else None
@@ -186,6 +202,9 @@ class Journal:
             case {"part": dict(part)}:
                 with contextlib.suppress(AttributeError, KeyError, TypeError, ValueError):
                     self.part = Part.from_json(part)
+            case {"circumstances": dict(circumstances)}:
+                if _fits(circumstances, dict[str, dict[str, str]]):
+                    self.circumstances = circumstances
             case {"left": [str(student), str(lesson)]}:
                 self.latest.pop(Place(student, lesson), None)
 
@@ -216,6 +235,13 @@ class Journal:
         if text != self.policy:
             self.policy = text
             self._write({"policy": text})
+
+    def note_circumstances(self, lessons: Iterable[str], circumstances: Mapping[str, str]) -> None:
+        """Note on what the results of these lessons depend beside the submissions."""
+        known = self.circumstances | {lesson: dict(circumstances) for lesson in lessons}
+        if known != self.circumstances:
+            self.circumstances = known
+            self._write({"circumstances": known})
 
     def note_part(self, part: Part) -> None:
         """Note what share of the class this is, and how far it has been graded."""

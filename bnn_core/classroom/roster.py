@@ -248,7 +248,7 @@ def _ways() -> list[tuple[_Seen, Callable[[Person], set[str]]]]:
         (lambda _, keys: {_folded(key) for key in keys}, lambda person: {_folded(one) for one in person.aliases}),
         (lambda _, keys: {_folded(key) for key in keys}, _mailboxes),
         (lambda name, _: {_folded(name)}, lambda person: {_folded(person.name)}),
-        (lambda name, _: {_words(name)}, lambda person: {_words(person.name)}),
+        (lambda name, _: {words_of(name)}, lambda person: {words_of(person.name)}),
         (lambda name, _: {_letters(name)}, lambda person: {_letters(person.name)}),
     ]
 
@@ -261,7 +261,7 @@ def _folded(text: str) -> str:
     return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
 
 
-def _words(name: str) -> str:
+def words_of(name: str) -> str:
     """The words of a name in the order of the alphabet, so that "Lovelace, Ada" is "Ada Lovelace"."""
     return " ".join(sorted(re.findall(r"[^\W_]+", _folded(name)))) or _folded(name)
 

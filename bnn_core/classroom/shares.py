@@ -51,7 +51,7 @@ class Part:
 
     alike: by what it is, all that the shares of a class must have in common, in short. students: everyone in the
     folder of submissions, and when it was looked into, in seconds since 1970. lessons: those that the class was graded
-    on, in this grading and before. is_done: whether every submission of the share has been graded.
+    on, in this grading and before; now: in this one. is_done: whether every submission of the share has been graded.
     """
 
     share: Share
@@ -60,6 +60,7 @@ class Part:
     time: float
     lessons: tuple[str, ...]
     is_done: bool = False
+    now: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -70,4 +71,5 @@ class Part:
         share = Share.written(f"{value['share']['number']}/{value['share']['count']}")
         alike = {str(what): str(short) for what, short in value["alike"].items()}
         students, lessons = (tuple(map(str, value[name])) for name in ("students", "lessons"))
-        return cls(share, alike, students, float(value["time"]), lessons, bool(value["is_done"]))
+        now = tuple(map(str, value.get("now", lessons)))  # from before it was noted
+        return cls(share, alike, students, float(value["time"]), lessons, bool(value["is_done"]), now)

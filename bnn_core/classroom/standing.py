@@ -34,6 +34,11 @@ class Names:
     strangers: tuple[str, ...] = ()
     unclear: tuple[str, ...] = ()
 
+    @property
+    def enrolled(self) -> dict[str, Person]:
+        """Everyone on the list of the class, by the name shown."""
+        return {**{self.shown[student]: person for student, person in self.people.items()}, **self.absent}
+
 
 @dataclass(frozen=True)
 class ByHand:
@@ -162,8 +167,11 @@ def class_standing(journal: Journal, overrides: Sequence[Override] = ()) -> Clas
         for entry, origin in journal.tried(place):
             graded = replace(entry.graded, rows=[row | {"student": student} for row in entry.graded.rows])
             standings.append(Standing(student, place.lesson, graded, place, person, origin))
+    there = {(one.student, one.lesson) for one in standings}
     for lesson in {place.lesson for place in journal.latest if exercises_of(place.lesson)}:
-        for student, person in names.absent.items():
+        for student, person in names.enrolled.items():
+            if (student, lesson) in there:
+                continue
             nothing = graded_as_missing(Submission(student, lesson, None, Path()))
             standings.append(Standing(student, lesson, nothing, person=person))
     standings.sort(key=lambda one: (natural(one.student), natural(one.lesson)))

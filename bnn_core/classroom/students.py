@@ -11,7 +11,7 @@ from pathlib import PurePosixPath
 
 from bnn_core.answers.notebook import lesson_from_name
 from bnn_core.classroom.downloads import Delivery, delivery
-from bnn_core.classroom.handed_in import NO_FILE, Entry, Parts, Tree
+from bnn_core.classroom.handed_in import NO_FILE, Entry, Parts, Refused, Tree
 from bnn_core.classroom.recognising import NOISE, Root, is_named_notebook
 
 NBGRADER_FOLDER = "submitted"
@@ -29,7 +29,7 @@ NBGRADER_SIGNS = frozenset(
 )
 """What lies beside nbgrader's folder of submissions in its course."""
 
-INSTRUCTORS_OWN = (".csv", ".xlsx", ".txt", ".md", ".db", ".log", ".json", ".toml", ".yml", ".yaml", ".xml")
+INSTRUCTORS_OWN = (".csv", ".xls", ".xlsx", ".txt", ".md", ".db", ".log", ".json", ".toml", ".yml", ".yaml", ".xml")
 """Suffixes of files beside the students' folders that are nobody's submission."""
 
 
@@ -58,6 +58,8 @@ def students_in(tree: Tree, name: str, top: Parts = ()) -> tuple[list[Student], 
     ]
     if (inner := _wrapped(entries, name)) is not None:
         return students_in(tree, inner[-1], inner)
+    if downloads := _only_downloads(tree, entries):
+        raise Refused(f"It holds no student's folder but a download as it came, {downloads[0]}; give the zip itself.")
     students: dict[tuple[str, str], Student] = {}
     strays: list[str] = []
     for entry in entries:
@@ -78,6 +80,24 @@ def students_in(tree: Tree, name: str, top: Parts = ()) -> tuple[list[Student], 
             student.roots.append(replace(root, name=(printable(entry.name),)) if taken else root)
     _name_apart(students)
     return sorted(students.values(), key=lambda student: student.name), strays
+
+
+def _only_downloads(tree: Tree, entries: list[Entry]) -> list[str]:
+    """The platforms' downloads that lie here, where nothing else does but what is the instructor's own."""
+    others = [entry for entry in entries if not entry.name.lower().endswith(INSTRUCTORS_OWN)]
+    return [printable(entry.name) for entry in others] if all(_is_download(tree, entry) for entry in others) else []
+
+
+def _is_download(tree: Tree, entry: Entry) -> bool:
+    """Whether it is a zip, and no student's, in which most of the names are a platform's."""
+    if entry.kind != "file" or not entry.name.lower().endswith(".zip") or delivery(entry.name, is_folder=False):
+        return False
+    try:
+        inside = tree.entries(entry.parts)
+    except Refused:
+        return False
+    named = [one for one in inside if delivery(one.name, one.kind == "folder")]
+    return len(inside) < 2 * len(named)
 
 
 def _wrapped(entries: list[Entry], outer: str) -> Parts | None:

@@ -20,10 +20,10 @@ from bnn_core.answers.slicing import COURSE_PACKAGE
 from bnn_core.classroom.attempts import USUAL, Candidate, Counting, counting, none_named
 from bnn_core.classroom.downloads import CANVAS, delivery
 from bnn_core.classroom.handed_in import FOLDER, Refused, Tree
-from bnn_core.classroom.recognising import Found, Root, recognise
+from bnn_core.classroom.recognising import Found, Root, exercises_handed_out, recognise
 from bnn_core.classroom.sandbox.reading import MOST_FILE_BYTES, MOST_FILES, Say, in_children
 from bnn_core.classroom.shares import Share
-from bnn_core.classroom.students import Student, printable, students_in
+from bnn_core.classroom.students import NBGRADER_FOLDER, Student, printable, students_in
 from bnn_core.classroom.text import clean
 
 NO_NOTEBOOK = "No notebook was handed in."
@@ -103,13 +103,17 @@ class Submission:
 @dataclass(frozen=True)
 class Collected:
     """All submissions, or those of a share, sorted by student and lesson; and what lies beside the students' folders.
-    students: everyone, whoever is in the share. lessons: those that the class is graded on.
+    students: everyone, whoever is in the share. lessons: those that the class is graded on. workers: by lesson, who
+    worked on it; where a lesson was asked for, they aren't looked for. untouched: by student and lesson, the notebooks
+    that bring no lesson into the class.
     """
 
     submissions: tuple[Submission, ...]
     strays: tuple[str, ...] = ()
     students: tuple[str, ...] = ()
     lessons: tuple[str, ...] = ()
+    workers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    untouched: frozenset[tuple[str, str]] = frozenset()
 
     def unread(self) -> list[str]:
         """A line for each thing that was not read, with what to do."""
@@ -138,6 +142,8 @@ def find_submissions(
     rule: by which one of several attempts counts; where it is the best, there is a submission for each.
     """
     prepare(lessons)
+    for lesson in lessons:
+        exercises_handed_out(lesson)  # so that processes forked from this one needn't read it
     (listing,) = in_children([partial(_say_students, home)], 1)
     if listing.trouble:
         raise Refused(listing.trouble)
@@ -145,10 +151,13 @@ def find_submissions(
     strays = tuple(line["stray"] for line in listing.lines if "stray" in line)
     mine = [student for student in students if share is None or share.holds(student.name)]
     collections = _look_through(home, mine if only is not None else students, at_once)
-    of_class = [only] if only is not None else _lessons_of(collections, lessons)
+    workers = _workers(collections) if only is None else {}
+    of_class = [only] if only is not None else sorted(workers) or _lessons_of(collections, lessons)
     found = [one for one in collections if share is None or share.holds(one.student.name)]
     submissions = tuple(_submissions(home, found, of_class, only, rule))
-    return Collected(submissions, strays, tuple(student.name for student in students), tuple(of_class))
+    untouched = _untouched(found, of_class) if only is None else frozenset()
+    names = tuple(student.name for student in students)
+    return Collected(submissions, strays, names, tuple(of_class), workers, untouched)
 
 
 # In child processes
@@ -166,7 +175,8 @@ def _say_found(home: Path, student: Student, without: frozenset[tuple[str, ...]]
     tree = Tree(home)
     for item in recognise(tree, student.roots, without):
         say({"found": asdict(item)} if isinstance(item, Found) else {"begin": item})
-        if isinstance(item, Found) and item.kind == "file" and PurePosixPath(item.name).name == TIMESTAMP:
+        is_note = isinstance(item, Found) and item.kind == "file" and PurePosixPath(item.name).name == TIMESTAMP
+        if isinstance(item, Found) and is_note and tree.outermost(item.parts) == item.parts:
             say({"time": tree.beginning(item.parts, LONGEST_TIME).decode("utf-8", "replace"), "of": item.name})
 
 
@@ -245,20 +255,26 @@ class _Collection:
         return (around or roots or [("",)])[0][-1]
 
     def _handed_in(self, home: Path, chosen: Found | None) -> str:
-        """When the notebook was handed in: what the system wrote down, or else the time of the file. What Canvas packs
-        has the time at which it did.
+        """When the notebook was handed in: what the system wrote down, or else the time of the file that was. What
+        Canvas packs has the time at which it did.
         """
         if chosen is None or self.student.system == CANVAS:
             return ""
-        noted = self.times.get(str(PurePosixPath(chosen.name).with_name(TIMESTAMP)), "")
-        if moment := _nbgrader_time(noted) or _blackboard_time(chosen.attempt):
+        if moment := _nbgrader_time(self._noted(home, chosen)) or _blackboard_time(chosen.attempt):
             return moment
-        if home.is_dir():
-            outermost = next((path for path in _ways_to(home, chosen.parts) if path.is_file()), None)
-            return (
-                datetime.fromtimestamp(outermost.lstat().st_mtime, UTC).isoformat("T", "seconds") if outermost else ""
-            )
-        return datetime.fromtimestamp(chosen.modified, UTC).replace(tzinfo=None).isoformat() if chosen.modified else ""
+        if not chosen.received:
+            return ""
+        received = datetime.fromtimestamp(chosen.received, UTC)
+        return (received if home.is_dir() else received.replace(tzinfo=None)).isoformat("T", "seconds")
+
+    def _noted(self, home: Path, chosen: Found) -> str:
+        """What nbgrader noted: in the assignment's folder, where it replaces what a student put there. A file of that
+        name anywhere else is the student's own.
+        """
+        around = chosen.parts[: len(chosen.parts) - len(PurePosixPath(chosen.name).parts)]
+        is_nbgraders = NBGRADER_FOLDER in (home.stem, *around[:-1]) and not self.student.system
+        assignment = PurePosixPath(chosen.name).parts[0]
+        return self.times.get(f"{assignment}/{TIMESTAMP}", "") if is_nbgraders else ""
 
     def _attachment(self, notebook: Found) -> int:
         named = delivery(self._entry(notebook), is_folder=False)
@@ -303,11 +319,6 @@ class _Collection:
             remarks.append(f"There is no notebook in {_listed(files)}; hand in the notebook itself (.ipynb).")
         more = len(remarks) - MOST_LISTED
         return [*remarks[:MOST_LISTED], *([f"And {more} more remarks of this kind."] if more > 0 else [])]
-
-
-def _ways_to(home: Path, parts: tuple[str, ...]) -> Iterator[Path]:
-    """All that lies on the way to a file, and the file."""
-    yield from (home.joinpath(*parts[: length + 1]) for length in range(len(parts)))
 
 
 def _nbgrader_time(text: str) -> str:
@@ -402,7 +413,7 @@ def _submissions(
     for collection in collections:
         notebooks = collection.notebooks()
         unknown = notebooks.pop("", [])
-        wanted = {lesson for lesson in notebooks if only in (None, lesson)}
+        wanted = {lesson for lesson in notebooks if lesson in of_class}
         if len(of_class) == 1 and unknown and not (wanted if only is None else only in wanted):
             notebooks[of_class[0]], wanted = unknown, {of_class[0]}
         wanted |= {lesson for lesson in of_class if collection.has_own(lesson)}
@@ -429,14 +440,33 @@ def _of_student(
             yield collection.submission(home, lesson, found, None, others)
 
 
+def _workers(collections: Sequence[_Collection]) -> dict[str, tuple[str, ...]]:
+    """By lesson, who worked on it; who handed in a file of its name that can't be read may have."""
+    found: defaultdict[str, list[str]] = defaultdict(list)
+    for collection in collections:
+        for lesson, notebooks in collection.notebooks().items():
+            if lesson and not all(item.is_untouched for item in notebooks):
+                found[lesson].append(collection.student.name)
+    return {lesson: tuple(students) for lesson, students in found.items()}
+
+
+def _untouched(collections: Sequence[_Collection], of_class: Sequence[str]) -> frozenset[tuple[str, str]]:
+    """Of lessons that nobody worked on, who handed them in as they were handed out."""
+    return frozenset(
+        (collection.student.name, lesson)
+        for collection in collections
+        for lesson in collection.notebooks()
+        if lesson and lesson not in of_class
+    )
+
+
 def _lessons_of(collections: Sequence[_Collection], lessons: Sequence[str]) -> list[str]:
-    """The lessons that the class is graded on: those that somebody worked on; or else those of which anything was
-    handed in, and failing that all.
+    """The lessons that a class is graded on that worked on none: those of which anything was handed in, and failing
+    that all.
     """
     found = [item for collection in collections for item in collection.found if item.lesson is not None]
-    notebooks = [item for item in found if item.kind in ("notebook", "unreadable")]
-    worked_on = [item for item in notebooks if not item.is_untouched]
-    return sorted({item.lesson for item in worked_on or notebooks or found if item.lesson}) or list(lessons)
+    notebooks = [item for item in found if item.kind == "notebook"]
+    return sorted({item.lesson for item in notebooks or found if item.lesson}) or list(lessons)
 
 
 def _listed(names: Sequence[str]) -> str:

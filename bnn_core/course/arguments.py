@@ -130,11 +130,11 @@ def of_the_system(error: OSError) -> str:
     return f"{place}{error.strerror or as_name(str(error))}"
 
 
-def listed(names: Sequence[str]) -> str:
+def listed(names: Sequence[str], most: int = MOST_NAMES) -> str:
     """Names in a line, as many as fit; with semicolons between them where a name has a comma."""
     between = "; " if any("," in name for name in names) else ", "
-    more = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
-    return between.join(map(as_name, names[:MOST_NAMES])) + more
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return between.join(map(as_name, names[:most])) + more
 
 
 def is_refusal(error: OSError) -> bool:

@@ -49,7 +49,7 @@ def marks(
         raise BadArgument("a wide table is written anew; leave out --into, --title and --scale")
 
     from bnn_core.classroom import gradebooks
-    from bnn_core.classroom.results import write_atomically
+    from bnn_core.classroom.results import number, write_atomically
     from bnn_core.classroom.tables import Table
 
     if form != "wide" and into is None:
@@ -75,7 +75,8 @@ def marks(
     path = (output or into).resolve()
     write_atomically(path, content)
     _tell(done)
-    click.echo(f"{done.count} marks in {done.title!r}. Give {output or into} back to the system")
+    scaled = ", converted from {} points at most to {}".format(*map(number, done.converted)) if done.converted else ""
+    click.echo(f"{done.count} marks in {done.title!r}{scaled}. Give {output or into} back to the system")
 
 
 @export.command()
@@ -224,5 +225,6 @@ def _tell(done: Filled) -> None:
 
 
 def _say(what: str, names: Sequence[str]) -> None:
+    """All of them, for a mark that isn't named is one that nobody looks at."""
     if names:
-        click.echo(f"{what}: {listed(names)}", err=True)
+        click.echo(f"{what}: {listed(names, len(names))}", err=True)

@@ -10,7 +10,7 @@ import secrets
 import signal
 import sys
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -204,7 +204,9 @@ def _grade(request: Request, people: Sequence[Person] | None) -> None:
         with Journal(request.output, alone=True) as journal:
             before = class_standing(journal, read_overrides(request.output)) if journal.latest else None
             try:
-                summary = _results(request, grade_all, journal, hidden, people, rule_of(policy, journal.policy))
+                summary, lessons = _results(
+                    request, grade_all, journal, hidden, people, rule_of(policy, journal.policy)
+                )
             except NoSandbox as error:
                 raise CannotGrade(
                     f"nothing here can shut submitted code in: {error}. --unsafe runs it all the same"
@@ -215,7 +217,7 @@ def _grade(request: Request, people: Sequence[Person] | None) -> None:
                 ) from None
             if policy is not None:
                 journal.set_policy(policy)
-            standing = write(request.output, journal) if request.shard is None else _end_share(journal)
+            standing = write(request.output, journal, lessons) if request.shard is None else _end_share(journal)
             if request.gradebook is not None:
                 _write_gradebook(request.gradebook, standing)
             seconds = time.monotonic() - began
@@ -252,7 +254,7 @@ def _graders(request: Request, hidden: tuple[Path, ...]) -> Iterator[GradeAll]:
 def _dry_run(request: Request, people: Sequence[Person] | None) -> None:
     """Say what would be graded, and as whose, and what would become of what the report holds."""
     from bnn_core.classroom.results import Journal
-    from bnn_core.course.told import seen_as, understood, would_happen
+    from bnn_core.course.told import few_worked_on, seen_as, understood, would_happen
 
     policy = policy_text(request.policy, request.submissions)
     look_at_overrides(request.output)
@@ -261,15 +263,41 @@ def _dry_run(request: Request, people: Sequence[Person] | None) -> None:
     collected, names = _class_of(request, journal, people, rule_of(policy, journal.policy))
     submissions = collected.submissions
     click.echo(f"{request.submissions} is read as {seen_as(submissions)}")
-    for line in understood(submissions, names):
+    for line in understood(collected, names):
         click.echo(line)
     click.echo("A grading would say:")
-    rest = _rest(request, journal, submissions)
+    for line in few_worked_on(collected, names):
+        click.echo(line)
+    rest = _rest(request, journal, collected)
     for what, whom in rest.told(names, request.fresh):
         _tell(what, whom, err=False)
     graded = [item for item in submissions if (item.student, item.lesson) not in rest.kept]
-    for line in would_happen(graded, _to_grade(request, journal, graded, names), names):
+    todo = _to_grade(request, journal, graded, names)
+    for line in would_happen(graded, todo, names, _why_again(request, journal, todo, _circumstances(request, journal))):
         click.echo(line)
+
+
+def _circumstances(request: Request, journal: Journal) -> dict[str, str]:
+    """What every result depends on beside its submission, by what it is, in short."""
+    from bnn_core.classroom.results import course_version, environment_version, key_of
+
+    return {
+        "version of the course": course_version(PACKAGE),
+        "Python or set of packages": environment_version(),
+        "seed": str(request.seed if request.seed is not None else journal.seed),
+        "limit or protection": key_of(_limits(request), request.unsafe),
+    }
+
+
+def _why_again(request: Request, journal: Journal, todo: Sequence[Submission], now: Mapping[str, str]) -> str:
+    """Why results are graded anew that the report holds already, where something other than the submissions is new."""
+    again = [item for item in todo if (item.student, item.lesson) in journal.latest]
+    before = [journal.circumstances[item.lesson] for item in again if item.lesson in journal.circumstances]
+    others = [what for what, short in now.items() if any(one.get(what) != short for one in before)]
+    if request.fresh or not others:
+        return ""
+    were = "was" if len(again) == 1 else "were"
+    return f"; {len(again)} {were} graded before, with another {' and another '.join(others)}"
 
 
 def _to_grade(request: Request, journal: Journal, submissions: Sequence[Submission], names: Names) -> list[Submission]:
@@ -300,17 +328,17 @@ def _results(
     hidden: tuple[Path, ...],
     people: Sequence[Person] | None,
     rule: str,
-) -> str:
-    """Put the result of every submission into the journal, graded now or before, and say how many of each there are.
-    people: on the list of the class, where one was given this time. rule: by which one of several attempts counts.
+) -> tuple[str, Sequence[str]]:
+    """Put the result of every submission into the journal, graded now or before, and say how many of each there are,
+    and of which lessons. people: on the list of the class, where one was given this time. rule: by which one of several
+    attempts counts.
     """
     from bnn_core.classroom.crew import Assignment
     from bnn_core.classroom.results import course_version, version_shown
-    from bnn_core.course.told import again_of, seen_as
+    from bnn_core.course.told import again_of, few_worked_on, seen_as
 
     folder = request.submissions.resolve()
     collected, names = _class_of(request, journal, people, rule)
-    submissions: Sequence[Submission] = collected.submissions
     seed = request.seed if request.seed is not None else journal.seed
     if seed is None and request.shard is not None:
         raise CannotGrade("all shares of a class are graded with one seed; give --seed and a number, the same to each")
@@ -320,8 +348,10 @@ def _results(
         journal.enrol(people)
     if request.fresh:
         journal.grade_again(graded_lesson(request.lesson) if request.lesson is not None else None)
-    seen = seen_as(submissions)
-    submissions = _settle_the_rest(request, journal, submissions, names)
+    for line in few_worked_on(collected, names):
+        click.echo(line, err=True)
+    seen = seen_as(collected.submissions)
+    submissions = _settle_the_rest(request, journal, collected, names)
     limits = _limits(request)
     code = course_version(PACKAGE)
     if request.shard is not None:
@@ -331,12 +361,16 @@ def _results(
     missing = [number for number, key in enumerate(keys) if key not in journal or submissions[number] in again]
     assignment = Assignment(limits, seed, hidden, request.unsafe)
     todo = [submissions[position] for position in missing]
+    circumstances = _circumstances(request, journal)
+    why = _why_again(request, journal, todo, circumstances)
+    journal.note_circumstances(collected.lessons, circumstances)
     with tqdm(total=len(submissions), initial=len(submissions) - len(todo), unit="submission", disable=None) as bar:
         for position, graded in grade_all(todo, assignment) if todo else ():
             journal.add(keys[missing[position]], graded)
             bar.update()
     _note_what_counts(journal, submissions, keys, version_shown(code))
-    return f"Read as {seen}: {len(todo)} graded anew, {len(submissions) - len(todo)} kept from before"
+    summary = f"Read as {seen}: {len(todo)} graded anew, {len(submissions) - len(todo)} kept from before{why}"
+    return summary, collected.lessons
 
 
 def _class_of(
@@ -378,7 +412,7 @@ def _begin_share(share: Share, journal: Journal, collected: Collected, seed: int
     alike = machine(Course(PACKAGE.parent)) | {"seed": str(seed), "limit or protection": key_of(limits, unsafe)}
     before = journal.part.lessons if journal.part is not None else ()
     lessons = tuple(sorted({*before, *collected.lessons}))
-    journal.note_part(Part(share, alike, collected.students, time.time(), lessons))
+    journal.note_part(Part(share, alike, collected.students, time.time(), lessons, now=collected.lessons))
 
 
 def _end_share(journal: Journal) -> ClassStanding:
@@ -421,7 +455,8 @@ def refuse_unfit_report(
     students = {student for student, _ in places}
     places = {*places, *journal.latest}
     shown = {place: (names.shown[place[0]], place[1]) for place in places}
-    shown |= {(name, lesson): (name, lesson) for name in names.absent for _, lesson in places}
+    of_roster = {(name, lesson) for name in names.enrolled for _, lesson in places} - set(shown.values())
+    shown |= {place: place for place in of_roster}
     found = pages_of(shown.values())
     reason = of_another_share(output, journal, share) or of_another_class(output, journal, folder, students)
     if reason is None and (path := in_the_way(output, journal, {one: found[page] for one, page in shown.items()})):
@@ -433,12 +468,13 @@ def refuse_unfit_report(
 @dataclass(frozen=True)
 class Rest:
     """Earlier results of which nothing was handed in this time: those whose student is gone, those that are dropped,
-    and those that are kept though the notebook is gone.
+    those that are kept though the notebook is gone, and those of a lesson that nobody worked on.
     """
 
     gone: frozenset[Place]
     dropped: frozenset[Place]
     kept: frozenset[Place]
+    untouched: frozenset[Place] = frozenset()
 
     def told(self, names: Names, fresh: bool) -> Iterator[tuple[str, list[str]]]:
         """What becomes of whom."""
@@ -448,34 +484,51 @@ class Rest:
         for what, places in (
             (f"dropped, for the notebook is gone and {why}", self.dropped - self.gone),
             ("kept from before, though the notebook is gone (--fresh drops them)", self.kept),
+            ("dropped, for nobody worked on the lesson", self.untouched),
         ):
             yield what, [f"{names.shown[place.student]} {place.lesson}" for place in places]
 
 
-def _rest(request: Request, journal: Journal, submissions: Sequence[Submission]) -> Rest:
+def _rest(request: Request, journal: Journal, collected: Collected) -> Rest:
     """Of earlier results those go whose student is gone; where only the notebook is gone, they stay, unless everything
-    is to be graded anew. A notebook that is there and doesn't count is not gone.
+    is to be graded anew. A notebook that is there and doesn't count is not gone. A student who is missing here is gone
+    from the lessons that are graded now, and not from those of other downloads.
     """
-    lessons = graded_lessons()
+    lessons, submissions = graded_lessons(), collected.submissions
     only = graded_lesson(request.lesson) if request.lesson is not None else None
+    untouched = _of_lessons_nobody_worked_on(journal, collected)
     there = {(item.student, item.lesson) for item in submissions if item.path is not None or item.set_aside}
     students = {item.student for item in submissions}
     lacking = {place for place in journal.latest if place not in there and place.lesson in (only or place.lesson)}
+    lacking = {place for place in lacking if place.student in students or place.lesson in collected.lessons}
+    lacking -= untouched
     gone = {place for place in lacking if place.student not in students}
     dropped = {place for place in lacking if request.fresh or place.lesson not in lessons}
     kept = {place for place in lacking - gone - dropped if journal.latest[place].graded.code}
-    return Rest(frozenset(gone), frozenset(dropped), frozenset(kept))
+    return Rest(frozenset(gone), frozenset(dropped), frozenset(kept), untouched)
 
 
-def _settle_the_rest(
-    request: Request, journal: Journal, submissions: Sequence[Submission], names: Names
-) -> list[Submission]:
+def _of_lessons_nobody_worked_on(journal: Journal, collected: Collected) -> frozenset[Place]:
+    """All results of a lesson, where only notebooks that are here as they were handed out brought it into the report:
+    an earlier version took such a lesson for one of the class's.
+    """
+    brought = {place.lesson for place in journal.latest if place in collected.untouched}
+    worked_on = {
+        place.lesson
+        for place, entry in journal.latest.items()
+        if any(row["status"] != "not_attempted" for row in entry.graded.rows)
+        or (entry.graded.code and place not in collected.untouched)
+    }
+    return frozenset(place for place in journal.latest if place.lesson in brought - worked_on)
+
+
+def _settle_the_rest(request: Request, journal: Journal, collected: Collected, names: Names) -> list[Submission]:
     """The submissions to grade, where what is left of earlier results has been settled."""
-    rest = _rest(request, journal, submissions)
-    journal.leave_out(rest.gone | rest.dropped)
+    rest = _rest(request, journal, collected)
+    journal.leave_out(rest.gone | rest.dropped | rest.untouched)
     for what, whom in rest.told(names, request.fresh):
         _tell(what, whom)
-    return [item for item in submissions if (item.student, item.lesson) not in rest.kept]
+    return [item for item in collected.submissions if (item.student, item.lesson) not in rest.kept]
 
 
 def _tell(what: str, names: Sequence[str], err: bool = True) -> None:
@@ -535,17 +588,20 @@ def _write_gradebook(path: Path, standing: ClassStanding) -> None:
     click.echo(f"{written.count} submissions written into {path}", err=True)
 
 
-def write(output: Path, journal: Journal) -> ClassStanding:
-    """The report of everything that the journal holds."""
+def write(output: Path, journal: Journal, lessons: Collection[str]) -> ClassStanding:
+    """The report of everything that the journal holds. lessons: those that were graded now."""
     from bnn_core.classroom.overrides import read_overrides
     from bnn_core.classroom.report import write_report_of
     from bnn_core.classroom.standing import class_standing
+    from bnn_core.course.told import handed_in_nothing
 
     with refusing_unusable():
         standing = class_standing(journal, read_overrides(output))
     write_report_of(output, standing, journal.seed or 0)
     names, rows = standing.names, standing.rows
     _tell("in the roster, and handed in nothing", list(names.absent))
+    for lesson, whom in handed_in_nothing(standing, lessons).items():
+        _tell(f"in the roster, and handed in nothing for {lesson}", whom)
     _tell("in no roster", [name for name in names.strangers if name not in names.unclear])
     _tell("not told apart by the roster", names.unclear)
     for sentence in standing.unfit:

@@ -70,7 +70,7 @@ def merge(shares: tuple[Path, ...], output: Path, roster: Path | None, policy: P
             if rules:
                 journal.set_policy(rules)
             _take_all(merged, journal)
-            standing = write(output, journal)
+            standing = write(output, journal, merged.newest.part.now)
             summary = f"{len(merged.shares)} shares merged"
             for line in what_happened(before, standing, summary, time.monotonic() - began):
                 click.echo(line, err=True)

@@ -5,12 +5,17 @@ writes the report anew; nothing is graded.
 from __future__ import annotations
 
 import difflib
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from bnn_core.course.arguments import Amount, BadArgument, Folder, listed, refusing_unusable
 from bnn_core.course.export_command import refuse_no_report
+
+if TYPE_CHECKING:
+    from bnn_core.classroom.overrides import Directory
 
 MOST_POINTS = 1_000_000.0
 
@@ -39,10 +44,9 @@ def override(report: Path, student: str, exercise: str, score: float, comment: s
         rows = {row["exercise"]: row for row in standing.rows if found and row["student"] == found[0]}
         wanted = Override(student, exercise, score, comment)
         if why := misfit(wanted, found, rows.get(exercise)):
-            names = list(rows) if found else directory.students
-            near = difflib.get_close_matches(exercise if found else student, names, 3, 0.5) or names
-            hint = f"; there is {listed(near)}" if exercise not in rows and len(found) < 2 else ""
-            raise BadArgument(f"{why}{hint}")
+            hint = _near(directory, student, exercise, list(rows) if found else None)
+            is_unclear = exercise in rows or len(found) > 1
+            raise BadArgument(why if is_unclear else f"{why}{hint}")
         write_atomically(report / OVERRIDES, with_override(report, Override(found[0], exercise, score, comment)))
         standing = class_standing(journal, read_overrides(report))
         write_report_of(report, standing, journal.seed or 0)
@@ -50,3 +54,13 @@ def override(report: Path, student: str, exercise: str, score: float, comment: s
         one.by_hand[exercise] for one in standing.standings if exercise in one.by_hand and one.student == found[0]
     )
     click.echo(f"{found[0]}, {exercise}: {number(said.score)} points; the grader gave {number(said.own)}")
+
+
+def _near(directory: Directory, student: str, exercise: str, exercises: Sequence[str] | None) -> str:
+    """What may have been meant. exercises: the student's; None where nobody has the name."""
+    if exercises is not None:
+        return f"; there is {listed(difflib.get_close_matches(exercise, exercises, 3, 0.5) or exercises)}"
+    from bnn_core.classroom.overrides import MOST_NEAR
+
+    near = directory.near(student) or (directory.students if len(directory.students) <= MOST_NEAR else [])
+    return f"; there is {listed(near, len(near))}" if near else "; the class page has all names"

@@ -6,17 +6,20 @@ from __future__ import annotations
 
 import difflib
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from bnn_core.answers.notebook import exercises_of
 from bnn_core.autograder.exercises import EXERCISES
+from bnn_core.classroom.attention import is_nothing
 from bnn_core.classroom.results import number
-from bnn_core.classroom.standing import ClassStanding, Names
-from bnn_core.classroom.submissions import Submission
+from bnn_core.classroom.standing import ClassStanding, Names, Standing
+from bnn_core.classroom.submissions import Collected, Submission
 from bnn_core.classroom.text import as_name
 from bnn_core.course.arguments import BadArgument, listed
 
 MOST_FOR_MINUTES = 120.0
+FEW, MANY = 2, 4
+"""A lesson that so few of more than so many students worked on may not be the class's."""
 
 
 def seen_as(submissions: Sequence[Submission]) -> str:
@@ -29,9 +32,9 @@ def seen_as(submissions: Sequence[Submission]) -> str:
     return f"a download of {' and '.join(named)}" + (f", and {own}" if "" in systems else "")
 
 
-def understood(submissions: Sequence[Submission], names: Names) -> Iterator[str]:
+def understood(collected: Collected, names: Names) -> Iterator[str]:
     """A line for each submission, where the best attempt counts for each of these, and for who handed in nothing."""
-    for item in submissions:
+    for item in collected.submissions:
         who = f"{as_name(names.shown[item.student])}, {item.lesson}"
         when = f", handed in {item.handed_in}" if item.handed_in else ", late" if item.late else ""
         if item.path is None:
@@ -43,14 +46,41 @@ def understood(submissions: Sequence[Submission], names: Names) -> Iterator[str]
         yield f"{who}: {as_name(item.name)}{which}{aside}{beside}{when}"
     for name in names.absent:
         yield f"{as_name(name)}: handed in nothing"
+    here = {names.people.get(item.student) for item in collected.submissions}
+    for name, person in names.enrolled.items():
+        if person not in here and name not in names.absent:
+            yield from (f"{as_name(name)}, {lesson}: handed in nothing" for lesson in collected.lessons)
     for name in names.strangers:
         yield f"{as_name(name)}: in no roster"
 
 
-def would_happen(submissions: Sequence[Submission], to_grade: Sequence[Submission], names: Names) -> Iterator[str]:
-    """How many a grading would grade, as its own end says it, and whom."""
+def handed_in_nothing(standing: ClassStanding, lessons: Collection[str]) -> dict[str, list[str]]:
+    """By lesson, who of the class handed in nothing for it, and something for another."""
+    found: dict[str, list[str]] = {lesson: [] for lesson in sorted(lessons)}
+    for one in standing.standings:
+        is_of_class = one.person is not None and one.student not in standing.names.absent
+        if one.lesson in found and is_of_class and is_nothing(one):
+            found[one.lesson].append(one.student)
+    return found
+
+
+def few_worked_on(collected: Collected, names: Names) -> Iterator[str]:
+    """A line for each lesson that the class is graded on for the sake of one or two students of many."""
+    lessons = {lesson: students for lesson, students in collected.workers.items() if exercises_of(lesson)}
+    if len(lessons) == 1 or len(collected.students) <= MANY:
+        return
+    for lesson, students in sorted(lessons.items()):
+        if len(students) <= FEW:
+            who = " and ".join(as_name(names.shown.get(student, student)) for student in students)
+            yield f"graded on {lesson} because of {who} alone; --lesson takes one lesson alone"
+
+
+def would_happen(
+    submissions: Sequence[Submission], to_grade: Sequence[Submission], names: Names, why: str
+) -> Iterator[str]:
+    """How many a grading would grade, as its own end says it, and whom. why: what has been graded is graded again."""
     kept = len(submissions) - len(to_grade)
-    yield f"{len(to_grade)} graded anew, {kept} kept from before"
+    yield f"{len(to_grade)} graded anew, {kept} kept from before{why}"
     if kept and to_grade:
         lessons = {item.lesson for item in submissions}
         who = dict.fromkeys(f"{names.shown[item.student]}{f' {item.lesson}' if len(lessons) > 1 else ''}"
@@ -84,14 +114,20 @@ def what_happened(before: ClassStanding | None, after: ClassStanding, summary: s
     yield f"{summary}, in {took}"
     if before is None:
         return
-    old = {(one.place, row["exercise"]): row["score"] for one in before.standings if one.place for row in one.rows}
+    old = {(who, row["exercise"]): row["score"] for one in before.standings for who in _who(one) for row in one.rows}
+    lessons = {one.lesson for one in before.standings}
     changes = []
     for one in after.standings:
-        if one.place is None:
-            continue
+        nothing = 0.0 if one.lesson in lessons else None  # in a lesson that is new to the report, nobody's mark changed
         for row in one.rows:
-            earlier = old.get((one.place, row["exercise"]))
+            known = (old[who, row["exercise"]] for who in _who(one) if (who, row["exercise"]) in old)
+            earlier = next(known, nothing)
             if earlier is not None and abs(earlier - row["score"]) > 0.005:
                 changes.append(f"{one.student} in {row['exercise']} from {number(earlier)} to {number(row['score'])}")
     if changes:
         yield f"marks changed: {listed(changes)}"
+
+
+def _who(one: Standing) -> list[object]:
+    """By what a student is known again: the place of what was handed in, and the id of whoever is on the roster."""
+    return [known for known in (one.place, one.person and one.person.id) if known]

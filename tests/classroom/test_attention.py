@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from classroom.test_results import LESSON, Tags, row
 
+from bnn_core.autograder.exercise import not_attempted
+from bnn_core.autograder.exercises import EXERCISES
 from bnn_core.classroom.attention import Concern, concerns, same_answers
 from bnn_core.classroom.class_summary import class_summary
 from bnn_core.classroom.grading import Graded
 from bnn_core.classroom.policy import in_words, read_policy
 from bnn_core.classroom.report import write_pages
-from bnn_core.classroom.standing import Standing
+from bnn_core.classroom.standing import ByHand, Standing
 from bnn_core.classroom.submissions import NO_NOTEBOOK
 
 ANSWER = "class BayesianLinear(nn.Module):\n    # mine\n" + "\n".join(f"    x{n} = {n}" for n in range(9))
@@ -51,11 +54,35 @@ def test_a_class_without_a_trouble_needs_no_eye() -> None:
             "The course's own notebooks were handed in",
         ),
         (standing("ada", 0, status="not_attempted", message=NO_NOTEBOOK), "Nothing was handed in"),
+        (
+            standing("ada", 0, status="not_attempted", message=not_attempted(EXERCISES["BayesianLinear"]).message),
+            "It is as it was handed out",
+        ),
+        (replace(standing("ada", score=0.0), days_late=9), "Checks passed, and lateness took all points"),
     ],
 )
 def test_each_trouble_is_shown_once_with_what_to_do(one: Standing, title: str) -> None:
     assert titles(one, standing("bo")) == {title: ["ada"]}
     assert all(item.advice for item in concerns([one]))
+
+
+def test_a_mark_of_0_that_a_person_gave_or_that_nothing_earned_is_no_penalty_s() -> None:
+    by_hand = replace(
+        standing("ada", score=0.0), days_late=1, by_hand={"BayesianLinear": ByHand(0.0, 3.0, "talked about it")}
+    )
+    assert titles(by_hand, replace(standing("bo", 0), days_late=9), standing("cy")) == {}
+
+
+def test_a_lesson_in_which_nobody_passed_anything_is_one_line_at_the_top(tmp_path: Path) -> None:
+    class_ = [standing(f"s{n}", 0, status="error") for n in range(5)]
+    first, second = concerns(class_)
+    assert (first.title, first.groups) == (f"Nobody passed anything in {LESSON}", ())
+    assert second.title == "It could not be run"
+    write_pages(tmp_path, class_, seed=1)
+    text = (tmp_path / "index.html").read_text(encoding="utf-8")
+    assert f"<h3>Nobody passed anything in {LESSON}</h3>" in text
+    assert "Nobody" not in " ".join(titles(*class_[:4]))
+    assert "Nobody" not in " ".join(titles(*class_, standing("ada", 1)))
 
 
 def test_who_is_in_no_roster_is_shown() -> None:

@@ -18,6 +18,7 @@ from classroom.systems import (
     MOODLE_GERMAN,
     SYSTEM_NAMES,
     SYSTEMS,
+    Someone,
     System,
     blackboard_takes,
     canvas_comment,
@@ -136,6 +137,18 @@ def test_what_was_there_is_said_and_an_excuse_stays(own: Class) -> None:
     assert [marks[number] for number in (4711, 4712, 4713)] == ["0", "EX", "2.00"]
 
 
+def test_every_mark_that_was_another_is_named(own: Class, tmp_path: Path) -> None:
+    people = [Someone(f"S{n}", "Smith", 5000 + n, f"s{n}") for n in range(30)]
+    for one in people:
+        own.hand_in(moodle_entry(one).partition("/")[0], LESSON)
+    assert own.grade().exit_code == 0
+    path = tmp_path / "worksheet.csv"
+    path.write_text(moodle_worksheet(people).replace(",Submitted,,", ",Submitted,8,"), encoding="utf-8")
+    said = export("marks", own.report, "--format", "moodle", "--into", path).output
+    (line,) = [line for line in said.splitlines() if line.startswith("changed: ")]
+    assert all(f"{one.full} from 8 to 5" in line for one in people)
+
+
 def test_points_are_converted_when_that_is_wanted(own: Class) -> None:
     path = graded(own, SYSTEMS[3])
     path.write_text(german_worksheet().replace("10,00", "25,00"), encoding="utf-8")
@@ -146,6 +159,7 @@ def test_points_are_converted_when_that_is_wanted(own: Class) -> None:
     assert result.exit_code == 0, result.output
     header, *rows = rows_of(path.read_bytes())
     assert [row[header.index("Bewertung")] for row in rows] == ["0", "2,5", "5", "7,5", "10", "12,5", "15", ""]
+    assert "7 marks in 'Bewertung', converted from 10 points at most to 25. Give" in result.output
 
 
 def test_marks_of_one_lesson(own: Class) -> None:

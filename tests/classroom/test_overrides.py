@@ -125,6 +125,17 @@ def test_what_doesn_t_exist_is_named_and_nothing_written(own: Class, arguments: 
     assert snapshot(own.folder.parent) == before
 
 
+def test_a_family_s_name_alone_names_all_and_marks_nobody(own: Class) -> None:
+    for name in ("Noor Smith", "Dmitri Smith", *(f"Rosa Park{n}" for n in range(5))):
+        own.hand_in(name, THIRD)
+    own.grade()
+    result = override(own, "Smith", "BayesianLinear", 9)
+    assert result.exit_code == 2
+    assert "nobody in the report is called 'Smith'; there is Dmitri Smith, Noor Smith" in result.output
+    assert "called 'Zoë Kim'; the class page has all names" in override(own, "Zoë Kim", "BayesianLinear", 9).output
+    assert override(own, "Smith, Noor", "BayesianLinear", 9).output.startswith("Noor Smith, BayesianLinear: 9 points")
+
+
 def test_lines_that_fit_nothing_are_named(own: Class) -> None:
     own.report.mkdir()
     lines = ["bob,BayesianLinear,1,", "ada,Foo,1,", "ada,BayesianLinear,12,", 'Bo,BayesianLinear,"7,5",ok']
@@ -158,6 +169,50 @@ def test_a_name_of_two_students_is_none_s() -> None:
     assert directory.find("ada") == ["Ada (1)", "Ada (2)"]
     assert directory.find("2") == ["Ada (2)"]
     assert directory.find("Ada (1)") == ["Ada (1)"]
+
+
+NAMES = ["Quentin García", "Dmitri Smith", "Noor Smith", "Ximena Smith", "Rosa van_der_Berg", "Quentin Park"]
+NAMES += [f"Liam {name} Smith" for name in ("A", "B", "C", "D")]
+
+
+@pytest.mark.parametrize(
+    ("name", "found"),
+    [
+        ("García, Quentin", ["Quentin García"]),
+        ("garcía quentin", ["Quentin García"]),
+        ("van der Berg, Rosa", ["Rosa van_der_Berg"]),
+        ("4711", ["Quentin García"]),
+        ("Smith", []),
+        ("Quentin", []),
+    ],
+)
+def test_a_name_is_found_in_any_order_of_its_words(name: str, found: list[str]) -> None:
+    assert Directory({one: {one} for one in NAMES} | {"Quentin García": {"Quentin García", "4711"}}).find(name) == found
+
+
+@pytest.mark.parametrize(
+    ("name", "near"),
+    [
+        ("Smith", sorted(one for one in NAMES if "Smith" in one)),
+        ("Quentin", ["Quentin García", "Quentin Park"]),
+        ("Quentn Garcia", ["Quentin García"]),
+        ("Garcia, Quentin", ["Quentin García"]),
+        ("Dmitrï Smith", ["Dmitri Smith"]),
+        ("Dimitri Smith", ["Dmitri Smith"]),
+        ("Zoë Smith", []),
+        ("Quentin Müller", []),
+        ("?!", []),
+        ("", []),
+    ],
+)
+def test_who_is_suggested_is_like_in_every_word(name: str, near: list[str]) -> None:
+    assert Directory({one: {one} for one in NAMES}).near(name) == near
+
+
+def test_no_more_than_five_are_suggested() -> None:
+    directory = Directory({f"student{n}": () for n in range(9)})
+    assert len(directory.near("studnt1")) == 5
+    assert directory.near("studnt1")[0] == "student1"
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1252"])

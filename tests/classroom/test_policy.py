@@ -5,6 +5,7 @@ it does.
 from __future__ import annotations
 
 import csv
+import io
 import json
 import os
 import zipfile
@@ -111,6 +112,7 @@ def test_a_policy_in_words() -> None:
         f"{SIXTH}: to be handed in by 7 December 2026, 12:00 (UTC).",
         "Up to 15 minutes later is not late.",
         "Each student has 3 late days that cost nothing, used in the order of deadlines.",
+        "What gives no points uses none of them.",
         "Each day begun after the deadline costs 10 % of the points had.",
         "What is more than 7 days late gives no points.",
     ]
@@ -179,6 +181,23 @@ def test_lateness(rules: str, when: str, days: int | None, share: float) -> None
     assert bool(applied.rules) == bool(days)
 
 
+@pytest.mark.parametrize(
+    ("when", "handed_in", "deadline", "days"),
+    [
+        ("2026-11-02T17:00:07+00:00", "2 November 2026, 18:00:07", "18:00:00", "1 day late"),
+        ("2026-11-04T17:00:07+00:00", "4 November 2026, 18:00:07", "18:00:00", "3 days late"),
+        ("2026-11-02T17:01:07+00:00", "2 November 2026, 18:01", "18:00", "1 day late"),
+    ],
+)
+def test_seconds_are_told_where_minutes_do_not_tell_why_it_is_late(
+    when: str, handed_in: str, deadline: str, days: str
+) -> None:
+    text = "time_zone = 'Europe/Zurich'\ndeadline = 2026-11-02T18:00:00\npenalty_per_day = 0.1"
+    (applied,) = apply(read_policy(text), [(THIRD, HandedIn(when), [row(len(CHECKS), status="passed")])])
+    told = f"Handed in {handed_in} (CET), after the deadline 2 November 2026, {deadline} (CET): {days}."
+    assert applied.rules[0] == told
+
+
 def test_what_the_system_calls_late_is_a_day_late() -> None:
     (applied,) = apply(read_policy(LATE), [(THIRD, HandedIn(late=True), [row(len(CHECKS), status="passed")])])
     assert applied.rows[0]["score"] == 9
@@ -194,6 +213,23 @@ def test_late_days_are_used_once_and_in_the_order_of_deadlines() -> None:
     )
     assert (sixth.rows[0]["score"], third.rows[0]["score"]) == (10, 5)
     assert "2 of the 2 late days were used." in sixth.rules
+
+
+@pytest.mark.parametrize(
+    ("passed", "when"),
+    [(0, "2026-11-02T12:00:00Z"), (len(CHECKS), "2026-11-20T12:00:00Z")],
+    ids=["nothing is right", "too late all the same"],
+)
+def test_what_gives_no_points_uses_no_late_day(passed: int, when: str) -> None:
+    text = "late_days = 2\npenalty_per_day = 0.2\nnone_after_days = 7\n"
+    text += "[deadlines]\n03 = 2026-11-25T00:00:00Z\n06 = 2026-11-01T00:00:00Z"
+    policy = read_policy(text)
+    full = row(len(CHECKS), status="passed")
+    sixth, third = apply(
+        policy, [(SIXTH, HandedIn(when), [row(passed)]), (THIRD, HandedIn("2026-11-26T12:00:00Z"), [full])]
+    )
+    assert (sixth.points, sixth.free, third.points, third.free) == (0, 0, 10, 2)
+    assert not any("late days" in rule for rule in sixth.rules)
 
 
 # When something was handed in
@@ -225,6 +261,73 @@ def test_each_system_s_time(tmp_path: Path) -> None:
     path.write_text(notebook(1), encoding="utf-8")
     (found,) = find_submissions(path.parent, [THIRD]).submissions
     assert (found.handed_in, found.late) == ("", True)
+
+
+LONG_AGO = (2001, 1, 1, 0, 0, 0)
+
+
+def student_zip(*names: str, content: str = "2001-01-01 00:00:00 UTC") -> bytes:
+    """A zip whose dates, and whose other files, say that it is an old one."""
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        for name in names:
+            text = notebook(1) if name.endswith(".ipynb") else content
+            archive.writestr(zipfile.ZipInfo(name, LONG_AGO), text)
+    return packed.getvalue()
+
+
+@pytest.mark.parametrize("inner", [f"{THIRD}.ipynb", f"bnn/lessons/{THIRD}.ipynb"])
+def test_dates_inside_a_student_s_own_zip_are_no_time_of_submission(tmp_path: Path, inner: str) -> None:
+    entry = "Ada L_12_assignsubmission_file/bnn.zip"
+    with zipfile.ZipFile(tmp_path / "moodle.zip", "w") as archive:
+        archive.writestr(zipfile.ZipInfo(entry, (2026, 11, 5, 10, 11, 12)), student_zip(inner))
+    assert times(tmp_path / "moodle.zip") == {"Ada L": "2026-11-05T10:11:12"}
+    path = tmp_path / "unpacked" / entry
+    path.parent.mkdir(parents=True)
+    path.write_bytes(student_zip(inner))
+    os.utime(path, (1_780_000_000, 1_780_000_000))
+    assert times(tmp_path / "unpacked") == {"Ada L": datetime.fromtimestamp(1_780_000_000, UTC).isoformat()}
+
+
+@pytest.mark.parametrize(
+    "home",
+    [
+        "moodle/Ada L_12_assignsubmission_file/hw3",
+        "repositories/ada/lessons",
+        "submitted/ada",
+        "course/submitted/ada/hw3/deeper",
+    ],
+)
+def test_a_timestamp_that_a_student_wrote_is_no_time(tmp_path: Path, home: str) -> None:
+    folder = tmp_path / home
+    folder.mkdir(parents=True)
+    path = folder / f"{THIRD}.ipynb"
+    path.write_text(notebook(1), encoding="utf-8")
+    (folder / "timestamp.txt").write_text("2001-01-01 00:00:00 UTC", encoding="utf-8")
+    os.utime(path, (1_780_000_000, 1_780_000_000))
+    assert list(times(tmp_path / home.split("/")[0]).values()) == [
+        datetime.fromtimestamp(1_780_000_000, UTC).isoformat()
+    ]
+
+
+def test_a_timestamp_in_a_student_s_zip_is_no_time(tmp_path: Path) -> None:
+    path = tmp_path / "submitted" / "ada.zip"
+    path.parent.mkdir()
+    path.write_bytes(student_zip(f"hw3/{THIRD}.ipynb", "hw3/timestamp.txt"))
+    os.utime(path, (1_780_000_000, 1_780_000_000))
+    assert times(path.parent) == {"ada": datetime.fromtimestamp(1_780_000_000, UTC).isoformat()}
+
+
+def test_a_file_s_name_that_looks_like_the_system_s_is_neither_a_time_nor_a_person(tmp_path: Path) -> None:
+    forged = f"x_attempt_2001-01-01-00-00-00_{THIRD}.ipynb"
+    path = tmp_path / "blackboard" / f"HW 3_ada_attempt_2026-11-02-10-11-12_{forged}"
+    path.parent.mkdir()
+    path.write_text(notebook(1), encoding="utf-8")
+    assert times(path.parent) == {"ada": "2026-11-02T10:11:12"}
+    path = tmp_path / "moodle" / f"Ada L_12_assignsubmission_file_Bo_13_assignsubmission_file_{THIRD}.ipynb"
+    path.parent.mkdir()
+    path.write_text(notebook(1), encoding="utf-8")
+    assert list(times(path.parent)) == ["Ada L"]
 
 
 # Grading with it

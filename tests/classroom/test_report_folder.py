@@ -7,18 +7,22 @@ from __future__ import annotations
 import errno
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from classroom.quick_class import SIXTH, THIRD, Class, snapshot
+from classroom.quick_class import SIXTH, THIRD, Class, result_of, snapshot
 from click.testing import Result
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from bnn_core.classroom import crew
+from bnn_core.classroom.grading import Graded, graded_as_missing
 from bnn_core.classroom.results import JOURNAL, lesson_version
+from bnn_core.classroom.submissions import Submission
 from bnn_core.course import grade_command
 from bnn_core.lesson_files import Course
 
@@ -33,6 +37,15 @@ def course_class(tmp_path: Path) -> Class:
         for lesson in (THIRD, SIXTH):
             made.hand_in(student, lesson)
     return made
+
+
+def untouched_as_graded(submissions: Sequence[Submission], *_: Any) -> Iterator[tuple[int, Graded]]:
+    """What a grading makes of notebooks that are as they were handed out."""
+    for position, one in enumerate(submissions):
+        if one.lesson == SIXTH:
+            yield position, replace(graded_as_missing(one), code=[("cell 1", [(1, "raise NotImplementedError")])])
+        else:
+            yield position, result_of(one)
 
 
 ALL = {(student, lesson, 5.0) for student in ("ada", "bo") for lesson in (THIRD, SIXTH)}
@@ -105,6 +118,18 @@ def test_a_lesson_alone_removes_who_is_gone_from_this_lesson_alone(course_class:
     assert course_class.graded("--lesson", "03") == ALL - {("bo", THIRD, 5.0)}
 
 
+@pytest.mark.parametrize("options", [(), ("--lesson", "06"), ("--fresh", "--lesson", "06"), ("--fresh",)], ids=" ".join)
+def test_who_is_missing_from_a_later_download_keeps_the_marks_of_other_lessons(
+    course_class: Class, options: tuple[str, ...]
+) -> None:
+    course_class.graded("--lesson", "03")
+    shutil.rmtree(course_class.folder / "bo")
+    (course_class.folder / "ada" / f"{THIRD}.ipynb").unlink()
+    result = course_class.grade("--dry-run", *options)
+    assert "no longer" not in result.output
+    assert ("bo", THIRD, 5.0) in course_class.graded(*options)
+
+
 def test_who_comes_back_is_in_the_report_again(course_class: Class, graded: list[tuple[str, str]]) -> None:
     course_class.graded()
     shutil.move(course_class.folder / "bo", course_class.folder.parent / "bo")
@@ -124,6 +149,29 @@ def test_what_no_grading_wrote_stays_beside_a_removed_page(course_class: Class) 
     assert course_class.grade().exit_code == 0
     assert [path.read_text(encoding="utf-8") for path in own] == ["<p>my notes</p>"] * 2
     assert [path.name for path in (course_class.report / "bo").iterdir()] == ["notes.html"]
+
+
+def test_a_lesson_that_nobody_worked_on_leaves_the_report(course_class: Class, monkeypatch: pytest.MonkeyPatch) -> None:
+    third = {one for one in ALL if one[1] == THIRD}
+    given = Course().learner_notebook(SIXTH).read_text(encoding="utf-8")
+    for student in ("ada", "bo"):
+        (course_class.folder / student / f"{SIXTH}.ipynb").write_text(given, encoding="utf-8")
+    with monkeypatch.context() as patch:
+        patch.setattr(crew, "grade_all", untouched_as_graded)
+        course_class.graded("--lesson", "03")
+        assert course_class.grade("--lesson", "06").exit_code == 0
+    assert (
+        f"dropped, for nobody worked on the lesson: ada {SIXTH}, bo {SIXTH}" in course_class.grade("--dry-run").output
+    )
+    assert course_class.graded() == third
+
+
+def test_an_untouched_notebook_takes_no_lesson_from_those_who_worked_on_it(course_class: Class) -> None:
+    course_class.graded()
+    given = Course().learner_notebook(SIXTH).read_text(encoding="utf-8")
+    (course_class.folder / "ada" / f"{SIXTH}.ipynb").write_text(given, encoding="utf-8")
+    (course_class.folder / "bo" / f"{SIXTH}.ipynb").unlink()
+    assert course_class.graded() == ALL
 
 
 # Where it may not go

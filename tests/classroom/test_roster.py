@@ -6,11 +6,12 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from classroom.quick_class import Class, replace_grading
+from classroom.quick_class import SIXTH, THIRD, Class, replace_grading
 from classroom.systems import (
     ABSENT,
     CLASS,
@@ -194,6 +195,34 @@ def test_who_comes_late_takes_the_place_of_their_empty_row(own: Class, tmp_path:
     rows = json.loads((own.report / "report.json").read_text(encoding="utf-8"))["results"]
     assert [row["score"] for row in rows if row["student"] == ABSENT.full] == [9.0]
     assert len(rows) == len(CLASS)
+
+
+@pytest.mark.parametrize("options", [(), ("--lesson", "06")], ids=" ".join)
+@pytest.mark.parametrize("given", ["now", "before"])
+def test_who_is_missing_from_a_later_download_has_a_row_of_no_points(
+    own: Class, tmp_path: Path, options: tuple[str, ...], given: str
+) -> None:
+    roster = ("--roster", write(tmp_path / "list.csv", "id,name\nada,Ada\nbo,Bo\ncy,Cy\n"))
+    own.hand_in("ada", THIRD, 6)
+    own.hand_in("bo", THIRD, 5)
+    own.grade(*roster)
+    shutil.rmtree(own.folder / "ada")
+    (own.folder / "bo" / f"{THIRD}.ipynb").unlink()
+    own.hand_in("bo", SIXTH, 7)
+    later = (*options, *(roster if given == "now" else ()))
+    foretold = own.grade("--dry-run", *later).output
+    assert f"Ada, {SIXTH}: handed in nothing" in foretold
+    assert "Cy: handed in nothing" in foretold
+    result = own.grade(*later)
+    assert f"in the roster, and handed in nothing for {SIXTH}: Ada\n" in result.output
+    assert "in the roster, and handed in nothing: Cy\n" in result.output
+    rows = json.loads((own.report / "report.json").read_text(encoding="utf-8"))["results"]
+    marks = {(row["student"], row["lesson"]): row["score"] for row in rows}
+    of_third = {("Ada", THIRD): 6.0, ("Bo", THIRD): 5.0, ("Cy", THIRD): 0.0}
+    assert {place: mark for place, mark in marks.items() if place[1] == THIRD} == of_third
+    assert marks["Bo", SIXTH] == 7.0
+    assert marks["Ada", SIXTH] == marks["Cy", SIXTH] == 0.0
+    assert (own.report / "Ada" / f"{SIXTH}.html").exists()
 
 
 @pytest.mark.parametrize(

@@ -225,6 +225,16 @@ def test_one_lesson_after_the_other_in_shares_gives_a_report_of_both(course_clas
     assert files_of(report) == files_of(course_class.report)
 
 
+def test_who_is_missing_from_a_later_download_keeps_the_marks_of_other_lessons(course_class: Class) -> None:
+    grade_shares(course_class, 3, *SEED, "--lesson", "03")
+    gone = min(path.name for path in course_class.folder.iterdir())
+    shutil.rmtree(course_class.folder / gone)
+    folders = grade_shares(course_class, 3, *SEED, "--lesson", "06")
+    merged = course_class.folder.parent / "merged"
+    assert merge(folders, merged).exit_code == 0
+    assert {row["lesson"] for row in rows_of(merged) if row["student"] == gone} == {THIRD}
+
+
 def test_merging_keeps_what_one_machine_graded_of_other_lessons(course_class: Class) -> None:
     whole(course_class, *SEED, "--lesson", "06")
     assert merge(grade_shares(course_class, 2, *SEED, "--lesson", "03"), course_class.report).exit_code == 0

@@ -18,6 +18,7 @@ import pytest
 from bnn_core.answers.notebook import Unreadable
 from bnn_core.classroom import recognising
 from bnn_core.classroom.downloads import delivery
+from bnn_core.classroom.handed_in import Refused
 from bnn_core.classroom.sandbox import reading
 from bnn_core.classroom.sandbox.reading import read_answer
 from bnn_core.classroom.submissions import Collected, Submission, find_submissions
@@ -166,6 +167,26 @@ def test_other_names_are_no_platform_s(name: str) -> None:
     assert delivery(name, is_folder=False) is None
 
 
+@pytest.mark.parametrize("files", [case[1] for case in PLATFORMS], ids=[case[0] for case in PLATFORMS])
+def test_a_folder_of_nothing_but_a_download_is_refused_and_the_zip_named(tmp_path: Path, files: dict[str, str]) -> None:
+    folder = tmp_path / "term"
+    zipped(folder / "submissions.zip", **dict.fromkeys(files, text(DEFINES_LINEAR)))
+    for name in ("grading.toml", "gradebook.csv", "column.xls"):
+        put(folder / name, "")
+    with pytest.raises(Refused, match=r"a download as it came, submissions\.zip; give the zip itself"):
+        collected(folder)
+    assert collected(folder / "submissions.zip").submissions
+    put(folder / "ada" / f"{LINEAR}.ipynb")
+    assert ("ada", LINEAR, f"{LINEAR}.ipynb") in found(folder)
+
+
+def test_a_student_s_zip_among_tables_is_no_download(tmp_path: Path) -> None:
+    zipped(tmp_path / "ada.zip", **{f"{LINEAR}.ipynb": text(DEFINES_LINEAR), "x_1_2_y.py": ""})
+    zipped(tmp_path / "bo_4712_90002_hw.zip", **{f"x_1_2_{LINEAR}.ipynb": text(DEFINES_LINEAR)})
+    put(tmp_path / "gradebook.csv", "")
+    assert {student for student, _, _ in found(tmp_path)} == {"ada", "bo"}
+
+
 def test_the_folder_that_was_zipped_is_no_student(tmp_path: Path) -> None:
     path = zipped(tmp_path / "class.zip", **{f"class/{student}/{LINEAR}.ipynb": text("x") for student in ("ada", "bo")})
     assert [student for student, _, _ in found(path)] == ["ada", "bo"]
@@ -197,6 +218,34 @@ def test_who_has_no_notebook_has_a_row_for_what_the_class_is_graded_on(tmp_path:
     assert [item for item in found(tmp_path) if item[0] != "ada"] == [("bo", LINEAR, None), ("cy", LINEAR, None)]
     put(tmp_path / "di" / f"{HIDDEN}.ipynb")
     assert [item for item in found(tmp_path) if item[0] == "cy"] == [("cy", LINEAR, None), ("cy", HIDDEN, None)]
+
+
+def as_handed_out(lesson: str, note: str = "") -> str:
+    """The learner's notebook, in which experiments may have been changed and no exercise."""
+    made = json.loads(Course().learner_notebook(lesson).read_text(encoding="utf-8"))
+    made["cells"] += json.loads(text(note))["cells"] if note else []
+    return json.dumps(made)
+
+
+@pytest.mark.parametrize("note", ["", "print('I tried this')"], ids=["as built", "with an experiment"])
+def test_what_nobody_worked_on_brings_no_lesson_into_the_class(tmp_path: Path, note: str) -> None:
+    put(tmp_path / "ada" / f"{LINEAR}.ipynb")
+    for lesson in LESSONS:
+        put(tmp_path / "bo" / f"{lesson}.ipynb", as_handed_out(lesson, note))
+    put(tmp_path / "cy" / f"{HIDDEN}.ipynb", as_handed_out(HIDDEN, note))
+    result = collected(tmp_path)
+    seen = [(item.student, item.lesson, item.name or None) for item in result.submissions]
+    assert seen == [("ada", LINEAR, f"{LINEAR}.ipynb"), ("bo", LINEAR, f"{LINEAR}.ipynb"), ("cy", LINEAR, None)]
+    assert result.untouched == {("bo", HIDDEN), ("cy", HIDDEN)}
+    assert result.workers == {LINEAR: ("ada",)}
+    assert ("cy", HIDDEN, f"{HIDDEN}.ipynb") in found(tmp_path, HIDDEN)
+    put(tmp_path / "di" / f"{HIDDEN}.ipynb")
+    assert ("cy", HIDDEN, f"{HIDDEN}.ipynb") in found(tmp_path)
+
+
+def test_where_nobody_worked_on_anything_it_is_graded_all_the_same(tmp_path: Path) -> None:
+    put(tmp_path / "ada" / f"{LINEAR}.ipynb", as_handed_out(LINEAR))
+    assert found(tmp_path) == [("ada", LINEAR, f"{LINEAR}.ipynb")]
 
 
 def test_nothing_is_lost_where_the_lesson_can_t_be_told(tmp_path: Path) -> None:

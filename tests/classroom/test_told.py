@@ -20,6 +20,8 @@ from classroom.systems import (
     moodle_entry,
 )
 
+from bnn_core.classroom import results
+
 
 @pytest.fixture
 def own(tmp_path: Path, graded: list[tuple[str, str]]) -> Class:
@@ -70,6 +72,74 @@ def test_a_run_ends_with_what_has_changed(own: Class) -> None:
     assert "1 graded anew, 1 kept from before" in result.output
     assert "marks changed: ada in BayesianLinear from 3 to 8" in result.output
     assert "marks changed" not in own.grade().output
+
+
+@pytest.mark.parametrize("with_roster", [False, True])
+def test_a_mark_where_there_was_nothing_has_changed(own: Class, tmp_path: Path, with_roster: bool) -> None:
+    (tmp_path / "list.csv").write_text("id,name\nada,Ada L\nbo,Bo M\n", encoding="utf-8")
+    ada = "Ada L" if with_roster else "ada"
+    own.hand_in("bo", THIRD, worth=5)
+    own.grade(*(("--roster", str(tmp_path / "list.csv")) if with_roster else ()))
+    own.hand_in("ada", THIRD, worth=6)
+    assert f"marks changed: {ada} in BayesianLinear from 0 to 6\n" in own.grade().output
+    own.hand_in("ada", SIXTH, worth=6)
+    assert "marks changed" not in own.grade().output, "a new lesson is no change"
+    shutil.rmtree(own.folder / "ada")
+    said = own.grade("--lesson", "03").output
+    assert (f"marks changed: {ada} in BayesianLinear from 6 to 0" in said) == with_roster
+
+
+def test_a_roster_that_is_given_later_changes_no_mark(own: Class, tmp_path: Path) -> None:
+    (tmp_path / "list.csv").write_text("id,name\nada,Ada L\n", encoding="utf-8")
+    own.hand_in("ada", THIRD, worth=5)
+    own.grade()
+    assert "marks changed" not in own.grade("--roster", str(tmp_path / "list.csv")).output
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (("--seed", "8"), "; 2 were graded before, with another seed"),
+        (
+            ("--seed", "8", "--timeout", "9"),
+            "; 2 were graded before, with another seed and another limit or protection",
+        ),
+        (("--seed", "8", "--fresh"), ""),
+        ((), ""),
+    ],
+    ids=["seed", "seed and limit", "fresh", "nothing"],
+)
+def test_it_says_why_what_was_graded_is_graded_again(own: Class, options: tuple[str, ...], says: str) -> None:
+    for student in ("ada", "bo"):
+        own.hand_in(student, THIRD)
+    assert "graded before" not in own.grade("--seed", "7").output
+    own.hand_in("cy", THIRD)
+    foretold = own.grade("--dry-run", *options).output
+    anew = (3, 0) if options else (1, 2)
+    for said in (foretold, own.grade(*options).output):
+        assert f"{anew[0]} graded anew, {anew[1]} kept from before{says}" in said
+        assert says or "graded before" not in said
+
+
+def test_a_new_environment_is_named(own: Class, monkeypatch: pytest.MonkeyPatch) -> None:
+    own.hand_in("ada", THIRD)
+    own.grade()
+    monkeypatch.setattr(results, "environment_version", lambda: "another")
+    assert "; 1 was graded before, with another Python or set of packages, in " in own.grade().output
+
+
+def test_who_alone_brought_a_lesson_is_named(own: Class) -> None:
+    for student in ("ada", "bo", "cy", "di", "eli"):
+        own.hand_in(student, THIRD)
+    own.hand_in("ada", SIXTH)
+    for options in ((), ("--dry-run",)):
+        said = own.grade(*options).output
+        assert f"graded on {SIXTH} because of ada alone; --lesson takes one lesson alone" in said
+        assert f"graded on {THIRD}" not in said
+    assert "graded on" not in own.grade("--lesson", "06").output
+    for student in ("bo", "cy"):
+        own.hand_in(student, SIXTH)
+    assert "graded on" not in own.grade().output
 
 
 def test_one_student_or_one_exercise_can_be_graded_again(own: Class, graded: list[tuple[str, str]]) -> None:
