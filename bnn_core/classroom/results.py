@@ -43,24 +43,8 @@ STATUSES = ("passed", "failed", "not_attempted", "error", "timeout", "unreadable
 
 _SEPARATORS = re.compile("[-_.]+")
 _RESULTS = ({"key", "graded"}, {"key", "seed", "graded"})
-_LINES = (
-    *(
-        {name}
-        for name in (
-            "seed",
-            "home",
-            "again",
-            "people",
-            "policy",
-            "origins",
-            "attempts",
-            "part",
-            "left",
-            "circumstances",
-        )
-    ),
-    *_RESULTS,
-)
+_NOTES = ("seed", "home", "again", "people", "policy", "origins", "attempts", "part", "left", "circumstances")
+_LINES = (*({name} for name in _NOTES), *_RESULTS)
 
 _ORIGIN = tuple[str, str, str, str, bool, str, str, str, int, int, str]
 _ORIGINS = (
