@@ -49,12 +49,10 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     return None
 
 
-def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """Only what takes minutes is shared out among processes, each of which takes seconds to begin. There is one more of
-    them than processors, since a third of the time a test waits: for a kernel, a browser or a limit of time.
-    """
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
+    """Only what takes minutes is shared out among processes, each of which takes seconds to begin."""
     everything = config.args_source is pytest.Config.ArgsSource.TESTPATHS and not config.option.notebook
-    return (os.cpu_count() or 1) + 1 if everything else 0
+    return None if everything else 0
 
 
 def skip(reason: str) -> None:
