@@ -61,7 +61,8 @@ def cluster(folder: Path, count: int) -> Iterator[str]:
     file = folder / f"scheduler-{count}.json"
     there = ["--scheduler-file", str(file), "--no-dashboard"]
     commands = [["dask_scheduler", "--port", "0", *there]]
-    commands += [["dask_worker", "--nthreads", "1", "--no-nanny", "--name", str(n), *there] for n in range(count)]
+    names = [f"worker-{number}" for number in range(count)]  # Dask takes a bare number for an integer
+    commands += [["dask_worker", "--nthreads", "1", "--no-nanny", "--name", name, *there] for name in names]
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     processes = [
         subprocess.Popen([sys.executable, "-m", f"distributed.cli.{kind}", *options], cwd=folder, **quiet)  # type: ignore[call-overload]
@@ -74,7 +75,7 @@ def cluster(folder: Path, count: int) -> Iterator[str]:
         with Client(address, timeout=60, set_as_default=False) as client:
             client.wait_for_workers(count)
             limits = json.dumps(asdict(Limits()))
-            for future in [client.submit(on_worker.about, limits, workers=[str(n)], pure=False) for n in range(count)]:
+            for future in [client.submit(on_worker.about, limits, workers=[name], pure=False) for name in names]:
                 future.result()
         yield address
     finally:
