@@ -740,10 +740,10 @@ assert abs(judge(few, test_cars)[0] - weak) < 0.5
 assert spreads(few)[2] < 0.4 * honest[2]
 
 # %% [markdown]
-# The error on weak cars stays as it was: the silent units do no work there. But most of the spread at 200 hp is
-# gone. It came from *them*. (So did a part of the spread among the cars, and without it fewer strong cars lie in the
-# band. The average out there came from all units together, too: on strong cars, of which it knows nothing, the error is
-# another one now.)
+# The error on weak cars stays as it was: the silent units do no work there. But most of the spread at 200 hp is gone.
+# It came from *them*. (So did a part of the spread among the cars, and without it fewer strong cars lie in the band.
+# The average out there came from all units together, too: on strong cars, of which it knows nothing, the error may now
+# be quite another.)
 #
 # **How can a silent unit make so much noise?** The data pull at a unit only where there are cars. There its draws must
 # stay near 0, or the fit would suffer. Beyond the cars nothing holds it, and a ReLU that is off at 100 horsepower may
@@ -810,10 +810,11 @@ assert 60 < task_loss_of_20 + with_kl.kl_divergence() < 80
 # <details><summary>What you should have found</summary>
 #
 # However many units you give it, it uses one, two or three. The spread at 200 hp grows with the number of units: from
-# start to start it differs, but it is roughly 11 to 18 mpg with 3 or 5 units, 20 with 10, 30 with 20, and 40 with 40.
-# Nothing was learned in addition, there are only more silent units to whisper. And the total loss grows as well, from
-# some 43 with 3 units to over 100 with 40: each silent unit must be held down where the cars are, and this costs KL. A
-# smaller total loss is a better lower bound on the evidence: the ELBO prefers the small network.
+# start to start it differs, but it is roughly 8 to 13 mpg with 3 units, 12 to 16 with 5, 21 to 23 with 10, 27 to 32
+# with 20, and over 40 with 40. Nothing was learned in addition, there are only more silent units to whisper. And the
+# total loss grows as well, from some 43 with 3 units to nearly 100 with 40: each silent unit must be held down where
+# the cars are, and this costs KL. A smaller total loss is a better lower bound on the evidence: the ELBO prefers the
+# small network.
 #
 # </details>
 

@@ -59,8 +59,9 @@ MOST_MEMORY = 4096.0
 LARGEST_SEED = (1 << 63) - 1
 
 UNPROTECTED = "warning: submitted code runs without any protection"
-SLOWER = "note: each submission runs in a bubblewrap and loads torch anew, which takes longer; missing here: {missing}"
 """What is said where a grading goes on although nothing shuts submissions in."""
+
+SLOWER = "note: each submission runs in a bubblewrap and loads torch anew, which takes longer; missing here: {missing}"
 
 
 @dataclass(frozen=True)
@@ -279,14 +280,19 @@ def _dry_run(request: Request, people: Sequence[Person] | None) -> None:
 
 def _circumstances(request: Request, journal: Journal) -> dict[str, str]:
     """What every result depends on beside its submission, by what it is, in short."""
-    from bnn_core.classroom.results import course_version, environment_version, key_of
+    from bnn_core.classroom.results import course_version, environment_version
 
     return {
         "version of the course": course_version(PACKAGE),
         "Python or set of packages": environment_version(),
-        "seed": str(request.seed if request.seed is not None else journal.seed),
-        "limit or protection": key_of(_limits(request), request.unsafe),
-    }
+    } | _settings(request.seed if request.seed is not None else journal.seed, _limits(request), request.unsafe)
+
+
+def _settings(seed: int | None, limits: Limits, unsafe: bool) -> dict[str, str]:
+    """How submissions are graded, by what it is, in short."""
+    from bnn_core.classroom.results import key_of
+
+    return {"seed": str(seed), "limit or protection": key_of(limits, unsafe)}
 
 
 def _why_again(request: Request, journal: Journal, todo: Sequence[Submission], now: Mapping[str, str]) -> str:
@@ -406,10 +412,10 @@ def _note_what_counts(journal: Journal, submissions: Sequence[Submission], keys:
 
 def _begin_share(share: Share, journal: Journal, collected: Collected, seed: int, limits: Limits, unsafe: bool) -> None:
     """Note what is graded, and how."""
-    from bnn_core.classroom.results import key_of, machine
+    from bnn_core.classroom.results import machine
     from bnn_core.classroom.shares import Part
 
-    alike = machine(Course(PACKAGE.parent)) | {"seed": str(seed), "limit or protection": key_of(limits, unsafe)}
+    alike = machine(Course(PACKAGE.parent)) | _settings(seed, limits, unsafe)
     before = journal.part.lessons if journal.part is not None else ()
     lessons = tuple(sorted({*before, *collected.lessons}))
     journal.note_part(Part(share, alike, collected.students, time.time(), lessons, now=collected.lessons))
