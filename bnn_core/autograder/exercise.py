@@ -24,6 +24,8 @@ from bnn_core.autograder.subject import Subject
 
 BROKEN = "This check broke, which is no fault of yours: please tell the course's maintainer"
 NOT_REACHED = "Not run: time was up before it was reached."
+KEEP_ARGUMENTS = "\nThe check calls it as the exercise was handed out: keep its arguments, in their order."
+STILL_A_STUB = "it still raises NotImplementedError"
 
 Revive = Callable[[], Subject | None]
 """Gives the same answer in a new process, where the last one is gone; None where there can't be another."""
@@ -267,9 +269,7 @@ class _Run:
 
 def not_attempted(exercise: Exercise, why: str = "") -> Report:
     """The report on an exercise that has not been begun."""
-    why = (
-        why or "it still raises NotImplementedError. Write it, delete that line, run its cell, then run this one again"
-    )
+    why = why or f"{STILL_A_STUB}. Write it, delete that line, run its cell, then run this one again"
     return Report(exercise.name, "not_attempted", f"{exercise.name}: not attempted yet: {why}.", points=exercise.points)
 
 
@@ -281,7 +281,7 @@ def _explain(exercise: Exercise, error: LearnerError) -> tuple[str, str | None]:
         is_known = any(sign in error.message for sign in mistake.error_signs)
         if is_known or (error.is_of_base_class and mistake.name == "method-of-base-class"):
             return f"{exercise.sentence(mistake, {})}\n{error.sentence}", mistake.name
-    return error.sentence, None
+    return f"{error.sentence}{KEEP_ARGUMENTS}" if error.takes_other_arguments else error.sentence, None
 
 
 def _status(outcomes: Sequence[Outcome]) -> Status:

@@ -6,6 +6,7 @@ process or in another one. This module knows no exercise, no check and no expect
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from types import NoneType
@@ -15,6 +16,11 @@ import torch
 from torch import Tensor
 
 A = TypeVar("A")
+
+_OTHER_ARGUMENTS = re.compile(
+    r"\(\) (missing \d+ required|takes .*argument|got an unexpected keyword|got multiple values)"
+)
+"""In what Python says of a call that doesn't fit the definition."""
 
 
 class LearnerError(Exception):
@@ -44,6 +50,11 @@ class LearnerError(Exception):
     def is_of_base_class(self) -> bool:
         """Whether a base class of torch's answered, for a method that the learner's class doesn't have."""
         return self._is_bare and not self.is_stub
+
+    @property
+    def takes_other_arguments(self) -> bool:
+        """Whether what was called takes other arguments than it was given: none of its own lines ran."""
+        return self.type_name == "TypeError" and self.line is None and bool(_OTHER_ARGUMENTS.search(self.message))
 
     @property
     def _is_bare(self) -> bool:

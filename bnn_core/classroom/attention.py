@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
+from bnn_core.autograder.exercise import STILL_A_STUB
 from bnn_core.classroom.attempts import NONE_NAMED, SEVERAL_HANDED_IN, USUAL
 from bnn_core.classroom.policy import PLAIN, TOTAL, Policy
 from bnn_core.classroom.standing import Standing
@@ -19,9 +20,6 @@ Place = tuple[str, str]
 
 NO_PYTHON = "valid Python"
 """In what is said of a cell that can't be parsed."""
-
-STILL_A_STUB = "still raises NotImplementedError"
-"""In what is said of an exercise that is as it was handed out."""
 
 LEAST_CLASS = 5
 """So many students are a class of which somebody should have passed something."""

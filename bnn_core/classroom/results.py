@@ -127,12 +127,16 @@ class Journal:
         self.is_foreign = False
         self._known: dict[str, Entry] = {}
         self._file: IO[str] | None = self._opened() if alone and self.path.exists() else None
-        text = self._text()
-        lines = list(_lines(text))
-        for line in lines:
-            self._take(line)
-        cut_off = text.startswith('{"seed"') and "\n" not in text  # the very first line
-        self.is_foreign = not lines and text.strip() != "" and not cut_off
+        taken, unlike = 0, ""
+        for text in self._stored():
+            line = _value_in(text)
+            if line is not None:
+                self._take(line)
+                taken += 1
+            elif text.strip():
+                unlike = unlike or text
+        cut_off = unlike.startswith('{"seed"') and not unlike.endswith("\n")  # the very first line
+        self.is_foreign = not taken and unlike != "" and not cut_off
         if fresh:
             self._known.clear()
 
@@ -148,14 +152,14 @@ class Journal:
                     raise Busy(f"somebody else is writing to {self.path.parent} now; wait until that is done") from None
         return file
 
-    def _text(self) -> str:
+    def _stored(self) -> Iterator[str]:
+        """The lines as they were written, one at a time: those of a large class are long together."""
         if self._file is not None:  # to open it once more would end the lock
             self._file.seek(0)
-            return self._file.read()
-        try:
-            return self.path.read_text(encoding="ascii", errors="replace")
-        except FileNotFoundError:
-            return ""
+            yield from self._file
+            return
+        with contextlib.suppress(FileNotFoundError), self.path.open(encoding="ascii", errors="replace") as file:
+            yield from file
 
     def _take(self, line: dict[str, Any]) -> None:
         match line:
@@ -311,15 +315,18 @@ class Journal:
         self.close()
 
 
-def _lines(text: str) -> Iterator[dict[str, Any]]:
-    """The lines that a grading wrote, as far as they are whole."""
-    for line in text.splitlines():
-        try:
-            value = json.loads(line)
-        except (ValueError, RecursionError):
-            continue
-        if isinstance(value, dict) and set(value) in _LINES:
-            yield value
+def _value_in(line: str) -> dict[str, Any] | None:
+    """What a grading wrote into a line; None where it isn't whole."""
+    try:
+        value = json.loads(line, object_pairs_hook=_kept_once)
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) and set(value) in _LINES else None
+
+
+def _kept_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """The names of checks and what they say are the same for many students, and take memory once."""
+    return {key: sys.intern(value) if isinstance(value, str) else value for key, value in pairs}
 
 
 def entry_from(key: str, graded: dict[str, Any], seed: object) -> Entry | None:

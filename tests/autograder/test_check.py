@@ -117,6 +117,21 @@ def test_the_learners_own_line_is_quoted() -> None:
     assert report.status == "failed" or report.status == "error"
 
 
+@pytest.mark.parametrize(
+    ("source", "is_told"),
+    [
+        ("def gaussian_kl(mean): return mean.sum()", True),
+        ("def gaussian_kl(mean, log_std, prior_std): return mean.sum()", True),
+        ("def gaussian_kl(mean, log_std): return torch.distributions.kl_divergence(mean)", False),
+    ],
+)
+def test_other_arguments_than_the_exercise_has_are_told(source: str, is_told: bool) -> None:
+    found = report_on(define(f"import torch\n{source}\n", "gaussian_kl"))
+    failed = next(outcome for outcome in found.outcomes if not outcome.passed)
+    assert "TypeError" in failed.message
+    assert ("keep its arguments, in their order" in failed.message) == is_told
+
+
 def test_code_that_only_raises_is_an_error() -> None:
     report = report_on(layer(changed(("super().__init__()", "raise KeyError('x')"))))
     assert report.status == "error"
