@@ -10,7 +10,7 @@ import secrets
 import signal
 import sys
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -21,7 +21,6 @@ import click
 from tqdm import tqdm
 
 from bnn_core.classroom.shares import Share
-from bnn_core.classroom.text import as_name, natural
 from bnn_core.course.arguments import (
     SECONDS,
     Amount,
@@ -29,7 +28,6 @@ from bnn_core.course.arguments import (
     ShareArgument,
     TableFile,
     is_refusal,
-    listed,
     of_the_system,
     refusing_unusable,
     what_to_do,
@@ -37,14 +35,15 @@ from bnn_core.course.arguments import (
 from bnn_core.course.arguments import BadArgument as CannotGrade
 from bnn_core.course.given_files import explained, look_at_overrides, people_in, policy_beside, policy_text, rule_of
 from bnn_core.course.lessons import graded_lesson, graded_lessons
+from bnn_core.course.report_writing import refuse_unfit_report, tell, write
 from bnn_core.lesson_files import Course
 
 if TYPE_CHECKING:
     from bnn_core.classroom.crew import Assignment
+    from bnn_core.classroom.earlier import Rest, Settings
     from bnn_core.classroom.grading import Graded
     from bnn_core.classroom.results import Journal, Origin, Place
     from bnn_core.classroom.roster import Person
-    from bnn_core.classroom.sandbox.launching import Limits
     from bnn_core.classroom.standing import ClassStanding, Names
     from bnn_core.classroom.submissions import Collected, Submission
 
@@ -85,6 +84,14 @@ class Request:
     gradebook: Path | None
     shard: Share | None
     scheduler: str | None
+
+    def settings(self, seed: int | None) -> Settings:
+        """seed: the one to use where none was typed."""
+        from bnn_core.classroom.earlier import Settings
+        from bnn_core.classroom.sandbox.launching import Limits
+
+        limits = Limits(self.timeout, min(self.call_timeout, self.timeout), int(self.memory * GIBIBYTE))
+        return Settings(seed if self.seed is None else self.seed, limits, self.unsafe)
 
 
 @click.command()
@@ -255,7 +262,7 @@ def _graders(request: Request, hidden: tuple[Path, ...]) -> Iterator[GradeAll]:
 def _dry_run(request: Request, people: Sequence[Person] | None) -> None:
     """Say what would be graded, and as whose, and what would become of what the report holds."""
     from bnn_core.classroom.results import Journal
-    from bnn_core.course.told import few_worked_on, seen_as, understood, would_happen
+    from bnn_core.course.told import few_worked_on, seen_as, understood, what_becomes_of, would_happen
 
     policy = policy_text(request.policy, request.submissions)
     look_at_overrides(request.output)
@@ -270,50 +277,21 @@ def _dry_run(request: Request, people: Sequence[Person] | None) -> None:
     for line in few_worked_on(collected, names):
         click.echo(line)
     rest = _rest(request, journal, collected)
-    for what, whom in rest.told(names, request.fresh):
-        _tell(what, whom, err=False)
+    for what, whom in what_becomes_of(rest, names, request.fresh):
+        tell(what, whom, err=False)
     graded = [item for item in submissions if (item.student, item.lesson) not in rest.kept]
     todo = _to_grade(request, journal, graded, names)
-    for line in would_happen(graded, todo, names, _why_again(request, journal, todo, _circumstances(request, journal))):
+    why = _why_again(request, journal, todo, request.settings(journal.seed).circumstances())
+    for line in would_happen(graded, todo, names, why):
         click.echo(line)
-
-
-def _circumstances(request: Request, journal: Journal) -> dict[str, str]:
-    """What every result depends on beside its submission, by what it is, in short."""
-    from bnn_core.classroom.results import course_version, environment_version
-
-    return {
-        "version of the course": course_version(PACKAGE),
-        "Python or set of packages": environment_version(),
-    } | _settings(request.seed if request.seed is not None else journal.seed, _limits(request), request.unsafe)
-
-
-def _settings(seed: int | None, limits: Limits, unsafe: bool) -> dict[str, str]:
-    """How submissions are graded, by what it is, in short."""
-    from bnn_core.classroom.results import key_of
-
-    return {"seed": str(seed), "limit or protection": key_of(limits, unsafe)}
-
-
-def _why_again(request: Request, journal: Journal, todo: Sequence[Submission], now: Mapping[str, str]) -> str:
-    """Why results are graded anew that the report holds already, where something other than the submissions is new."""
-    again = [item for item in todo if (item.student, item.lesson) in journal.latest]
-    before = [journal.circumstances[item.lesson] for item in again if item.lesson in journal.circumstances]
-    others = [what for what, short in now.items() if any(one.get(what) != short for one in before)]
-    if request.fresh or not others:
-        return ""
-    were = "was" if len(again) == 1 else "were"
-    return f"; {len(again)} {were} graded before, with another {' and another '.join(others)}"
 
 
 def _to_grade(request: Request, journal: Journal, submissions: Sequence[Submission], names: Names) -> list[Submission]:
     """Those of which the journal holds no result that would be taken."""
-    from bnn_core.classroom.results import course_version
     from bnn_core.course.told import again_of
 
-    seed = request.seed if request.seed is not None else journal.seed
     again = again_of(request.again, submissions, names)
-    keys = _keys(submissions, course_version(PACKAGE), (seed, _limits(request), request.unsafe))
+    keys = request.settings(journal.seed).keys(submissions)
     return [
         item
         for item, key in zip(submissions, keys, strict=True)
@@ -321,10 +299,22 @@ def _to_grade(request: Request, journal: Journal, submissions: Sequence[Submissi
     ]
 
 
-def _limits(request: Request) -> Limits:
-    from bnn_core.classroom.sandbox.launching import Limits
+def _why_again(request: Request, journal: Journal, todo: Sequence[Submission], now: Mapping[str, str]) -> str:
+    """Why results are graded anew that the report holds already, where something other than the submissions is new."""
+    from bnn_core.classroom.earlier import others_than_before
+    from bnn_core.classroom.results import Place
+    from bnn_core.course.told import why_again
 
-    return Limits(request.timeout, min(request.call_timeout, request.timeout), int(request.memory * GIBIBYTE))
+    places = {Place(item.student, item.lesson) for item in todo}
+    again = [place for place in places if place in journal.latest]
+    return "" if request.fresh else why_again(len(again), others_than_before(journal, again, now))
+
+
+def _rest(request: Request, journal: Journal, collected: Collected) -> Rest:
+    from bnn_core.classroom.earlier import rest_of
+
+    only = graded_lesson(request.lesson) if request.lesson is not None else None
+    return rest_of(journal, collected, graded_lessons(), only, request.fresh)
 
 
 def _results(
@@ -345,10 +335,11 @@ def _results(
 
     folder = request.submissions.resolve()
     collected, names = _class_of(request, journal, people, rule)
-    seed = request.seed if request.seed is not None else journal.seed
-    if seed is None and request.shard is not None:
+    settings = request.settings(journal.seed)
+    if settings.seed is None and request.shard is not None:
         raise CannotGrade("all shares of a class are graded with one seed; give --seed and a number, the same to each")
-    seed = secrets.randbits(31) if seed is None else seed
+    seed = secrets.randbits(31) if settings.seed is None else settings.seed
+    settings = replace(settings, seed=seed)
     journal.begin(seed, folder)
     if people is not None:
         journal.enrol(people)
@@ -358,23 +349,21 @@ def _results(
         click.echo(line, err=True)
     seen = seen_as(collected.submissions)
     submissions = _settle_the_rest(request, journal, collected, names)
-    limits = _limits(request)
-    code = course_version(PACKAGE)
     if request.shard is not None:
-        _begin_share(request.shard, journal, collected, seed, limits, request.unsafe)
-    keys = _keys(submissions, code, (seed, limits, request.unsafe))
+        _begin_share(request.shard, journal, collected, settings)
+    keys = settings.keys(submissions)
     again = again_of(request.again, submissions, names)
     missing = [number for number, key in enumerate(keys) if key not in journal or submissions[number] in again]
-    assignment = Assignment(limits, seed, hidden, request.unsafe)
+    assignment = Assignment(settings.limits, seed, hidden, request.unsafe)
     todo = [submissions[position] for position in missing]
-    circumstances = _circumstances(request, journal)
+    circumstances = settings.circumstances()
     why = _why_again(request, journal, todo, circumstances)
     journal.note_circumstances(collected.lessons, circumstances)
     with tqdm(total=len(submissions), initial=len(submissions) - len(todo), unit="submission", disable=None) as bar:
         for position, graded in grade_all(todo, assignment) if todo else ():
             journal.add(keys[missing[position]], graded)
             bar.update()
-    _note_what_counts(journal, submissions, keys, version_shown(code))
+    _note_what_counts(journal, submissions, keys, version_shown(course_version(PACKAGE)))
     summary = f"Read as {seen}: {len(todo)} graded anew, {len(submissions) - len(todo)} kept from before{why}"
     return summary, collected.lessons
 
@@ -410,12 +399,12 @@ def _note_what_counts(journal: Journal, submissions: Sequence[Submission], keys:
     journal.note_attempts({place: attempts for place, attempts in tried.items() if len(attempts) > 1}, tried)
 
 
-def _begin_share(share: Share, journal: Journal, collected: Collected, seed: int, limits: Limits, unsafe: bool) -> None:
+def _begin_share(share: Share, journal: Journal, collected: Collected, settings: Settings) -> None:
     """Note what is graded, and how."""
     from bnn_core.classroom.results import machine
     from bnn_core.classroom.shares import Part
 
-    alike = machine(Course(PACKAGE.parent)) | _settings(seed, limits, unsafe)
+    alike = machine(Course(PACKAGE.parent)) | settings.named()
     before = journal.part.lessons if journal.part is not None else ()
     lessons = tuple(sorted({*before, *collected.lessons}))
     journal.note_part(Part(share, alike, collected.students, time.time(), lessons, now=collected.lessons))
@@ -444,114 +433,15 @@ def _refuse_unfit_output(request: Request, journal: Journal, submissions: Sequen
     refuse_unfit_report(request.output, journal, request.submissions.resolve(), places, names, request.shard)
 
 
-def refuse_unfit_report(
-    output: Path,
-    journal: Journal,
-    folder: Path,
-    places: Collection[tuple[str, str]],
-    names: Names,
-    share: Share | None = None,
-) -> None:
-    """Raises CannotGrade where a report of these places, of students and lessons, can't go there. folder: of the
-    submissions.
-    """
-    from bnn_core.classroom.page_places import pages_of
-    from bnn_core.classroom.report_folder import in_the_way, of_another_class, of_another_share
-
-    students = {student for student, _ in places}
-    places = {*places, *journal.latest}
-    shown = {place: (names.shown[place[0]], place[1]) for place in places}
-    of_roster = {(name, lesson) for name in names.enrolled for _, lesson in places} - set(shown.values())
-    shown |= {place: place for place in of_roster}
-    found = pages_of(shown.values())
-    reason = of_another_share(output, journal, share) or of_another_class(output, journal, folder, students)
-    if reason is None and (path := in_the_way(output, journal, {one: found[page] for one, page in shown.items()})):
-        reason = f"{as_name(str(path))} is no report of this course's, and would be overwritten; give another"
-    if reason is not None:
-        raise CannotGrade(f"{reason} folder with --output")
-
-
-@dataclass(frozen=True)
-class Rest:
-    """Earlier results of which nothing was handed in this time: those whose student is gone, those that are dropped,
-    those that are kept though the notebook is gone, and those of a lesson that nobody worked on.
-    """
-
-    gone: frozenset[Place]
-    dropped: frozenset[Place]
-    kept: frozenset[Place]
-    untouched: frozenset[Place] = frozenset()
-
-    def told(self, names: Names, fresh: bool) -> Iterator[tuple[str, list[str]]]:
-        """What becomes of whom."""
-        why = "--fresh takes only what is there now" if fresh else "the course has no such lesson"
-        gone = [names.shown[place.student] for place in self.gone]
-        yield "no longer among the submissions, and so no longer in the report", gone
-        for what, places in (
-            (f"dropped, for the notebook is gone and {why}", self.dropped - self.gone),
-            ("kept from before, though the notebook is gone (--fresh drops them)", self.kept),
-            ("dropped, for nobody worked on the lesson", self.untouched),
-        ):
-            yield what, [f"{names.shown[place.student]} {place.lesson}" for place in places]
-
-
-def _rest(request: Request, journal: Journal, collected: Collected) -> Rest:
-    """Of earlier results those go whose student is gone; where only the notebook is gone, they stay, unless everything
-    is to be graded anew. A notebook that is there and doesn't count is not gone. A student who is missing here is gone
-    from the lessons that are graded now, and not from those of other downloads.
-    """
-    lessons, submissions = graded_lessons(), collected.submissions
-    only = graded_lesson(request.lesson) if request.lesson is not None else None
-    untouched = _of_lessons_nobody_worked_on(journal, collected)
-    there = {(item.student, item.lesson) for item in submissions if item.path is not None or item.set_aside}
-    students = {item.student for item in submissions}
-    lacking = {place for place in journal.latest if place not in there and place.lesson in (only or place.lesson)}
-    lacking = {place for place in lacking if place.student in students or place.lesson in collected.lessons}
-    lacking -= untouched
-    gone = {place for place in lacking if place.student not in students}
-    dropped = {place for place in lacking if request.fresh or place.lesson not in lessons}
-    kept = {place for place in lacking - gone - dropped if journal.latest[place].graded.code}
-    return Rest(frozenset(gone), frozenset(dropped), frozenset(kept), untouched)
-
-
-def _of_lessons_nobody_worked_on(journal: Journal, collected: Collected) -> frozenset[Place]:
-    """All results of a lesson, where only notebooks that are here as they were handed out brought it into the report:
-    an earlier version took such a lesson for one of the class's.
-    """
-    brought = {place.lesson for place in journal.latest if place in collected.untouched}
-    worked_on = {
-        place.lesson
-        for place, entry in journal.latest.items()
-        if any(row["status"] != "not_attempted" for row in entry.graded.rows)
-        or (entry.graded.code and place not in collected.untouched)
-    }
-    return frozenset(place for place in journal.latest if place.lesson in brought - worked_on)
-
-
 def _settle_the_rest(request: Request, journal: Journal, collected: Collected, names: Names) -> list[Submission]:
     """The submissions to grade, where what is left of earlier results has been settled."""
+    from bnn_core.course.told import what_becomes_of
+
     rest = _rest(request, journal, collected)
-    journal.leave_out(rest.gone | rest.dropped | rest.untouched)
-    for what, whom in rest.told(names, request.fresh):
-        _tell(what, whom)
+    journal.leave_out(rest.leaving)
+    for what, whom in what_becomes_of(rest, names, request.fresh):
+        tell(what, whom)
     return [item for item in collected.submissions if (item.student, item.lesson) not in rest.kept]
-
-
-def _tell(what: str, names: Sequence[str], err: bool = True) -> None:
-    if names:
-        click.echo(f"{what}: {listed(sorted(set(names), key=natural))}", err=err)
-
-
-def _keys(submissions: Sequence[Submission], code: str, circumstances: tuple[object, ...]) -> list[str]:
-    """For each submission a key that changes when anything does that its result depends on. code: the course's, in
-    short.
-    """
-    from bnn_core.classroom.results import environment_version, key_of, lesson_version
-
-    course = Course(PACKAGE.parent)
-    lessons = {lesson: lesson_version(course, lesson) for lesson in {item.lesson for item in submissions}}
-    common = (code, environment_version(), *circumstances)
-    return [key_of(item.student, item.lesson, item.digest, lessons[item.lesson], *common) for item in submissions]
 
 
 def _find(request: Request, folder: Path, rule: str) -> Collected:
@@ -588,31 +478,7 @@ def _write_gradebook(path: Path, standing: ClassStanding) -> None:
     from bnn_core.classroom import nbgrader_gradebook
 
     written = nbgrader_gradebook.write(path, standing.standings, standing.policy)
-    _tell(f"added to {path}", written.added)
-    _tell(f"other points than in nbgrader's notebooks, changed in {path}", written.worth)
-    _tell("marks that a person gave in nbgrader, left as they are", written.left)
+    tell(f"added to {path}", written.added)
+    tell(f"other points than in nbgrader's notebooks, changed in {path}", written.worth)
+    tell("marks that a person gave in nbgrader, left as they are", written.left)
     click.echo(f"{written.count} submissions written into {path}", err=True)
-
-
-def write(output: Path, journal: Journal, lessons: Collection[str]) -> ClassStanding:
-    """The report of everything that the journal holds. lessons: those that were graded now."""
-    from bnn_core.classroom.overrides import read_overrides
-    from bnn_core.classroom.report import write_report_of
-    from bnn_core.classroom.standing import class_standing
-    from bnn_core.course.told import handed_in_nothing
-
-    with refusing_unusable():
-        standing = class_standing(journal, read_overrides(output))
-    write_report_of(output, standing, journal.seed or 0)
-    names, rows = standing.names, standing.rows
-    _tell("in the roster, and handed in nothing", list(names.absent))
-    for lesson, whom in handed_in_nothing(standing, lessons).items():
-        _tell(f"in the roster, and handed in nothing for {lesson}", whom)
-    _tell("in no roster", [name for name in names.strangers if name not in names.unclear])
-    _tell("not told apart by the roster", names.unclear)
-    for sentence in standing.unfit:
-        click.echo(f"not applied: {sentence}", err=True)
-    passed = sum(row["status"] == "passed" for row in rows)
-    count = f"{len(journal.latest)} submissions, {passed} of {len(rows)} exercises passed"
-    click.echo(f"{count}. Read {output / 'index.html'}")
-    return standing

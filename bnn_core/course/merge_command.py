@@ -12,7 +12,7 @@ import click
 
 from bnn_core.course.arguments import BadArgument, Folder, TableFile, listed, refusing_unusable
 from bnn_core.course.given_files import look_at_overrides, people_in, policy_beside, policy_text, rule_of
-from bnn_core.course.grade_command import refuse_unfit_report, write
+from bnn_core.course.report_writing import refuse_unfit_report, write
 
 if TYPE_CHECKING:
     from bnn_core.classroom.merging import Merged

@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterator, Sequence
 from bnn_core.answers.notebook import exercises_of
 from bnn_core.autograder.exercises import EXERCISES
 from bnn_core.classroom.attention import is_nothing
+from bnn_core.classroom.earlier import Rest
 from bnn_core.classroom.results import number
 from bnn_core.classroom.standing import ClassStanding, Names, Standing
 from bnn_core.classroom.submissions import Collected, Submission
@@ -86,6 +87,28 @@ def would_happen(
         who = dict.fromkeys(f"{names.shown[item.student]}{f' {item.lesson}' if len(lessons) > 1 else ''}"
                             for item in to_grade)  # fmt: skip
         yield f"graded anew: {listed([as_name(name) for name in who])}"
+
+
+def what_becomes_of(rest: Rest, names: Names, fresh: bool) -> Iterator[tuple[str, list[str]]]:
+    """Of earlier results for which nothing was handed in this time: what becomes of them, and whose they are."""
+    why = "--fresh takes only what is there now" if fresh else "the course has no such lesson"
+    gone = [names.shown[place.student] for place in rest.gone]
+    yield "no longer among the submissions, and so no longer in the report", gone
+    for what, places in (
+        (f"dropped, for the notebook is gone and {why}", rest.dropped - rest.gone),
+        ("kept from before, though the notebook is gone (--fresh drops them)", rest.kept),
+        ("dropped, for nobody worked on the lesson", rest.untouched),
+    ):
+        yield what, [f"{names.shown[place.student]} {place.lesson}" for place in places]
+
+
+def why_again(again: int, others: Sequence[str]) -> str:
+    """Why results are graded anew that the report holds already. others: what has changed since, beside what was handed
+    in.
+    """
+    if not others:
+        return ""
+    return f"; {again} {'was' if again == 1 else 'were'} graded before, with another {' and another '.join(others)}"
 
 
 def again_of(wanted: Sequence[str], submissions: Sequence[Submission], names: Names) -> list[Submission]:

@@ -19,11 +19,10 @@ from click.testing import Result
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bnn_core.classroom import crew
+from bnn_core.classroom import crew, earlier
 from bnn_core.classroom.grading import Graded, graded_as_missing
 from bnn_core.classroom.results import JOURNAL, lesson_version
 from bnn_core.classroom.submissions import Submission
-from bnn_core.course import grade_command
 from bnn_core.lesson_files import Course
 
 pytestmark = pytest.mark.usefixtures("graded")
@@ -284,7 +283,7 @@ def lesson_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Course
     for path in (course.source(THIRD), course.solved_notebook(THIRD), course.learner_notebook(THIRD)):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("before", encoding="utf-8")
-    monkeypatch.setattr(grade_command, "Course", lambda _: course)
+    monkeypatch.setattr(earlier, "Course", lambda _: course)
     return course
 
 

@@ -20,7 +20,7 @@ from classroom.systems import (
     moodle_entry,
 )
 
-from bnn_core.classroom import results
+from bnn_core.classroom import earlier
 
 
 @pytest.fixture
@@ -124,7 +124,7 @@ def test_it_says_why_what_was_graded_is_graded_again(own: Class, options: tuple[
 def test_a_new_environment_is_named(own: Class, monkeypatch: pytest.MonkeyPatch) -> None:
     own.hand_in("ada", THIRD)
     own.grade()
-    monkeypatch.setattr(results, "environment_version", lambda: "another")
+    monkeypatch.setattr(earlier, "environment_version", lambda: "another")
     assert "; 1 was graded before, with another Python or set of packages, in " in own.grade().output
 
 
