@@ -7,7 +7,7 @@ It is given values and formulas, and may not know how a function was called.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from itertools import compress
+from itertools import combinations, compress
 from typing import Any
 
 import torch
@@ -114,6 +114,22 @@ def explanation_of_some(
     failed = list(compress(cases, wrong))
     telling = [(mistake, formula) for mistake, formula in suspects if any(formula(*case).any() for case in failed)]
     return explanation(telling, failed, list(compress(values, wrong)))
+
+
+def explanation_by_two(
+    suspects: Suspects, cases: Sequence[Sequence[Any]], values: Sequence[Tensor], expected: Sequence[Tensor]
+) -> tuple[Mistake, Mistake] | None:
+    """The first two suspected mistakes that together give the values that came, in every case: what each adds is added,
+    as of terms of a sum, or what each multiplies by is multiplied, as of factors.
+    """
+    predicted = [(mistake, [formula(*arguments) for arguments in cases]) for mistake, formula in suspects]
+    for (first, ones), (second, others) in combinations(predicted, 2):
+        together = list(zip(ones, others, expected, strict=True))
+        added = (one + other - right for one, other, right in together)
+        multiplied = (one * other / right for one, other, right in together)
+        if all(map(close, values, added)) or all(map(close, values, multiplied)):
+            return first, second
+    return None
 
 
 def imprecision(values: Sequence[Tensor], expected: Sequence[Tensor]) -> str | None:

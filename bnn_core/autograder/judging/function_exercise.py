@@ -38,6 +38,7 @@ from bnn_core.autograder.judging.formulas import (
     drawing,
     exactly,
     explanation,
+    explanation_by_two,
     explanation_of_some,
     flattening,
     imprecision,
@@ -202,7 +203,10 @@ class FunctionExercise(Exercise):
                 if varying and not close(self.value(self.called(evidence, cases[first]), finite=False), values[first]):
                     raise Failed(message, varying)
                 mistake = explanation(known, exact, values) or explanation_of_some(known, exact, values, wrong)
-                if mistake is None and not all(wrong):
+                if mistake is None and (two := explanation_by_two(known, exact, values, expected)):
+                    mistake, second = two
+                    message += f"\nThat is not all. {self.sentence(second, {})}"
+                elif mistake is None and not all(wrong):
                     message += f"\nIt is right for {wrong.count(False)} of the {len(wrong)} inputs that were tried."
                 few = wrong.count(True) <= len(wrong) / 2
                 raise Failed(message, mistake or (in_part if few else None) or imprecision(values, expected))
