@@ -7,17 +7,10 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from bnn_core.classroom.results import (
-    PACKAGE,
-    Journal,
-    Place,
-    course_version,
-    environment_version,
-    key_of,
-    lesson_version,
-)
+from bnn_core.classroom.journal import Journal, Place
 from bnn_core.classroom.sandbox.launching import Limits
 from bnn_core.classroom.submissions import Collected, Submission
+from bnn_core.classroom.versions import PACKAGE, course_version, environment_version, key_of, lesson_version
 from bnn_core.lesson_files import Course
 
 

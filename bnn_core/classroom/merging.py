@@ -9,8 +9,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from bnn_core.classroom.journal import Entry, Journal, Origin, Place
 from bnn_core.classroom.refusals import Unusable
-from bnn_core.classroom.results import Entry, Journal, Origin, Place
 from bnn_core.classroom.shares import Part, Share
 
 MOST_NAMED = 20

@@ -8,7 +8,7 @@ import os
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
-from bnn_core.classroom.results import JOURNAL, Journal
+from bnn_core.classroom.journal import JOURNAL, Journal
 from bnn_core.classroom.shares import Share
 
 PAGE_MARK = '<meta name="generator" content="bnn-course grade">'

@@ -13,9 +13,10 @@ from pathlib import Path
 from bnn_core.answers.notebook import exercises_of
 from bnn_core.classroom import attempts
 from bnn_core.classroom.grading import Graded, Row, graded_as_missing
+from bnn_core.classroom.journal import Journal, Origin, Place
 from bnn_core.classroom.overrides import OVERRIDES, Directory, Override
 from bnn_core.classroom.policy import PLAIN, HandedIn, Policy, apply, in_words, read_policy, time_shown
-from bnn_core.classroom.results import Journal, Origin, Place, number
+from bnn_core.classroom.results import number
 from bnn_core.classroom.roster import Matched, Person, match, shown_names
 from bnn_core.classroom.submissions import Submission
 from bnn_core.classroom.text import as_name, clean, natural

@@ -17,7 +17,7 @@ from bnn_core.lesson_files import Course
 
 if TYPE_CHECKING:
     from bnn_core.classroom.gradebooks import Filled, Mark
-    from bnn_core.classroom.results import Journal
+    from bnn_core.classroom.journal import Journal
     from bnn_core.classroom.standing import ClassStanding, Standing
 
 MARKS, FEEDBACK = "marks.csv", "feedback-{}.zip"
@@ -183,8 +183,8 @@ def _of_lesson(report: Path, wanted: str | None) -> tuple[ClassStanding, list[St
 @contextmanager
 def opened(report: Path) -> Iterator[ClassStanding]:
     """What a report holds."""
+    from bnn_core.classroom.journal import Journal
     from bnn_core.classroom.overrides import read_overrides
-    from bnn_core.classroom.results import Journal
     from bnn_core.classroom.standing import class_standing
 
     with Journal(report) as journal:

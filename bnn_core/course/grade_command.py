@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from bnn_core.classroom.crew import Assignment
     from bnn_core.classroom.earlier import Rest, Settings
     from bnn_core.classroom.grading import Graded
-    from bnn_core.classroom.results import Journal, Origin, Place
+    from bnn_core.classroom.journal import Journal, Origin, Place
     from bnn_core.classroom.roster import Person
     from bnn_core.classroom.standing import ClassStanding, Names
     from bnn_core.classroom.submissions import Collected, Submission
@@ -198,9 +198,9 @@ def _grade(request: Request, people: Sequence[Person] | None) -> None:
     )
     with refusing_unusable(), _graders(request, hidden) as grade_all:
         from bnn_core.classroom.control import NotProven
+        from bnn_core.classroom.journal import Journal
         from bnn_core.classroom.nbgrader_gradebook import look_at
         from bnn_core.classroom.overrides import read_overrides
-        from bnn_core.classroom.results import Journal
         from bnn_core.classroom.standing import class_standing
         from bnn_core.course.told import what_happened
 
@@ -261,7 +261,7 @@ def _graders(request: Request, hidden: tuple[Path, ...]) -> Iterator[GradeAll]:
 
 def _dry_run(request: Request, people: Sequence[Person] | None) -> None:
     """Say what would be graded, and as whose, and what would become of what the report holds."""
-    from bnn_core.classroom.results import Journal
+    from bnn_core.classroom.journal import Journal
     from bnn_core.course.told import few_worked_on, seen_as, understood, what_becomes_of, would_happen
 
     policy = policy_text(request.policy, request.submissions)
@@ -302,7 +302,7 @@ def _to_grade(request: Request, journal: Journal, submissions: Sequence[Submissi
 def _why_again(request: Request, journal: Journal, todo: Sequence[Submission], now: Mapping[str, str]) -> str:
     """Why results are graded anew that the report holds already, where something other than the submissions is new."""
     from bnn_core.classroom.earlier import others_than_before
-    from bnn_core.classroom.results import Place
+    from bnn_core.classroom.journal import Place
     from bnn_core.course.told import why_again
 
     places = {Place(item.student, item.lesson) for item in todo}
@@ -330,7 +330,7 @@ def _results(
     attempts counts.
     """
     from bnn_core.classroom.crew import Assignment
-    from bnn_core.classroom.results import course_version, version_shown
+    from bnn_core.classroom.versions import course_version, version_shown
     from bnn_core.course.told import again_of, few_worked_on, seen_as
 
     folder = request.submissions.resolve()
@@ -387,7 +387,7 @@ def _class_of(
 
 def _note_what_counts(journal: Journal, submissions: Sequence[Submission], keys: Sequence[str], version: str) -> None:
     """Let each result, of several attempts the last, stand in its place, and note where all of them came from."""
-    from bnn_core.classroom.results import Place
+    from bnn_core.classroom.journal import Place
     from bnn_core.classroom.standing import origin_of
 
     tried: dict[Place, list[tuple[str, Origin]]] = {}
@@ -401,8 +401,8 @@ def _note_what_counts(journal: Journal, submissions: Sequence[Submission], keys:
 
 def _begin_share(share: Share, journal: Journal, collected: Collected, settings: Settings) -> None:
     """Note what is graded, and how."""
-    from bnn_core.classroom.results import machine
     from bnn_core.classroom.shares import Part
+    from bnn_core.classroom.versions import machine
 
     alike = machine(Course(PACKAGE.parent)) | settings.named()
     before = journal.part.lessons if journal.part is not None else ()

@@ -15,8 +15,8 @@ from bnn_core.course.given_files import look_at_overrides, people_in, policy_bes
 from bnn_core.course.report_writing import refuse_unfit_report, write
 
 if TYPE_CHECKING:
+    from bnn_core.classroom.journal import Journal
     from bnn_core.classroom.merging import Merged
-    from bnn_core.classroom.results import Journal
 
 
 @click.command()
@@ -37,9 +37,9 @@ def merge(shares: tuple[Path, ...], output: Path, roster: Path | None, policy: P
 
     What was merged before stays, where it is of other lessons. Merge again after a share was graded again.
     """
+    from bnn_core.classroom.journal import Journal
     from bnn_core.classroom.merging import Merged
     from bnn_core.classroom.overrides import read_overrides
-    from bnn_core.classroom.results import Journal
     from bnn_core.classroom.standing import class_standing, names_of
     from bnn_core.course.told import what_happened
 

@@ -31,9 +31,10 @@ def override(report: Path, student: str, exercise: str, score: float, comment: s
 
     Before a name that begins with a hyphen put two more: `bnn-course override REPORT -- -NAME EXERCISE SCORE`.
     """
+    from bnn_core.classroom.journal import Journal
     from bnn_core.classroom.overrides import OVERRIDES, Directory, Override, read_overrides, with_override
     from bnn_core.classroom.report import write_report_of
-    from bnn_core.classroom.results import Journal, number, write_atomically
+    from bnn_core.classroom.results import number, write_atomically
     from bnn_core.classroom.standing import class_standing, misfit
 
     with refusing_unusable(), Journal(report, alone=True) as journal:

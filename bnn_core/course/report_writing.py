@@ -15,7 +15,7 @@ from bnn_core.classroom.text import as_name, natural
 from bnn_core.course.arguments import BadArgument, listed, refusing_unusable
 
 if TYPE_CHECKING:
-    from bnn_core.classroom.results import Journal
+    from bnn_core.classroom.journal import Journal
     from bnn_core.classroom.standing import ClassStanding, Names
 
 

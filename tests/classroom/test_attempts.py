@@ -14,8 +14,8 @@ from click.testing import CliRunner
 
 from bnn_core.classroom import attempts
 from bnn_core.classroom.attempts import MOST_ATTEMPTS, RULES
+from bnn_core.classroom.journal import Journal
 from bnn_core.classroom.policy import HandedIn, apply, in_words, read_policy
-from bnn_core.classroom.results import Journal
 from bnn_core.classroom.submissions import Submission, find_submissions
 from bnn_core.course.command_line import main
 

@@ -34,10 +34,10 @@ from bnn_core.classroom.cluster.packing import Packer, Task, packed, unpacked
 from bnn_core.classroom.cluster.scheduler import Cluster, NoCluster
 from bnn_core.classroom.crew import Assignment
 from bnn_core.classroom.grading import Graded
-from bnn_core.classroom.results import machine
 from bnn_core.classroom.sandbox.launching import Limits, WarmSandbox
 from bnn_core.classroom.sandbox.reading import read_answer
 from bnn_core.classroom.submissions import Submission, find_submissions
+from bnn_core.classroom.versions import machine
 from bnn_core.course.command_line import main
 from bnn_core.lesson_files import Course, notebook_text
 

@@ -21,8 +21,9 @@ from hypothesis import strategies as st
 
 from bnn_core.classroom import crew, earlier
 from bnn_core.classroom.grading import Graded, graded_as_missing
-from bnn_core.classroom.results import JOURNAL, lesson_version
+from bnn_core.classroom.journal import JOURNAL
 from bnn_core.classroom.submissions import Submission
+from bnn_core.classroom.versions import lesson_version
 from bnn_core.lesson_files import Course
 
 pytestmark = pytest.mark.usefixtures("graded")
@@ -304,13 +305,13 @@ def test_a_changed_lesson_is_graded_again_and_no_other(
 def test_a_changed_environment_is_graded_again(
     course_class: Class, graded: list[tuple[str, str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from bnn_core.classroom import results
+    from bnn_core.classroom import versions
 
     course_class.graded()
-    monkeypatch.setattr(results, "distributions", lambda: [SimpleNamespace(name="torch", version="99")])
-    results.environment_version.cache_clear()
+    monkeypatch.setattr(versions, "distributions", lambda: [SimpleNamespace(name="torch", version="99")])
+    versions.environment_version.cache_clear()
     course_class.graded()
-    results.environment_version.cache_clear()
+    versions.environment_version.cache_clear()
     assert len(graded) == 8
 
 

@@ -18,9 +18,10 @@ from bnn_core.autograder.exercises import EXERCISES
 from bnn_core.autograder.pictures import Values, as_data
 from bnn_core.classroom.class_summary import class_summary
 from bnn_core.classroom.grading import Graded, Row
+from bnn_core.classroom.journal import Journal
 from bnn_core.classroom.page_places import file_name, pages_of
 from bnn_core.classroom.report import MOST_LINES, write_pages
-from bnn_core.classroom.results import Journal, as_text, write_atomically, write_grades, write_report
+from bnn_core.classroom.results import as_text, write_atomically, write_grades, write_report
 from bnn_core.classroom.sandbox.reading import read_answer
 from bnn_core.classroom.standing import Standing
 from bnn_core.classroom.text import as_name, clean, natural

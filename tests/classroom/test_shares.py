@@ -19,8 +19,8 @@ from classroom.people import COURSE
 from classroom.quick_class import SIXTH, THIRD, Class, replace_grading, snapshot
 from click.testing import CliRunner, Result
 
-from bnn_core.classroom import results
-from bnn_core.classroom.results import JOURNAL, Journal
+from bnn_core.classroom import versions
+from bnn_core.classroom.journal import JOURNAL, Journal
 from bnn_core.classroom.shares import Share
 from bnn_core.course import grade_command
 from bnn_core.course.command_line import main
@@ -372,7 +372,7 @@ def test_a_share_of_another_course_or_environment_is_refused(
 ) -> None:
     folders = grade_shares(course_class, 3, *SEED)
     name = "course_version" if what == "course code" else "environment_version"
-    monkeypatch.setattr(results, name, lambda *_: "another")
+    monkeypatch.setattr(versions, name, lambda *_: "another")
     grade_shares(course_class, 3, *SEED, numbers=[3])
     line = refused(folders, course_class.folder.parent / "merged")
     assert f"{folders[2]} was graded with another {what} than {folders[0]}" in line
@@ -443,10 +443,10 @@ def test_the_environment_is_the_same_on_every_machine_that_has_the_same(monkeypa
 
     def seen(*packages: tuple[str, str], build: str = "Apr  1 2026, 10:00:00", machine: str = "x86_64") -> str:
         with monkeypatch.context() as patch:
-            patch.setattr(results, "distributions", lambda: [Package(*one) for one in packages])
+            patch.setattr(versions, "distributions", lambda: [Package(*one) for one in packages])
             patch.setattr("sys.version", f"3.11.9 (main, {build}) [GCC 12]")
             patch.setattr("platform.machine", lambda: machine)
-            return results.environment_version.__wrapped__()
+            return versions.environment_version.__wrapped__()
 
     one = seen(("jupyter_client", "8.1"), ("torch", "2.13.0"))
     assert one == seen(

@@ -21,8 +21,8 @@ from bnn_core.classroom.cluster.packing import Packer, Task
 from bnn_core.classroom.crew import Assignment, longest_time
 from bnn_core.classroom.grading import Graded, graded_as_error, graded_as_unreadable_file, graded_without_running
 from bnn_core.classroom.refusals import Unusable
-from bnn_core.classroom.results import machine
 from bnn_core.classroom.submissions import Submission
+from bnn_core.classroom.versions import machine
 from bnn_core.lesson_files import Course
 
 if TYPE_CHECKING:

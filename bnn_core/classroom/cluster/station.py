@@ -20,8 +20,8 @@ from bnn_core.classroom.cluster.packing import unpacked
 from bnn_core.classroom.control import NotProven, prove
 from bnn_core.classroom.crew import OWN_MEMORY
 from bnn_core.classroom.grading import grade
-from bnn_core.classroom.results import machine
 from bnn_core.classroom.sandbox.launching import Limits, NoSandbox, Sandbox, WarmSandbox, ready_sandbox
+from bnn_core.classroom.versions import machine
 from bnn_core.lesson_files import Course
 
 
