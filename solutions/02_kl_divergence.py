@@ -163,7 +163,7 @@ assert abs(won.float().mean() - 5 / 6) < 0.02
 # |---|---|---|---|
 # | $\mu$ | `mean` | any | the mean of what was learned, $q = \mathcal N(\mu, \sigma^2)$ |
 # | $\log \sigma$ | `log_std` | as `mean` | the logarithm of its standard deviation $\sigma$ |
-# | $\sigma_0$ | `prior_std` | a number, or broadcasts | the prior's standard deviation, $p = \mathcal N(0, \sigma_0^2)$ |
+# | $\sigma_0$ | `prior_std` | a number, or broadcasts | the std of the prior, $p = \mathcal N(0, \sigma_0^2)$ |
 # | $\varepsilon$ | `epsilon` | as `mean`, for each draw | independent draws from $\mathcal N(0, 1)$ |
 # | $w$ | `w` | as `mean`, for each draw | a draw from $q$: $w = \mu + \sigma\, \varepsilon$ |
 # | $S$ | `num_samples` | a number | how many draws of the whole tensor; one of them is draw $s$ |
