@@ -205,7 +205,7 @@ show(
 #
 # $$y(x, w) = \mathrm{relu}\big(x W_1^\top + b_1\big)\, W_2^\top + b_2$$
 #
-# **Bayes' rule**, in logarithms:
+# **Bayes' rule**, in logarithms ($\mathcal D$ stands for the data):
 #
 # $$
 # \log p(w \mid \mathcal D)
