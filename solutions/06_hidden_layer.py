@@ -151,14 +151,14 @@ guessed("two-equal-rows")
 # %% [markdown]
 # **Why `log_prob` is $-\kappa\,\mathrm{KL}$.** The *evidence* is the density that the model, with weights from the
 # prior, gives to all the targets. Variational inference maximises a number that is never above its logarithm, the
-# *evidence lower bound*, ELBO ($t_n$ are the targets, $x_n$ the inputs, $A$ the weights of all layers, and $\mathbb E$
+# *evidence lower bound*, ELBO ($t_n$ are the targets, $x_n$ the inputs, $w$ the weights of all layers, and $\mathbb E$
 # the average over their draws):
 #
-# $$\mathrm{ELBO} = \sum_{n=1}^{N} \mathbb E\left[\log p(t_n \mid x_n, A)\right] - \mathrm{KL}.$$
+# $$\mathrm{ELBO} = \sum_{n=1}^{N} \mathbb E\left[\log p(t_n \mid x_n, w)\right] - \mathrm{KL}.$$
 #
 # A batch holds $B$ of the $N$ terms. With $\kappa = B/N$, its log-likelihood plus the layer's log_prob is
 #
-# $$\sum_{n \in \text{batch}} \log p(t_n \mid x_n, A) \;-\; \frac{B}{N}\,\mathrm{KL},$$
+# $$\sum_{n \in \text{batch}} \log p(t_n \mid x_n, w) \;-\; \frac{B}{N}\,\mathrm{KL},$$
 #
 # which on average over batches and draws is $B/N$ times the ELBO.
 #
