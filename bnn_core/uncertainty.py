@@ -76,7 +76,7 @@ def prune_by_signal_to_noise(layer: LayerOfDistributions, fraction: float) -> tu
     """The layer's weights without those that it knows least: the share `fraction` with the smallest |mean| / std.
 
     layer: has weight_mean and weight_log_std, tensors of one shape; it is left as it is.
-    fraction: from 0 to 1; of W weights fraction·W are removed, rounded down. Of equally weak ones any may go.
+    fraction: from 0 to 1; of P weights fraction·P are removed, rounded down. Of equally weak ones any may go.
     Returns: (mean, log_std), new tensors in the shape of the weights. A removed weight is 0 in every draw: its mean is
     0 and its log_std −∞. Called again on such weights, it counts them as the weakest.
     Raises: ValueError where fraction lies outside 0 to 1.

@@ -116,19 +116,20 @@ guessed("stretching")
 # | Symbol | In code | Shape | What it is |
 # |---|---|---|---|
 # | $\mu$ | `mean` | any | the means |
-# | $\rho$ | `log_std` | as $\mu$ | the logarithms of the standard deviations |
 # | $\sigma$ | `torch.exp(log_std)` | as $\mu$ | the standard deviations |
+# | $\log \sigma$ | `log_std` | as $\mu$ | their logarithms |
 # | $\varepsilon$ | `epsilon` | as $\mu$ | the noise: independent draws from $\mathcal N(0, 1)$ |
 # | $w$ | what the function returns | as $\mu$ | the draws |
 # | $f(w)$ | `f(w)` | one number for each draw | what we want to be small, or large |
 #
 # Each element is drawn for itself:
 #
-# $$w = \mu + \exp(\rho)\, \varepsilon, \qquad \varepsilon \sim \mathcal N(0, 1)$$
+# $$w = \mu + \sigma\, \varepsilon, \qquad \varepsilon \sim \mathcal N(0, 1)$$
 #
-# Sliding and stretching are the two derivatives:
+# Sliding and stretching are the two derivatives, for the two numbers that an optimiser moves, $\mu$ and $\log \sigma$
+# (the exponential is its own derivative, so that of $\sigma$ by $\log \sigma$ is $\sigma$ itself):
 #
-# $$\frac{\partial w}{\partial \mu} = 1, \qquad \frac{\partial w}{\partial \rho} = \exp(\rho)\,\varepsilon$$
+# $$\frac{\partial w}{\partial \mu} = 1, \qquad \frac{\partial w}{\partial \log \sigma} = \sigma\,\varepsilon$$
 #
 # The second is the distance of the draw from its mean: far draws move far.
 #
@@ -137,7 +138,7 @@ guessed("stretching")
 #
 # $$
 # \frac{\partial}{\partial \mu}\, \mathbb E[f(w)] = \mathbb E\left[f'(w)\right], \qquad
-# \frac{\partial}{\partial \rho}\, \mathbb E[f(w)] = \mathbb E\left[f'(w)\, \exp(\rho)\, \varepsilon\right]
+# \frac{\partial}{\partial \log \sigma}\, \mathbb E[f(w)] = \mathbb E\left[f'(w)\, \sigma\, \varepsilon\right]
 # $$
 #
 # One draw gives one sample of these averages. It is noisy, and it is right on average: such an estimate is called
@@ -240,22 +241,22 @@ assert abs((2 * draws).mean() - 1) < 0.03
 # The pathwise gradient asks how the *draw* moves. One can also leave the draws where they are, and ask how *probable*
 # they become. If draws with a small $f(w)$ are made more probable, the average of $f$ falls.
 #
-# As a formula: write the average as an integral over the density $p(w) = \mathcal N(w;\, \mu, \sigma^2)$. Only the
-# density depends on $\mu$:
+# As a formula: write the average as an integral over the density of the draws, $q(w) = \mathcal N(w;\, \mu, \sigma^2)$.
+# Only the density depends on $\mu$:
 #
 # $$
-# \frac{\partial}{\partial \mu} \int f(w)\, p(w)\, dw = \int f(w)\, \frac{\partial p(w)}{\partial \mu}\, dw
-# = \int f(w)\, p(w)\, \frac{\partial \log p(w)}{\partial \mu}\, dw
-# = \mathbb E\left[f(w)\, \frac{\partial \log p(w)}{\partial \mu}\right]
+# \frac{\partial}{\partial \mu} \int f(w)\, q(w)\, dw = \int f(w)\, \frac{\partial q(w)}{\partial \mu}\, dw
+# = \int f(w)\, q(w)\, \frac{\partial \log q(w)}{\partial \mu}\, dw
+# = \mathbb E\left[f(w)\, \frac{\partial \log q(w)}{\partial \mu}\right]
 # $$
 #
-# (The second of the equals signs is the chain rule: $\partial \log p = \partial p / p$.) The derivative of the log
+# (The second of the equals signs is the chain rule: $\partial \log q = \partial q / q$.) The derivative of the log
 # density is called the **score**, and this is the **score-function gradient**, also known as REINFORCE [2]. For a
-# Gaussian, with lesson 00's formula, $\log p(w) = -\rho - \tfrac12 (w - \mu)^2 / \exp(2\rho)$ and a constant:
+# Gaussian, with lesson 00's formula, $\log q(w) = -\log \sigma - \tfrac12 (w - \mu)^2 / \sigma^2$ and a constant:
 #
 # $$
-# \frac{\partial \log p(w)}{\partial \mu} = \frac{w - \mu}{\sigma^2} = \frac{\varepsilon}{\sigma}, \qquad
-# \frac{\partial \log p(w)}{\partial \rho} = -1 + \frac{(w - \mu)^2}{\exp(2\rho)} = \varepsilon^2 - 1
+# \frac{\partial \log q(w)}{\partial \mu} = \frac{w - \mu}{\sigma^2} = \frac{\varepsilon}{\sigma}, \qquad
+# \frac{\partial \log q(w)}{\partial \log \sigma} = -1 + \frac{(w - \mu)^2}{\sigma^2} = \varepsilon^2 - 1
 # $$
 #
 # It needs no derivative of $f$ at all, only its value. And it too is right on average. Which should one use?
@@ -266,7 +267,7 @@ assert abs((2 * draws).mean() - 1) < 0.03
 # Let us measure, on a function whose exact gradient we know: half the squared length of ten weights,
 # $f(w) = \tfrac12 \sum_{d=1}^{10} w_d^2$. All means are 1, and all stds are 1 (log_std 0). Then
 # $\mathbb E[f(w)] = \tfrac12 \sum_d (\mu_d^2 + \sigma_d^2)$, and its exact gradient is $\mu_d = 1$ for each mean, and
-# $\sigma_d^2 = 1$ for each log_std (since $\sigma_d^2 = \exp(2\rho_d)$).
+# $\sigma_d^2 = 1$ for each log_std (since $\sigma_d^2 = \exp(2 \log \sigma_d)$).
 #
 # Both functions below return one gradient *for each draw*: many rows, so that we see how they scatter. The first uses
 # your function, and lets the gradient pass through the draw. The second cuts the path off (`detach`), and lets the
@@ -294,7 +295,7 @@ def pathwise(f, mean, log_std):
 def score_function(f, mean, log_std, baseline=0.0):
     """The same, from the values of f and the log density of the draws."""
     w = sample_gaussian(mean, log_std).detach()  # no path back from here
-    log_p = gaussian_log_prob(w, mean, torch.exp(log_std)).sum(dim=1)
+    log_p = gaussian_log_prob(w, mean, torch.exp(log_std)).sum(dim=1)  # log q(w) of each draw
     # f(w) is but a number here, so that the gradient is f(w) times the score. (The baseline's turn comes later.)
     total = ((f(w) - baseline) * log_p).sum()
     return torch.autograd.grad(total, (mean, log_std))
@@ -361,10 +362,10 @@ for seed in range(5):
 # %% [markdown]
 # ## What the noise costs
 #
-# Noise can be averaged away: the average of $n$ gradients has an error of $\text{std}/\sqrt n$. How many draws does
-# each way need for the same error? Here the error is the root mean square over the ten means. In the figure, each thin
-# line is one of eight runs, the line with markers is their average, and the dashed lines are $\text{std}/\sqrt n$, with
-# the std that we have just measured.
+# Noise can be averaged away: the average of $S$ gradients, each from a draw of its own, has an error of
+# $\text{std}/\sqrt S$. How many draws does each way need for the same error? Here the error is the root mean square
+# over the ten means. In the figure, each thin line is one of eight runs, the line with markers is their average, and
+# the dashed lines are $\text{std}/\sqrt S$, with the std that we have just measured.
 
 # %% tags=["experiment"]
 torch.manual_seed(1)
@@ -390,7 +391,7 @@ show(
     figures.errors(numbers, errors, stds),
     alt="The error of the average gradient against the number of draws, on log axes. Two bundles of lines fall with the"
     " same slope, along their dashed predictions; the score function's lies about ten times higher.",
-    caption="On log axes 1/√n is a straight line that falls by a factor of 10 while n grows by 100.",
+    caption="On log axes 1/√S is a straight line that falls by a factor of 10 while S grows by 100.",
 )
 
 # %% [markdown]
@@ -409,7 +410,7 @@ assert (errors["score function"].mean(dim=0) > 6 * errors["pathwise"].mean(dim=0
 # ### Try it: a baseline
 #
 # The score function has a well-known remedy. Subtract a constant from $f$, the *baseline*: it changes nothing on
-# average, since $\mathbb E[\partial \log p] = \int \partial p\, dw = \partial 1 = 0$, but it may take noise away. Here
+# average, since $\mathbb E[\partial \log q] = \int \partial q\, dw = \partial 1 = 0$, but it may take noise away. Here
 # is the variance with a baseline of 0, that is, without one. Before you change it: which number would you subtract, and
 # how much of the factor of a hundred do you expect to be left? Try 5, 10 and 100.
 
@@ -671,8 +672,9 @@ print("rsample(): a gradient passes:", normal.rsample().requires_grad)
 # <details><summary>Answer</summary>
 #
 # And the gradient with it: $(f(w) - f(w))$ is 0 for every draw. A baseline changes nothing on average only if it
-# doesn't depend on the draw: then it can be taken out of $\mathbb E[b\; \partial \log p] = b\; \mathbb E[\partial
-# \log p] = 0$. It may well come from *other* draws, such as the average of the last batch.
+# doesn't depend on the draw: then it can be taken out of the average:
+# $\mathbb E[\text{baseline} \cdot \partial \log q] = \text{baseline} \cdot \mathbb E[\partial \log q] = 0$. It may well
+# come from *other* draws, such as the average of the last batch.
 #
 # </details>
 #
@@ -681,16 +683,17 @@ print("rsample(): a gradient passes:", normal.rsample().requires_grad)
 # <details><summary>Answer</summary>
 #
 # Yes: $\partial w/\partial \mu = 1$, so it is just $f'(w)$. The mean learns as an ordinary weight does whose value
-# jitters. New is only the gradient for log_std, which is the same number times $\exp(\rho)\,\varepsilon$.
+# jitters. New is only the gradient for log_std, which is the same number times $\sigma\,\varepsilon$.
 #
 # </details>
 #
-# **3.** Could one reparameterize a uniform distribution between $a$ and $b$?
+# **3.** Could one reparameterize a uniform distribution between two bounds, $w_{\min}$ and $w_{\max}$?
 #
 # <details><summary>Answer</summary>
 #
-# Yes: $w = a + (b - a)\,u$, with $u$ uniform between 0 and 1. Whatever can be written as a smooth function of noise
-# that doesn't depend on the parameters can be reparameterized. A coin can't: its function of the noise is a step.
+# Yes: $w = w_{\min} + (w_{\max} - w_{\min})\,u$, with $u$ uniform between 0 and 1. Whatever can be written as a smooth
+# function of noise that doesn't depend on the parameters can be reparameterized. A coin can't: its function of the
+# noise is a step.
 #
 # </details>
 

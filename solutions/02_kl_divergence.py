@@ -163,10 +163,10 @@ assert abs(won.float().mean() - 5 / 6) < 0.02
 # |---|---|---|---|
 # | $\mu$ | `mean` | any | the mean of what was learned, $q = \mathcal N(\mu, \sigma^2)$ |
 # | $\log \sigma$ | `log_std` | as `mean` | the logarithm of its standard deviation $\sigma$ |
-# | $s$ | `prior_std` | a number, or broadcasts | the standard deviation of the prior, $p = \mathcal N(0, s^2)$ |
+# | $\sigma_0$ | `prior_std` | a number, or broadcasts | the std of the prior, $p = \mathcal N(0, \sigma_0^2)$ |
 # | $\varepsilon$ | `epsilon` | as `mean`, for each draw | independent draws from $\mathcal N(0, 1)$ |
 # | $w$ | `w` | as `mean`, for each draw | a draw from $q$: $w = \mu + \sigma\, \varepsilon$ |
-# | $S$ | `num_samples` | a number | how many draws of the whole tensor |
+# | $S$ | `num_samples` | a number | how many draws of the whole tensor; one of them is draw $s$ |
 #
 # **The definition.**
 #
@@ -178,7 +178,7 @@ assert abs(won.float().mean() - 5 / 6) < 0.02
 #
 # $$
 # \log q(w) = -\frac{(w - \mu)^2}{2\sigma^2} - \log \sigma - \tfrac12 \log 2\pi, \qquad
-# \log p(w) = -\frac{w^2}{2 s^2} - \log s - \tfrac12 \log 2\pi.
+# \log p(w) = -\frac{w^2}{2 \sigma_0^2} - \log \sigma_0 - \tfrac12 \log 2\pi.
 # $$
 #
 # Over draws from $q$, the average of $(w - \mu)^2$ is $\sigma^2$ (so the variance is defined), and that of $w^2$ is
@@ -186,11 +186,12 @@ assert abs(won.float().mean() - 5 / 6) < 0.02
 # in, and subtract. The $\log 2\pi$ go away:
 #
 # $$
-# \mathrm{KL} = \tfrac12 \left( \frac{\mu^2 + \sigma^2}{s^2} - 1 \right) - \log \sigma + \log s
+# \mathrm{KL} = \tfrac12 \left( \frac{\mu^2 + \sigma^2}{\sigma_0^2} - 1 \right) - \log \sigma + \log \sigma_0
 # $$
 #
-# Look at its parts. $\mu^2 / 2 s^2$ is the price of having moved away from 0. The rest is the price of the width, and
-# is 0 where $\sigma = s$. For a narrow belief, $\sigma^2 / s^2$ is next to nothing and $-\log \sigma$ is what counts.
+# Look at its parts. $\mu^2 / 2 \sigma_0^2$ is the price of having moved away from 0. The rest is the price of the
+# width, and is 0 where $\sigma = \sigma_0$. For a narrow belief, $\sigma^2 / \sigma_0^2$ is next to nothing and
+# $-\log \sigma$ is what counts.
 #
 # **A whole tensor.** Weights that are independent have KLs that add up. So for a tensor this is **summed** over all
 # elements: one number for a layer, be it of ten weights or of a million.
@@ -198,12 +199,12 @@ assert abs(won.float().mean() - 5 / 6) < 0.02
 # **The same number from draws.** Where no closed form is known, one can do what the definition says: draw, and average.
 #
 # $$
-# \mathrm{KL}(q \,\|\, p) \approx \frac1S \sum_{k=1}^{S} \big( \log q(w_k) - \log p(w_k) \big), \qquad
-# w_k = \mu + \sigma\, \varepsilon_k
+# \mathrm{KL}(q \,\|\, p) \approx \frac1S \sum_{s=1}^{S} \big( \log q(w_s) - \log p(w_s) \big), \qquad
+# w_s = \mu + \sigma\, \varepsilon_s
 # $$
 #
 # This is called a **Monte Carlo** estimate, after the casino. It is right on average, whatever $S$ is; gradients reach
-# $\mu$ and $\log \sigma$ through the draws. For a tensor, each $w_k$ is a draw of the whole tensor, and the difference
+# $\mu$ and $\log \sigma$ through the draws. For a tensor, each $w_s$ is a draw of the whole tensor, and the difference
 # of the logarithms is summed over its elements. It is *averaged* over draws, and *summed* over elements.
 
 # %% [markdown]
@@ -536,26 +537,26 @@ show(
 )
 
 # %% [markdown]
-# Now fit *one* Gaussian $q$ to it, in each direction of the KL. Let $t$ be the target.
+# Now fit *one* Gaussian $q$ to it, in each direction of the KL.
 #
-# - **$\mathrm{KL}(q \,\|\, t)$**, called *reverse*: draws come from $q$. Put Bayes' rule for $\log t(w)$ into the
-#   definition, $\mathbb E_{w \sim q}[\log q(w) - \log t(w)]$:
-#   it becomes $\mathrm{KL}(q \,\|\, \text{prior}) - \mathbb E_{w \sim q}[\log \text{likelihood}(w)]$ plus a
-#   constant. The first part is your `gaussian_kl`, the second an average over draws.
-# - **$\mathrm{KL}(t \,\|\, q)$**, called *forward*: draws come from the target. Only $-\mathbb E_{w \sim t}[\log q(w)]$
-#   depends on $q$: make what the target draws likely under $q$.
+# - **$\mathrm{KL}(q \,\|\, \text{target})$**, called *reverse*: draws come from $q$. Put Bayes' rule for
+#   $\log \text{target}(w)$ into the definition, $\mathbb E_{w \sim q}[\log q(w) - \log \text{target}(w)]$: it becomes
+#   $\mathrm{KL}(q \,\|\, \text{prior}) - \mathbb E_{w \sim q}[\log \text{likelihood}(w)]$ plus a constant. The first
+#   part is your `gaussian_kl`, the second an average over draws.
+# - **$\mathrm{KL}(\text{target} \,\|\, q)$**, called *forward*: draws come from the target. Only
+#   $-\mathbb E_{w \sim \text{target}}[\log q(w)]$ depends on $q$: make what the target draws likely under $q$.
 
 # %% tags=["figure"]
 guess(
     "kl-reverse",
-    "KL(q ‖ t), with draws from q, is made small. What will q look like?",
+    "KL(q ‖ target), with draws from q, is made small. What will q look like?",
     ["wide, over both humps", "narrow, on one hump", "narrow, between them"],
 )
 
 # %% tags=["figure"]
 guess(
     "kl-forward",
-    "And KL(t ‖ q), with draws from the target?",
+    "And KL(target ‖ q), with draws from the target?",
     ["wide, over both humps", "narrow, on one hump", "narrow, between them"],
 )
 
@@ -596,23 +597,23 @@ def both_ways(mean, std, log_target):
 
 
 fits = {
-    "KL(q ‖ t), from 1": fit(reverse_loss, 1.0),
-    "KL(q ‖ t), from −1": fit(reverse_loss, -1.0),
-    "KL(t ‖ q)": fit(forward_loss, 1.0),
+    "KL(q ‖ target), from 1": fit(reverse_loss, 1.0),
+    "KL(q ‖ target), from −1": fit(reverse_loss, -1.0),
+    "KL(target ‖ q)": fit(forward_loss, 1.0),
 }
-print("made small             mean    std   KL(q ‖ t)   KL(t ‖ q)   q: |w| < 1")
+print("made small                  mean    std   KL(q ‖ target)   KL(target ‖ q)   q: |w| < 1")
 for name, (mean, std) in fits.items():
     forth, back = both_ways(mean, std, log_target)
     inside = gaussian_log_prob(grid, mean, std).exp()[grid.abs() < 1].sum() * cell
-    print(f"{name:21}{mean:6.2f}{std:7.2f}{forth:10.2f}{back:12.2f}{inside:13.1%}")
+    print(f"{name:26}{mean:6.2f}{std:7.2f}{forth:15.2f}{back:17.2f}{inside:13.1%}")
 
 # %% tags=["figure", "picture"]
 show(
     figures.two_humps(grid, log_target.exp(), fits),
-    alt="The two-humped target and three Gaussians fitted to it. Where KL(q ‖ t) is made small, q is narrow and lies on"
-    " one hump, the one nearer to its start. Where KL(t ‖ q) is made small, q is wide, covers both humps, and is"
-    " highest between them, where the target has almost nothing.",
-    caption="q: what was fitted. t: the target.",
+    alt="The two-humped target and three Gaussians fitted to it. Where KL(q ‖ target) is made small, q is narrow and"
+    " lies on one hump, the one nearer to its start. Where KL(target ‖ q) is made small, q is wide, covers both humps,"
+    " and is highest between them, where the target has almost nothing.",
+    caption="q: what was fitted.",
 )
 
 # %% tags=["figure"]
@@ -623,10 +624,10 @@ guessed("kl-forward")
 
 # %% [markdown]
 # **The reverse KL chooses.** The draws come from $q$, and each is judged by the target. A draw that falls between the
-# humps is punished hard: $\log t(w)$ is very negative there. So $q$ withdraws from the valley, onto one hump. Which one
-# depends on the start. That the other hump is left out costs little, since no draw ever goes there. It costs a little
-# more than $\log 2 = 0.69$ nats, and you know this number: one bit, namely which of the two humps it is. The little
-# more is for the hump's shape.
+# humps is punished hard: $\log \text{target}(w)$ is very negative there. So $q$ withdraws from the valley, onto one
+# hump. Which one depends on the start. That the other hump is left out costs little, since no draw ever goes there. It
+# costs a little more than $\log 2 = 0.69$ nats, and you know this number: one bit, namely which of the two humps it is.
+# The little more is for the hump's shape.
 #
 # **The forward KL covers.** The draws come from the target, from both humps, and each is judged by $q$. A hump that $q$
 # doesn't reach would be punished hard. So $q$ stretches over both, and it must take the valley along: it
@@ -654,7 +655,7 @@ assert middle < 0.03
 
 # %% tags=["experiment"]
 noise = 3.0
-for name, loss in [("KL(q ‖ t)", reverse_loss), ("KL(t ‖ q)", forward_loss)]:
+for name, loss in [("KL(q ‖ target)", reverse_loss), ("KL(target ‖ q)", forward_loss)]:
     mean, std = fit(loss, 1.0, noise)
     print(f"noise {noise}, {name} made small:  mean {mean:5.2f}  std {std:.2f}")
 
@@ -669,18 +670,18 @@ for name, loss in [("KL(q ‖ t)", reverse_loss), ("KL(t ‖ q)", forward_loss)]
 
 # %% tags=["figure"]
 mean, std = fit(reverse_loss, 1.0, 3.0)
-rough = {"KL(q ‖ t)": (mean, std), "KL(t ‖ q)": fit(forward_loss, 1.0, 3.0)}
+rough = {"KL(q ‖ target)": (mean, std), "KL(target ‖ q)": fit(forward_loss, 1.0, 3.0)}
 show(
     figures.two_humps(grid, posterior(3.0).exp(), rough),
     alt="With noise 3 the target is two humps with a shallow valley between them. Both fitted Gaussians lie over"
-    " it; the one for KL(q ‖ t) is a little narrower.",
+    " it; the one for KL(q ‖ target) is a little narrower.",
     caption="The same at noise 3.",
 )
 
 # %% tags=["claim"]
 assert all(abs(mean) < 0.5 for mean, _ in rough.values())
-assert rough["KL(q ‖ t)"][1] < rough["KL(t ‖ q)"][1] - 0.1
-assert 1.2 < rough["KL(q ‖ t)"][1] < 1.45
+assert rough["KL(q ‖ target)"][1] < rough["KL(target ‖ q)"][1] - 0.1
+assert 1.2 < rough["KL(q ‖ target)"][1] < 1.45
 
 # %% [markdown]
 # ## Why this course takes KL(q ‖ p), and what it costs
@@ -787,8 +788,8 @@ for name, kl in {
 #
 # <details><summary>Answer</summary>
 #
-# Nothing. In the closed form only $\mu / s$ and $\sigma / s$ occur: the KL compares beliefs, and knows no unit. This is
-# why it can be added up over weights of very different sizes, if each has a prior that suits it.
+# Nothing. In the closed form only $\mu / \sigma_0$ and $\sigma / \sigma_0$ occur: the KL compares beliefs, and knows no
+# unit. This is why it can be added up over weights of very different sizes, if each has a prior that suits it.
 #
 # </details>
 #

@@ -230,10 +230,10 @@ show(
 # logarithm a **sum over all examples**. There is only *one* set of weights, with one prior, however many
 # examples there are: so **the KL counts once**.
 #
-# Why this direction of the KL, and not $\mathrm{KL}(p \,\|\, q)$? Because here the average runs over draws from
-# $q$, which we can make; the other would need draws from the posterior that we don't have. The choice has a
-# price: such a $q$ keeps away from wherever the posterior says "unlikely", and rather comes out too narrow
-# (lesson 02).
+# Why this direction of the KL, and not $\mathrm{KL}\big(p(\cdot \mid \mathcal D) \,\|\, q\big)$? Because here the
+# average runs over draws from $q$, which we can make; the other would need draws from the posterior that we don't have.
+# The choice has a price: such a $q$ keeps away from wherever the posterior says "unlikely", and rather comes out too
+# narrow (lesson 02).
 
 # %% [markdown]
 # ## The mathematics
@@ -243,29 +243,29 @@ show(
 # | Symbol | In code | Shape | What it is |
 # |---|---|---|---|
 # | $x$ | `x` | $(B, I)$ | the input |
-# | $M$ | `weight_mean` | $(O, I)$ | the means of the weights, learned |
-# | $S$ | `weight_log_std` | $(O, I)$ | the logarithms of their standard deviations, learned |
-# | $m$ | `bias_mean` | $(O,)$ | the means of the biases, learned |
-# | $s$ | `bias_log_std` | $(O,)$ | the logarithms of their standard deviations, learned |
+# | $\mu_W$ | `weight_mean` | $(O, I)$ | the means of the weights, learned |
+# | $\log \sigma_W$ | `weight_log_std` | $(O, I)$ | the logarithms of their standard deviations $\sigma_W$, learned |
+# | $\mu_b$ | `bias_mean` | $(O,)$ | the means of the biases, learned |
+# | $\log \sigma_b$ | `bias_log_std` | $(O,)$ | the logarithms of their standard deviations $\sigma_b$, learned |
 # | $\varepsilon_W,\ \varepsilon_b$ | `epsilon` | $(O, I)$, $(O,)$ | noise from $\mathcal N(0, 1)$, new in every pass |
 # | $W,\ b$ | `sampled_weight`, `sampled_bias` | $(O, I)$, $(O,)$ | the weights and biases drawn for this pass |
 # | $y$ | what `forward` returns | $(B, O)$ | the output |
 # | $t_n$ | `target`, `y_train` | | the target of example $n$, of $N$ |
 # | $\tau$ | `noise_std` | a number | how far a target typically lies from the true curve |
 #
-# The shape $(O, I)$, outputs first, is how `nn.Linear` stores its weight. ($S$ and $s$ meant something else in lesson
-# 02: the number of draws, and the prior's standard deviation.)
+# The shape $(O, I)$, outputs first, is how `nn.Linear` stores its weight.
 #
-# **Drawing weights.** We don't ask for a draw from $\mathcal N(M, \exp(S)^2)$ directly. We draw noise that
-# depends on nothing, then shift and stretch it:
+# **Drawing weights.** We don't ask for a draw from $\mathcal N(\mu_W, \sigma_W^2)$ directly. We draw noise that depends
+# on nothing, then shift and stretch it:
 #
-# $$W = M + \exp(S) \odot \varepsilon_W, \qquad b = m + \exp(s) \odot \varepsilon_b$$
+# $$W = \mu_W + \sigma_W \odot \varepsilon_W, \qquad b = \mu_b + \sigma_b \odot \varepsilon_b$$
 #
-# ($\odot$ multiplies element by element.) The result has the right distribution, and it is an ordinary
-# differentiable function of $M$ and $S$. For one weight $w = \mu + \exp(\rho)\,\varepsilon$ (so $\mu$ is an
-# element of $M$, and $\rho$ the same element of $S$):
+# ($\odot$ multiplies element by element; the square above goes element by element, too.) The result has the right
+# distribution, and it is an ordinary differentiable function of $\mu_W$ and $\log \sigma_W$. For one weight
+# $w = \mu + \sigma\,\varepsilon$ (so $\mu$ is an element of $\mu_W$, and $\sigma = \exp(\log \sigma)$ the same element
+# of $\sigma_W$):
 #
-# $$\frac{\partial w}{\partial \mu} = 1, \qquad \frac{\partial w}{\partial \rho} = \exp(\rho)\,\varepsilon$$
+# $$\frac{\partial w}{\partial \mu} = 1, \qquad \frac{\partial w}{\partial \log \sigma} = \sigma\,\varepsilon$$
 #
 # This is the **reparameterization trick** [2]. `backward()` does the rest.
 #
@@ -276,12 +276,12 @@ show(
 # Its mean and variance, over draws, explain the fan that you saw. For one row of $x$ and output number $o$:
 #
 # $$
-# \mathbb E[y_o] = \sum_{i=1}^{I} x_i M_{oi} + m_o, \qquad
-# \operatorname{Var}[y_o] = \sum_{i=1}^{I} x_i^2 \exp(2 S_{oi}) + \exp(2 s_o)
+# \mathbb E[y_o] = \sum_{i=1}^{I} x_i\, (\mu_W)_{oi} + (\mu_b)_o, \qquad
+# \operatorname{Var}[y_o] = \sum_{i=1}^{I} x_i^2\, (\sigma_W)_{oi}^2 + (\sigma_b)_o^2
 # $$
 #
-# **The KL divergence** of one weight's distribution $q = \mathcal N(\mu, \sigma^2)$, where
-# $\sigma = \exp(\rho)$, from the prior $p = \mathcal N(0, 1)$:
+# **The KL divergence** of one weight's distribution $q = \mathcal N(\mu, \sigma^2)$ from the prior
+# $p = \mathcal N(0, 1)$:
 #
 # $$\mathrm{KL}(q \,\|\, p) = \tfrac12 \left(\mu^2 + \sigma^2 - 1 - 2 \log \sigma\right)$$
 #
@@ -377,8 +377,8 @@ class BayesianLinear(nn.Module):
 #   four of them.
 # - `torch.randn_like(tensor)` gives standard normal noise in the shape of a tensor. Call it *inside* `forward`,
 #   so that every pass gets new noise. Weights and biases each need their own.
-# - In code, $\sigma = \exp(\rho)$ is `torch.exp(log_std)`, and $\log \sigma$ is simply `log_std`: you never
-#   need to take a logarithm.
+# - In code, $\sigma$ is `torch.exp(log_std)`, and $\log \sigma$ is simply `log_std`: you never need to take a
+#   logarithm.
 #
 # </details>
 #
@@ -888,19 +888,20 @@ assert (narrow & of_live_units).sum() >= 0.5 * narrow.sum()
 # of the ReLU, a unit has no "off". Then a silent unit is muted by an outgoing weight that is close to 0 *and narrow*.
 # Lesson 06 has such a network.)
 #
-# The reason is in two derivatives. For one weight with $\sigma = \exp(\rho)$,
+# The reason is in two derivatives. For one weight,
 #
 # $$
-# \frac{\partial\, \mathrm{KL}}{\partial \rho} = \sigma^2 - 1, \qquad
-# \frac{\partial\, \mathbb E[\text{task loss}]}{\partial \rho} \approx c\,\sigma^2,
+# \frac{\partial\, \mathrm{KL}}{\partial \log \sigma} = \sigma^2 - 1, \qquad
+# \frac{\partial\, \mathbb E[\text{task loss}]}{\partial \log \sigma} \approx c\,\sigma^2,
 # $$
 #
 # where $c$ says how strongly the data hold on to this weight: it is the *curvature* of the task loss, its second
 # derivative by this weight, large where a small change of the weight does much harm. (The second formula holds where
 # the task loss is a parabola in the weight, as for a linear layer: averaged over $w = \mu + \sigma\varepsilon$, a
-# parabola of curvature $c$ gains $\tfrac12 c\,\sigma^2$, whose derivative by $\rho$ is $c\,\sigma^2$.) A gradient step
-# moves $\rho$ *against* these. The task loss pulls $\rho$ down for every $\sigma$ when $c > 0$. The KL pulls it up with
-# a force that approaches 1 as $\sigma \to 0$, while the task loss's pull dies out. They balance at
+# parabola of curvature $c$ gains $\tfrac12 c\,\sigma^2$, whose derivative by $\log \sigma$ is $c\,\sigma^2$.) A
+# gradient step moves $\log \sigma$ *against* these. The task loss pulls $\log \sigma$ down for every $\sigma$ when
+# $c > 0$. The KL pulls it up with a force that approaches 1 as $\sigma \to 0$, while the task loss's pull dies out.
+# They balance at
 #
 # $$\sigma^2 = \frac{1}{1 + c}.$$
 #
@@ -948,9 +949,9 @@ assert abs(std / (1 / (1 + c)) ** 0.5 - 1) < 0.12
 # <details><summary>What halves σ?</summary>
 #
 # Whatever makes $1 + c$ four times as large. Where $c$ is large that is four times as many points, points twice as far
-# out, or half the noise; with the $c$ of about 7 that you started from it takes a bit more: $c$ must grow to $4(1 + c)
-# - 1$, a little over 30. And $\sigma$ comes close to 1 when the data say nothing about the weight: few points, all near
-# $x = 0$, or drowned in noise. Then it has gone back to the prior.
+# out, or half the noise; with the $c$ of about 7 that you started from it takes a bit more: $c$ must grow to
+# $4(1 + c) - 1$, a little over 30. And $\sigma$ comes close to 1 when the data say nothing about the weight: few
+# points, all near $x = 0$, or drowned in noise. Then it has gone back to the prior.
 #
 # </details>
 #
@@ -1097,8 +1098,8 @@ print(f"in eval() mode, two passes for a car of 90 hp: {first.item():.1f} and {s
 #
 # <details><summary>Answer</summary>
 #
-# From the formula above, $\operatorname{Var}[y_o] = \sum_i 0 + \exp(2 s_o)$: only the bias's noise is left. In
-# the slider's picture it is the neck of the fan, at $x = 0$.
+# From the formula above, $\operatorname{Var}[y_o] = \sum_i 0 + (\sigma_b)_o^2$: only the bias's noise is left. In the
+# slider's picture it is the neck of the fan, at $x = 0$.
 #
 # One draw of the weights is one function, applied to every row: this is why a pass over a grid gives a whole
 # curve. For the *gradient* it has a price, as all rows share the same noise. Lesson 05 gives each row its own.

@@ -140,7 +140,7 @@ show(
 # there are:
 #
 # $$
-# \mathcal L \approx \frac{N}{B} \sum_{i=1}^{B} -\log \mathcal N(t_i;\, y_i, \tau^2) \;+\; \mathrm{KL}(q \,\|\, p)
+# \mathcal L \approx \frac{N}{B} \sum_{b=1}^{B} -\log \mathcal N(t_b;\, y_b, \tau^2) \;+\; \mathrm{KL}(q \,\|\, p)
 # $$
 #
 # The average of this over all batches is the loss of the whole data set: it is an *unbiased* estimate. The KL isn't
@@ -248,31 +248,30 @@ assert estimates.std() > 0.1
 # computed in another way. There is one: a *linear* model with Gaussian noise. One `BayesianLinear` layer is such a
 # model.
 #
-# Write $a_n$ for the inputs of example $n$, with a 1 at the end for the bias, and let $\mu_i$ and
-# $\sigma_i = \exp(\rho_i)$ be mean and standard deviation of weight $i$. Independent weights with these have
-# $\mathbb E[(t_n - y_n)^2] = (t_n - a_n \cdot \mu)^2 + \sum_i a_{ni}^2 \sigma_i^2$: the error of the mean, plus what
-# the spread of each weight adds. The
-# KL of lesson 02, between $\mathcal N(\mu_i, \sigma_i^2)$ and a prior $\mathcal N(0, s^2)$, is summed over the weights
-# (here $s = 1$). So the whole loss is, up to a constant,
+# Write $\phi_n$ for the inputs of example $n$, with a 1 at the end for the bias, and let $\mu_i$ and $\sigma_i$ be mean
+# and standard deviation of weight $i$. Independent weights with these have
+# $\mathbb E[(t_n - y_n)^2] = (t_n - \phi_n \cdot \mu)^2 + \sum_i \phi_{ni}^2 \sigma_i^2$: the error of the mean, plus
+# what the spread of each weight adds. The KL of lesson 02, between $\mathcal N(\mu_i, \sigma_i^2)$ and a prior
+# $\mathcal N(0, \sigma_0^2)$, is summed over the weights (here $\sigma_0 = 1$). So the whole loss is, up to a constant,
 #
 # $$
-# \mathcal L = \sum_n \frac{(t_n - a_n \cdot \mu)^2 + \sum_i a_{ni}^2 \sigma_i^2}{2 \tau^2}
-# + \sum_i \Big( \frac{\mu_i^2 + \sigma_i^2}{2 s^2} - \rho_i \Big).
+# \mathcal L = \sum_n \frac{(t_n - \phi_n \cdot \mu)^2 + \sum_i \phi_{ni}^2 \sigma_i^2}{2 \tau^2}
+# + \sum_i \Big( \frac{\mu_i^2 + \sigma_i^2}{2 \sigma_0^2} - \log \sigma_i \Big).
 # $$
 #
-# For each weight, set the derivative with respect to $\rho_i$ to zero (remember
-# $\partial \sigma_i^2 / \partial \rho_i = 2 \sigma_i^2$):
+# For each weight, set the derivative with respect to $\log \sigma_i$ to zero (remember
+# $\partial \sigma_i^2 / \partial \log \sigma_i = 2 \sigma_i^2$):
 #
 # $$
-# \sigma_i^2 \Big( \frac{\sum_n a_{ni}^2}{\tau^2} + \frac1{s^2} \Big) = 1
+# \sigma_i^2 \Big( \frac{\sum_n \phi_{ni}^2}{\tau^2} + \frac1{\sigma_0^2} \Big) = 1
 # \qquad\Longrightarrow\qquad
-# \rho_i^{*} = -\tfrac12 \log \Big( \frac1{s^2} + \frac{\sum_n a_{ni}^2}{\tau^2} \Big)
+# \log \sigma_i^{*} = -\tfrac12 \log \Big( \frac1{\sigma_0^2} + \frac{\sum_n \phi_{ni}^2}{\tau^2} \Big)
 # $$
 #
-# This is `log_std`, exactly. Each part can be read: the prior holds with a strength of $1/s^2$, and every example adds
-# its $a_{ni}^2 / \tau^2$. The derivative with respect to $\mu$ gives linear equations,
-# $\big(A^\top A / \tau^2 + I / s^2\big)\, \mu^{*} = A^\top t / \tau^2$, where $A$ has the rows $a_n$ and $I$ is the
-# identity matrix.
+# This is `log_std`, exactly. Each part can be read: the prior holds with a strength of $1/\sigma_0^2$, and every
+# example adds its $\phi_{ni}^2 / \tau^2$. The derivative with respect to $\mu$ gives linear equations,
+# $\big(\Phi^\top \Phi / \tau^2 + \mathbf I / \sigma_0^2\big)\, \mu^{*} = \Phi^\top t / \tau^2$, where $\Phi$ has the
+# rows $\phi_n$ and $\mathbf I$ is the identity matrix. (The star marks the best value.)
 #
 # These are the best *independent* Gaussians, and so the best that the layer can store. They aren't the posterior
 # itself, in which weights may hang together; the difference comes below.
@@ -291,7 +290,7 @@ INPUTS = ["power [100 hp]", "weight [1000 lb]", "electric", "bias"]
 N = len(cars)
 
 # %% tags=["experiment"]
-design = torch.cat([x_cars, torch.ones(N, 1)], dim=1)  # A: the last column is for the bias
+design = torch.cat([x_cars, torch.ones(N, 1)], dim=1)  # Φ: the last column is for the bias
 used = design[:, [0, 1, 3]]  # without the input that is always 0
 residual = y_cars - used @ torch.linalg.lstsq(used, y_cars).solution
 noise_std = (residual.square().sum() / (N - 3)).sqrt().item()
@@ -426,7 +425,7 @@ assert free_log_std.grad.abs().max() < 1e-2
 # **What it can't find.** The formula is the best answer *among independent Gaussians*. The posterior itself is a
 # Gaussian, too, but its weights aren't independent: heavy cars are also powerful ones, so if power matters less, weight
 # must matter more. For a linear model the whole posterior is known: its mean is $\mu^*$, and its covariance the inverse
-# of the matrix $A^\top A / \tau^2 + I / s^2$ [2].
+# of the matrix $\Phi^\top \Phi / \tau^2 + \mathbf I / \sigma_0^2$ [2].
 
 # %% tags=["experiment"]
 covariance = precision.inverse()
@@ -576,9 +575,9 @@ print(", ".join(f"{name} {ratio:.1f}" for name, ratio in zip(INPUTS, ratios, str
 # %% [markdown]
 # ## Predicting with many draws
 #
-# A trained network is a distribution of functions. To predict at an input $x$, call it $S$ times (a number of draws, as
-# in lesson 02; lesson 03 had a matrix of that name). Each call draws new weights, and gives an output $y_s$. What we
-# report are the mean and the standard deviation of these outputs, element by element:
+# A trained network is a distribution of functions. To predict at an input $x$, call it $S$ times. Each call draws new
+# weights, and gives an output $y_s$. What we report are the mean and the standard deviation of these outputs, element
+# by element:
 #
 # $$
 # \text{mean} = \frac1S \sum_{s=1}^{S} y_s, \qquad
@@ -957,9 +956,9 @@ assert (history_with[last].min() - history_without[last].min()).abs() < 0.8
 # %% [markdown]
 # **On the cars** it is as clear as can be. With the KL each log_std goes to its exact value and jitters about it.
 # Without it the three that the data touch go below their exact values and on down. They get slower, and don't stop. The
-# pull of the task loss on $\rho$ is proportional to $\sigma^2$, so it dies out together with $\sigma$, but it never
-# turns round. The one that the data don't touch stays at −3, where it started. That is no more honest: −3 was *our*
-# choice.
+# pull of the task loss on $\log \sigma$ is proportional to $\sigma^2$, so it dies out together with $\sigma$, but it
+# never turns round. The one that the data don't touch stays at −3, where it started. That is no more honest: −3 was
+# *our* choice.
 #
 # **On the curve** look at the numbers with care, as they are easily misread.
 #
@@ -1096,9 +1095,9 @@ assert results["100 points, with the KL"][2] > 0.97
 # <details><summary>Extra: another prior, a mixture of two scales</summary>
 #
 # A Gaussian prior charges a large weight heavily, and leaves most small ones moderately wide. Blundell et al. use a
-# prior that is a mixture of two Gaussians [1, section 3.3]: with probability $\pi$ a wide one,
-# $\mathcal N(0, \sigma_1^2)$, else a narrow one, $\mathcal N(0, \sigma_2^2)$. Many weights may then sit near 0, and a
-# few may be large.
+# prior that is a mixture of two Gaussians [1, section 3.3]: with probability `share` a wide one,
+# $\mathcal N(0, \texttt{wide}^2)$, else a narrow one, $\mathcal N(0, \texttt{narrow}^2)$. Many weights may then sit
+# near 0, and a few may be large.
 #
 # There is no closed form of the KL any more. But it is an average over draws, so one draw gives an unbiased estimate,
 # as in `monte_carlo_kl` of lesson 02. The draws must be the very weights that `forward` has used, or fresh ones of the
@@ -1123,8 +1122,8 @@ assert results["100 points, with the KL"][2] > 0.97
 # of all weights and biases to `negative_elbo` as its `kl`.
 #
 # In the paper's Table 1 it paid: on MNIST, with 1200 units per layer, a test error of 1.32 % with the mixture, and 2.04
-# % with a Gaussian prior. Its three numbers are chosen by trying; the paper tried $\pi$ of ¼, ½ and ¾, $-\log \sigma_1$
-# of 0, 1 and 2, and $-\log \sigma_2$ of 6, 7 and 8.
+# % with a Gaussian prior. Its three numbers are chosen by trying; the paper tried shares of ¼, ½ and ¾, and minus the
+# logarithms of the two standard deviations of 0, 1 and 2, and of 6, 7 and 8.
 #
 # </details>
 
@@ -1132,12 +1131,12 @@ assert results["100 points, with the KL"][2] > 0.97
 # ## Questions to think about
 #
 # **1.** A colleague trains with `F.mse_loss(y, t) + kl / num_weights`, and says that it works well. What is the count
-# of the KL, for $N$ examples, noise $\tau$ and $W$ weights?
+# of the KL, for $N$ examples, noise $\tau$ and $P$ weights?
 #
 # <details><summary>Answer</summary>
 #
 # The mean squared error of one output is $2\tau^2/N$ times the task loss over all data (up to the constant). Multiply
-# the whole loss by $N / 2\tau^2$, and the KL has the factor $N / (2 \tau^2 W)$. This may be anything: above 1 with many
+# the whole loss by $N / 2\tau^2$, and the KL has the factor $N / (2 \tau^2 P)$. This may be anything: above 1 with many
 # data and few weights, far below 1 with few data and many weights, and it depends on the units of $t$ through $\tau$.
 # The balance works for *some* data set by luck.
 #
@@ -1149,8 +1148,8 @@ assert results["100 points, with the KL"][2] > 0.97
 # <details><summary>Answer</summary>
 #
 # $N/B$ doubles, so each batch's gradient counts for twice as much against the KL. In the formula
-# $\sum_n a_{ni}^2 / \tau^2$ doubles, and where it is much larger than $1/s^2$, the standard deviations shrink by
-# $\sqrt 2$. More data, more certainty. With a mean in place of the sum nothing would change.
+# $\sum_n \phi_{ni}^2 / \tau^2$ doubles, and where it is much larger than $1/\sigma_0^2$, the standard deviations shrink
+# by $\sqrt 2$. More data, more certainty. With a mean in place of the sum nothing would change.
 #
 # </details>
 #

@@ -175,9 +175,9 @@ assert abs(many.std() / many_std - 1) < 0.06
 # | Symbol | In code | Shape | What it is |
 # |---|---|---|---|
 # | $X$ | `X` | $(B, D)$ | the inputs, one row per example |
-# | $M$ | `A_mean` | $(D, H)$ | the means of the weights |
-# | $S$ | `A_scale` | $(D, H)$ | the standard deviations of the weights, above 0 (**not** log_std) |
-# | $A$ | `A` | $(D, H)$ | the weights, independent: $A_{dh} \sim \mathcal N(M_{dh}, S_{dh}^2)$; never drawn here |
+# | $\mu$ | `A_mean` | $(D, H)$ | the means of the weights |
+# | $\sigma$ | `A_scale` | $(D, H)$ | the standard deviations of the weights, above 0 (**not** log_std) |
+# | $A$ | `A` | $(D, H)$ | independent weights, $A_{dh} \sim \mathcal N(\mu_{dh}, \sigma_{dh}^2)$; never drawn here |
 # | $Z$ | what is returned | $(B, H)$ | the pre-activations that we want to draw |
 # | $\Gamma,\ \Delta$ | `mean`, `variance` | $(B, H)$ | their means and variances |
 # | $\varepsilon$ | `epsilon` | $(B, H)$ | independent draws from $\mathcal N(0, 1)$, new in every call |
@@ -185,17 +185,17 @@ assert abs(many.std() / many_std - 1) < 0.06
 # With a draw of $A$ for row $b$, unit $h$ would get $Z_{bh} = \sum_d X_{bd} A_{dh}$. Its mean and variance are
 #
 # $$
-# \Gamma_{bh} = \sum_{d=1}^{D} X_{bd}\, M_{dh}, \qquad
-# \Delta_{bh} = \sum_{d=1}^{D} X_{bd}^2\, S_{dh}^2,
+# \Gamma_{bh} = \sum_{d=1}^{D} X_{bd}\, \mu_{dh}, \qquad
+# \Delta_{bh} = \sum_{d=1}^{D} X_{bd}^2\, \sigma_{dh}^2,
 # $$
 #
 # and it is Gaussian. So these draws have the same distribution, row by row [1, equation 6]:
 #
 # $$Z = \Gamma + \sqrt{\Delta} \odot \varepsilon$$
 #
-# ($\odot$, the squares and the root go element by element.) In a variance, **both** factors are squared, $X$ and $S$.
-# Within one row the units use different columns of $A$, so they are independent, as the elements of $\varepsilon$ are.
-# Different rows would share $A$ if it were drawn once; here they don't, and that is the point.
+# ($\odot$, the squares and the root go element by element.) In a variance, **both** factors are squared, $X$ and
+# $\sigma$. Within one row the units use different columns of $A$, so they are independent, as the elements of
+# $\varepsilon$ are. Different rows would share $A$ if it were drawn once; here they don't, and that is the point.
 
 # %% [markdown]
 # ## Your turn: write the function
@@ -241,7 +241,7 @@ def sample_preactivation(X, A_mean, A_scale):
 # %% [markdown]
 # <details><summary>Hint 1: which tools?</summary>
 #
-# - `X @ A_mean` is the matrix product $X M$: it sums over $d$, and has shape $(B, H)$.
+# - `X @ A_mean` is the matrix product $X \mu$: it sums over $d$, and has shape $(B, H)$.
 # - The formula for $\Delta$ has the same form as the one for $\Gamma$, with other matrices. No loop is needed.
 # - `torch.randn_like(tensor)` gives standard normal noise in the shape of a tensor. Which of your tensors has
 #   the shape that the noise needs?
@@ -324,7 +324,7 @@ for name, sample in WAYS.items():
     print(f"{slope.mean():8.2f} ± {error:.2f}{slope.std():8.2f}")
 
 # %% tags=["claim"]
-slope_of_the_mean = 2 * 0.5 * two_rows[:, 1].square().sum()  # the loss's expectation holds S² Σ X²
+slope_of_the_mean = 2 * 0.5 * two_rows[:, 1].square().sum()  # the loss's expectation holds σ² Σ X²
 for slope in first_look.values():
     assert abs(slope.mean() - slope_of_the_mean) < 6 * slope.std() / len(slope) ** 0.5
 assert first_look["one draw for the batch"].std() > 1.1 * first_look["local reparameterization"].std()
@@ -506,8 +506,6 @@ guess(
 # | $\bar g$ | `gradients[s].mean(dim=0)` | $(P,)$ | its average over the batch |
 # | $v$ | `variance` | a number | the average variance of one example's gradient, over the draws |
 # | $\rho$ | what is returned | a number | the average covariance of two examples, over $v$ |
-#
-# ($S$ is the number of draws here, and no matrix; $\rho$ is a correlation, and not the log_std of lessons 03 and 04.)
 
 # %% [markdown]
 # ## Your turn: measure how they move together
@@ -759,13 +757,13 @@ guess(
 
 # %% [markdown]
 # Let $\beta_{bh}$ be the gradient of example $b$'s loss for $Z_{bh}$, which backpropagation brings, and let
-# $\log S_{dh}$ be what we learn. A drawn weight has noise of its own; call it $\varepsilon^{A}_{dh}$. Locally there is
-# only the pre-activation's noise, $\varepsilon_{bh}$. The gradients for $\log S_{dh}$ are
+# $\log \sigma_{dh}$ be what we learn. A drawn weight has noise of its own; call it $\varepsilon^{A}_{dh}$. Locally
+# there is only the pre-activation's noise, $\varepsilon_{bh}$. The gradients for $\log \sigma_{dh}$ are
 #
 # $$
-# \underbrace{\beta_{bh}\, X_{bd}\, S_{dh}\; \varepsilon^{A}_{dh}}_{\text{a weight drawn for the row}}
+# \underbrace{\beta_{bh}\, X_{bd}\, \sigma_{dh}\; \varepsilon^{A}_{dh}}_{\text{a weight drawn for the row}}
 # \qquad\text{and}\qquad
-# \underbrace{\beta_{bh}\, X_{bd}\, S_{dh}\; \frac{X_{bd}\, S_{dh}}{\sqrt{\Delta_{bh}}}\,
+# \underbrace{\beta_{bh}\, X_{bd}\, \sigma_{dh}\; \frac{X_{bd}\, \sigma_{dh}}{\sqrt{\Delta_{bh}}}\,
 # \varepsilon_{bh}}_{\text{local}}.
 # $$
 #
@@ -799,9 +797,9 @@ for total in (1.5, -0.1, -1.7):
     assert (noise.mean(dim=0) - share).abs().max() < 6 * (noise.std(dim=0) / len(noise) ** 0.5).max()
 
 # %% [markdown]
-# So the local gradient is right on average if the other is, and it scatters less. By how much? If all $S$ are equal and
-# $\beta$ is alike both ways, the ratio of the variances, summed over the inputs $d$, is a property of the input row
-# $X_b$ alone, its **effective number** of inputs:
+# So the local gradient is right on average if the other is, and it scatters less. By how much? If all $\sigma_{dh}$ are
+# equal and $\beta$ is alike both ways, the ratio of the variances, summed over the inputs $d$, is a property of the
+# input row $X_b$ alone, its **effective number** of inputs:
 #
 # $$
 # n_{\text{eff}} = \frac{\big( \sum_d X_{bd}^2 \big)^2}{\sum_d X_{bd}^4}
@@ -812,8 +810,8 @@ for total in (1.5, -0.1, -1.7):
 # <details><summary>The division</summary>
 #
 # Square both gradients, average over their noise (1 each), and add up over $d$. The first gives
-# $\beta^2 S^2 \sum_d X_{bd}^2$. With $\Delta = S^2 \sum_d X_{bd}^2$, the second gives
-# $\beta^2 S^2 \sum_d X_{bd}^4 \,/ \sum_d X_{bd}^2$.
+# $\beta^2 \sigma^2 \sum_d X_{bd}^2$. With $\Delta = \sigma^2 \sum_d X_{bd}^2$, the second gives
+# $\beta^2 \sigma^2 \sum_d X_{bd}^4 \,/ \sum_d X_{bd}^2$.
 #
 # </details>
 

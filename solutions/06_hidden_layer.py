@@ -116,48 +116,49 @@ guessed("two-equal-rows")
 # |---|---|---|---|
 # | $X$ | `X` | $(B, D)$ | the inputs of the layer, one row per example |
 # | $A$ | `A` | $(D, H)$ | the layer's weights; inputs first, so that the pre-activations are $X A$ |
-# | $M$ | `A_mean` | $(D, H)$ | their means |
-# | $S$ | `A_scale` | $(D, H)$ | their standard deviations, all above 0 (not their logarithms) |
-# | $f$ | `non_linearity` | | applied to each pre-activation |
-# | $\pi$ | `A_prior_scale` | $()$, or broadcasts to $(D, H)$ | standard deviation of the prior $\mathcal N(0, \pi^2)$ |
+# | $\mu$ | `A_mean` | $(D, H)$ | their means |
+# | $\sigma$ | `A_scale` | $(D, H)$ | their standard deviations, all above 0 (not their logarithms) |
+# | $\sigma_0$ | `A_prior_scale` | $()$, or broadcasts to $(D, H)$ | the prior's, $\mathcal N(0, \sigma_0^2)$ |
+# | $\psi$ | `non_linearity` | | applied to each pre-activation |
 # | $\kappa$ | `KL_factor` | a number | how much of the KL this batch pays for: $B/N$ |
 # | $\varepsilon$ | `epsilon` | $(B, H)$, or $(D, H)$ in weight space | noise: independent, $\mathcal N(0, 1)$ |
 # | $Z$ | `preactivation` | $(B, H)$ | the pre-activations |
 #
-# (In [1] $A$ is the *inputs*. And $\pi$ is only a letter here, not 3.14.)
+# (In [1] $A$ is the *inputs*.)
 #
-# **Drawing the pre-activations, row by row.** $X A$ is a sum of independent Gaussians, so each of its elements
-# is Gaussian. With squares and root taken element by element,
+# **Drawing the pre-activations, row by row.** $X A$ is a sum of independent Gaussians, so each of its elements is
+# Gaussian. $\mu$ and $\sigma$ are matrices, as $X$ and $A$ are. With squares and root taken element by element,
 #
-# $$Z = X M + \sqrt{X^2 S^2} \odot \varepsilon, \qquad \varepsilon \text{ of shape } (B, H).$$
+# $$Z = X \mu + \sqrt{X^2 \sigma^2} \odot \varepsilon, \qquad \varepsilon \text{ of shape } (B, H).$$
 #
 # **Drawing them in weight space.** One draw of the weights serves all rows:
 #
-# $$A = M + S \odot \varepsilon, \qquad Z = X A, \qquad \varepsilon \text{ of shape } (D, H).$$
+# $$A = \mu + \sigma \odot \varepsilon, \qquad Z = X A, \qquad \varepsilon \text{ of shape } (D, H).$$
 #
-# Element by element, mean and variance are the same in both. A `sample_shape` of $(s_1, s_2, \dots)$ puts these numbers
-# in front of all shapes, with noise of its own for each sample.
+# Element by element, mean and variance are the same in both. A `sample_shape` of $(S_1, S_2, \dots)$ puts these numbers
+# of draws in front of all shapes, with noise of its own for each sample.
 #
-# **The output** is $f(Z)$, of shape $(B, H)$. With the bias unit it is $[\,f(Z),\, 1\,]$, of shape
-# $(B, H + 1)$. The next layer's weights then have $H + 1$ rows, and the last of them is its bias:
-# $[\,f(Z),\, 1\,]\,A' = f(Z)\,A'_{\text{first } H \text{ rows}} + A'_{\text{last row}}$, where $A'$ are those weights.
+# **The output** is $\psi(Z)$, of shape $(B, H)$. With the bias unit it is $[\,\psi(Z),\, 1\,]$, of shape $(B, H + 1)$.
+# The next layer's weights then have $H + 1$ rows, and the last of them is its bias:
+# $[\,\psi(Z),\, 1\,]\,A' = \psi(Z)\,A'_{\text{first } H \text{ rows}} + A'_{\text{last row}}$, where $A'$ are those
+# weights.
 #
 # **The KL divergence** to the prior, summed over all weights:
 #
 # $$\mathrm{KL} = \sum_{d=1}^{D} \sum_{h=1}^{H}
-# \left[\, \frac{M_{dh}^2 + S_{dh}^2}{2 \pi^2} - \frac12 - \log \frac{S_{dh}}{\pi} \,\right]$$
+# \left[\, \frac{\mu_{dh}^2 + \sigma_{dh}^2}{2 \sigma_0^2} - \frac12 - \log \frac{\sigma_{dh}}{\sigma_0} \,\right]$$
 
 # %% [markdown]
 # **Why `log_prob` is $-\kappa\,\mathrm{KL}$.** The *evidence* is the density that the model, with weights from the
 # prior, gives to all the targets. Variational inference maximises a number that is never above its logarithm, the
-# *evidence lower bound*, ELBO ($t_n$ are the targets, $x_n$ the inputs, $A$ the weights of all layers, and $\mathbb E$
+# *evidence lower bound*, ELBO ($t_n$ are the targets, $x_n$ the inputs, $w$ the weights of all layers, and $\mathbb E$
 # the average over their draws):
 #
-# $$\mathrm{ELBO} = \sum_{n=1}^{N} \mathbb E\left[\log p(t_n \mid x_n, A)\right] - \mathrm{KL}.$$
+# $$\mathrm{ELBO} = \sum_{n=1}^{N} \mathbb E\left[\log p(t_n \mid x_n, w)\right] - \mathrm{KL}.$$
 #
 # A batch holds $B$ of the $N$ terms. With $\kappa = B/N$, its log-likelihood plus the layer's log_prob is
 #
-# $$\sum_{n \in \text{batch}} \log p(t_n \mid x_n, A) \;-\; \frac{B}{N}\,\mathrm{KL},$$
+# $$\sum_{n \in \text{batch}} \log p(t_n \mid x_n, w) \;-\; \frac{B}{N}\,\mathrm{KL},$$
 #
 # which on average over batches and draws is $B/N$ times the ELBO.
 #

@@ -615,7 +615,7 @@ assert wrong[least_sure].float().mean() > 4 * wrong.float().mean()
 # | Symbol | In code | Shape | What it is |
 # |---|---|---|---|
 # | $\bar p_{bc}$ | `probs` | $(B, C)$ | the predictions, already averaged over the draws |
-# | $y_b$ | `labels` | $(B,)$ | the right classes, whole numbers from 0 to $C - 1$ |
+# | $t_b$ | `labels` | $(B,)$ | the right classes, whole numbers from 0 to $C - 1$ |
 # | $M$ | `num_bins` | a number | how many bins, 15 if not said otherwise |
 # | $n_m$ | | $(M,)$ | how many predictions lie in bin $m$ |
 # | $\mathrm{acc}_m$ | | $(M,)$ | the share of them that are right |
@@ -962,7 +962,7 @@ assert (upside_down[y_test == 6] == 9).float().mean() > 0.7
 # The layer also knows something about itself: how well it knows each of its weights. A weight with mean 0.01 and
 # standard deviation 0.5 is nothing but noise. The **signal-to-noise ratio** of a weight [1, section 5.1],
 #
-# $$\frac{|\mu_i|}{\sigma_i} = \frac{|\mu_i|}{\exp(\rho_i)},$$
+# $$\frac{|\mu_i|}{\sigma_i},$$
 #
 # says by how many standard deviations the mean lies away from 0. If weights must go, to save memory and time, those
 # with the smallest ratio should go first.
@@ -970,19 +970,19 @@ assert (upside_down[y_test == 6] == 9).float().mean() > 0.7
 # | Symbol | In code | Shape | What it is |
 # |---|---|---|---|
 # | $\mu_i$ | `layer.weight_mean` | (out, in) | the means of the layer's weights |
-# | $\rho_i$ | `layer.weight_log_std` | (out, in) | the logarithms of their standard deviations |
-# | $W$ | `weight_mean.numel()` | a number | how many weights the layer has |
+# | $\log \sigma_i$ | `layer.weight_log_std` | (out, in) | the logarithms of their standard deviations $\sigma_i$ |
+# | $P$ | `weight_mean.numel()` | a number | how many weights the layer has |
 # | | `fraction` | a number from 0 to 1 | the share of them that is removed |
 
 # %% [markdown]
 # ## What “removed” means
 #
-# A removed weight is 0 in every draw. So not only its mean must be 0, its standard deviation must be, too:
-# $\exp(\rho) = 0$ says $\rho = -\infty$, in Python `-math.inf`. (A $\rho$ of 0 would be a standard deviation of 1, the
+# A removed weight is 0 in every draw. So not only its mean must be 0, its standard deviation must be, too: $\sigma = 0$
+# says $\log \sigma = -\infty$, in Python `-math.inf`. (A $\log \sigma$ of 0 would be a standard deviation of 1, the
 # loudest weight of all.)
 #
 # We take the weights of one layer together, all rows at once, and leave the biases alone. Removed are exactly
-# `int(fraction * W)` weights. Where several are equally weak it doesn't matter which of them go, but the number does. A
+# `int(fraction * P)` weights. Where several are equally weak it doesn't matter which of them go, but the number does. A
 # threshold can't do that: it takes all of them or none.
 
 # %% [markdown]
@@ -990,7 +990,7 @@ assert (upside_down[y_test == 6] == 9).float().mean() > 0.7
 #
 # - `layer` is anything with `weight_mean` and `weight_log_std`, two tensors of one shape. Leave it as it is: what was
 #   learned stays in it.
-# - Return two new tensors in that shape and dtype, `(mean, log_std)`. The `int(fraction * W)` weights with the smallest
+# - Return two new tensors in that shape and dtype, `(mean, log_std)`. The `int(fraction * P)` weights with the smallest
 #   ratio have mean 0 and log_std $-\infty$, the others are as they were.
 
 
@@ -999,11 +999,11 @@ def prune_by_signal_to_noise(layer, fraction):
     """The layer's weights without those that it knows least.
 
     layer: has weight_mean and weight_log_std, tensors of one shape; it stays as it is.
-    fraction: from 0 to 1; of W weights int(fraction·W) are removed, those with the smallest |mean|/std.
+    fraction: from 0 to 1; of P weights int(fraction·P) are removed, those with the smallest |mean|/std.
     Returns: (mean, log_std), new tensors; a removed weight has mean 0 and log_std −∞.
     """
     # 1. The signal-to-noise ratio of each weight.
-    # 2. The places of the int(fraction·W) smallest, among all weights of the layer.
+    # 2. The places of the int(fraction·P) smallest, among all weights of the layer.
     # 3. A mask: True for the weights that stay.
     # 4. Means and log_stds: as they were where the mask is True, else 0 and −∞.
     ### BEGIN SOLUTION

@@ -81,21 +81,20 @@ show(
 # | Symbol | In code | Shape | What it is |
 # |---|---|---|---|
 # | $N$ | `len(confidence)` | a number | how many examples there are |
-# | $\kappa_n$ | `confidence` | $(N,)$ | how sure the network is of example $n$; any real number |
+# | $\gamma_n$ | `confidence` | $(N,)$ | how sure the network is of example $n$; any real number |
 # | $z_n$ | `correct` | $(N,)$ | 1 (or `True`) where its answer is right, 0 (or `False`) where it is wrong |
-# | $c$ | `coverage` | a number | the share that it is to answer: $0 < c \le 1$ |
-# | $K$ | | a number | how many examples that is: $\lceil c N \rceil$ |
+# | $\eta$ | `coverage` | a number | the share that it is to answer: $0 < \eta \le 1$ |
+# | $K$ | | a number | how many examples that is: $\lceil \eta N \rceil$ |
 #
-# ($\kappa$ was the factor of the KL in lesson 06; here it is a confidence.)
 # $\lceil\,\cdot\,\rceil$ rounds up to a whole number: of 10 examples a coverage of 0.45 keeps 5. So at least the share
-# $c$ is answered, and at least one example. Call the $K$ examples with the largest $\kappa_n$ the *kept* ones. The
+# $\eta$ is answered, and at least one example. Call the $K$ examples with the largest $\gamma_n$ the *kept* ones. The
 # **selective error** is the share of wrong answers among them:
 #
 # $$
-# \operatorname{error}(c) = \frac1K \sum_{n \,\in\, \text{kept}} (1 - z_n), \qquad K = \lceil c N \rceil
+# \operatorname{error}(\eta) = \frac1K \sum_{n \,\in\, \text{kept}} (1 - z_n), \qquad K = \lceil \eta N \rceil
 # $$
 #
-# At $c = 1$ it is the ordinary error. In the papers it is called *selective risk* [1, 2].
+# At $\eta = 1$ it is the ordinary error. In the papers it is called *selective risk* [1, 2].
 #
 # Only the *order* of the confidences enters. Double them all, or take logarithms, and nothing changes. Keep this in
 # mind: further down it will make a difference.
@@ -103,7 +102,7 @@ show(
 # %% [markdown]
 # ## Your turn: the error of those that it answers
 #
-# - Keep exactly $\lceil c N \rceil$ examples, the surest. Where several have the same confidence and not all of them
+# - Keep exactly $\lceil \eta N \rceil$ examples, the surest. Where several have the same confidence and not all of them
 #   fit, it doesn't matter which of them you keep.
 # - `coverage * len(confidence)` may be off by a rounding error: 0.55 · 100 is a little more than 55 in Python, and
 #   `math.ceil` makes 56 of it. You needn't do anything about it.
@@ -418,11 +417,11 @@ for kind in kinds:
 # ## What does an error cost?
 #
 # A curve doesn't decide anything. Somebody has to say what a mistake costs, and what asking costs. Let an error cost 1,
-# and asking $a$, the *price*. Answering a digit with confidence $\kappa$ costs $1 - \kappa$ on average, **if** the
-# confidence is what it claims to be: the chance of being right. So the rule is [4]
+# and asking $\lambda$, the *price*. Answering digit $n$, with confidence $\gamma_n$, costs $1 - \gamma_n$ on average,
+# **if** the confidence is what it claims to be: the chance of being right. So the rule is [4]
 #
 # $$
-# \text{answer where } 1 - \kappa < a, \quad\text{that is, where } \kappa > 1 - a .
+# \text{answer where } 1 - \gamma_n < \lambda, \quad\text{that is, where } \gamma_n > 1 - \lambda .
 # $$
 #
 # Where asking costs a tenth of an error, one answers when one is more than 90 % sure. No test set is needed, no curve:
@@ -599,8 +598,6 @@ assert all(times_asking[untouched, "Bayesian", price] < 1 for price in (0.3, 0.2
 # | $q$ | `weight_mean`, `weight_log_std` | | the learned distribution of the weights |
 # | $w$ | | | all weights of the network, drawn from $q$ once in each call |
 # | $r_{ba}$ | `model(contexts)` | $(B, A)$ | the reward that action $a$ has in context $b$, on average, under $w$ |
-#
-# ($a$ is the number of an action from here on, and no price.)
 #
 # $$
 # w \sim q, \qquad a_b = \arg\max_a \; r_{ba}(w)

@@ -196,33 +196,35 @@ show(
 # | $b_1$ | `parameters["bias_1"]` | $(H,)$ | its biases |
 # | $W_2$ | `parameters["weight_2"]` | $(1, H)$ | the weights of the second layer |
 # | $b_2$ | `parameters["bias_2"]` | $(1,)$ | its bias |
-# | $\theta$ | `parameters` | a dict | all four together: $3H + 1$ numbers |
+# | $w$ | `parameters` | a dict | all four together: $3H + 1$ numbers $w_j$ |
+# | $y(x, w)$ | `output` | $(N, 1)$ | what the network with these weights and biases answers |
 # | $\tau$ | `noise_std` | a number | how far targets scatter about the true curve (std) |
-# | $s$ | `prior_std` | a number | the prior's standard deviation, of every weight and bias |
+# | $\sigma_0$ | `prior_std` | a number | the prior's standard deviation, of every weight and bias |
 #
 # **The network**, for all rows at once:
 #
-# $$f_\theta(x) = \mathrm{relu}\big(x W_1^\top + b_1\big)\, W_2^\top + b_2$$
+# $$y(x, w) = \mathrm{relu}\big(x W_1^\top + b_1\big)\, W_2^\top + b_2$$
 #
-# **Bayes' rule**, in logarithms:
+# **Bayes' rule**, in logarithms ($\mathcal D$ stands for the data):
 #
 # $$
-# \log p(\theta \mid \mathcal D)
-# = \underbrace{\sum_{n=1}^{N} \log \mathcal N\big(t_n;\, f_\theta(x_n), \tau^2\big)}_{\text{log-likelihood}}
-# + \underbrace{\sum_{j=1}^{3H+1} \log \mathcal N\big(\theta_j;\, 0, s^2\big)}_{\text{log-prior}}
+# \log p(w \mid \mathcal D)
+# = \underbrace{\sum_{n=1}^{N} \log \mathcal N\big(t_n;\, y(x_n, w), \tau^2\big)}_{\text{log-likelihood}}
+# + \underbrace{\sum_{j=1}^{3H+1} \log \mathcal N\big(w_j;\, 0, \sigma_0^2\big)}_{\text{log-prior}}
 # - \log p(\mathcal D)
 # $$
 #
-# The first two terms are the **log joint**, $\log p(\mathcal D, \theta)$. The third is the integral that nobody can
-# compute, and it is the same for all $\theta$.
+# The first two terms are the **log joint**, $\log p(\mathcal D, w)$. The third is the integral that nobody can compute,
+# and it is the same for all $w$.
 #
 # **Up to a constant.** A ball that rolls feels slopes and differences of height, and not how high the whole landscape
-# lies above the sea. So whatever doesn't depend on $\theta$ may stay or go: $\log p(\mathcal D)$, and also $-\log \tau$
-# and $-\tfrac12 \log 2\pi$ of each density, since $\tau$ and $s$ are given numbers here. With all constants left out,
+# lies above the sea. So whatever doesn't depend on $w$ may stay or go: $\log p(\mathcal D)$, and also $-\log \tau$ and
+# $-\tfrac12 \log 2\pi$ of each density, since $\tau$ and $\sigma_0$ are given numbers here. With all constants left
+# out,
 #
 # $$
-# \log p(\mathcal D, \theta)
-# = -\sum_n \frac{(t_n - f_\theta(x_n))^2}{2\tau^2} - \sum_j \frac{\theta_j^2}{2 s^2} + \text{constant}.
+# \log p(\mathcal D, w)
+# = -\sum_n \frac{(t_n - y(x_n, w))^2}{2\tau^2} - \sum_j \frac{w_j^2}{2 \sigma_0^2} + \text{constant}.
 # $$
 #
 # (In lesson 04 $\log \tau$ had to stay, because $\tau$ was learned.) What may *not* be changed is the balance of the
@@ -280,8 +282,8 @@ def log_joint(parameters, x, y, noise_std, prior_std):
 #   $N \times N$ table, and PyTorch doesn't complain.
 # - The log-likelihood: square the errors, `.sum()` them to one number, divide by $2\tau^2$, and put a minus before it.
 #   No mean. A good fit must give a *larger* number than a bad one.
-# - For the prior, sum the squares of each of the four tensors, add up the four sums, divide by $2 s^2$, minus. Then add
-#   both parts.
+# - For the prior, sum the squares of each of the four tensors, add up the four sums, divide by $2 \sigma_0^2$, minus.
+#   Then add both parts.
 #
 # </details>
 #
@@ -470,7 +472,8 @@ assert num_gradients / (WARMUP + DRAWS) > 20
 # - **Laplace on the last layer** [7]: train *one* network, to the peak of your log joint. Then hold its first layer
 #   fixed. What remains is a linear model, whose inputs are the hidden units, and a linear model has an exact posterior
 #   (lesson 04): with the hidden units and a 1 in the rows of $\Phi$, it is a Gaussian about the peak with the precision
-#   matrix $\Phi^\top \Phi / \tau^2 + I / s^2$. Its weights are *not* independent. It costs one small matrix.
+#   matrix $\Phi^\top \Phi / \tau^2 + \mathbf I / \sigma_0^2$, where $\mathbf I$ is the identity matrix. Its weights are
+#   *not* independent. It costs one small matrix.
 
 
 # %% tags=["experiment"]
@@ -607,16 +610,17 @@ assert all(measured["mean-field"][i] > 1.3 * measured["NUTS"][i] for i in (0, 4)
 # helps: it is what the family of independent Gaussians can express.
 #
 # Foong and others [1, Theorem 1] made a theorem of it: for a network with one hidden layer of ReLUs, whose weights and
-# biases are independent Gaussians, and an $x = 0$ between two points $p$ and $q$,
+# biases are independent Gaussians, and two points on either side of 0, $x_- < 0 < x_+$, the variances over draws of $w$
+# obey
 #
-# $$\operatorname{Var} f(0) \le \operatorname{Var} f(p) + \operatorname{Var} f(q).$$
+# $$\operatorname{Var} y(0, w) \le \operatorname{Var} y(x_-, w) + \operatorname{Var} y(x_+, w).$$
 #
-# So whoever is sure at both ends is sure in the middle. (In the paper any point is meant that lies between $p$ and $q$,
-# and nearer to 0 than both; and 0 is between them.) This is why we count the horsepower from the middle of the gap. The
-# second table above has the two sides of the inequality, divided: the mean-field network obeys it, as it must (0.2 to
-# 0.35 in five seeds, where 1 is allowed). **The posterior breaks it** (2.5 to 2.9). So no independent Gaussians,
-# however trained, can be this posterior. (Laplace and the ensemble aren't made of independent Gaussians, and may
-# exceed 1 as well.)
+# So whoever is sure at both ends is sure in the middle. (In the paper the middle is any point that lies between the
+# two, and nearer to 0 than both; and 0 is between them.) This is why we count the horsepower from the middle of the
+# gap. The second table above has the two sides of the inequality, divided: the mean-field network obeys it, as it must
+# (0.2 to 0.35 in five seeds, where 1 is allowed). **The posterior breaks it** (2.5 to 2.9). So no independent
+# Gaussians, however trained, can be this posterior. (Laplace and the ensemble aren't made of independent Gaussians, and
+# may exceed 1 as well.)
 #
 # For deeper networks there is no such bound: there, the paper proves that independent Gaussians *can* be unsure in
 # the middle, and finds that in training they still often are not.

@@ -155,7 +155,7 @@ def convergence(counts: Sequence[int], errors: Tensor, predicted: Tensor) -> Fig
 
 # --- Two humps ----------------------------------------------------------------------------------------------
 
-FORWARD = "KL(t ‖ q)"
+FORWARD = "KL(target ‖ q)"
 REVERSE_LOOKS, FORWARD_LOOK = ((BLUE, "-"), (VERMILLION, "--")), (GREEN, "-.")
 
 

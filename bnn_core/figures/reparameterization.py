@@ -103,9 +103,9 @@ def single_gradients(gradients: Mapping[str, Tensor], exact: float) -> Figure:
 
 @drawing
 def errors(numbers: Sequence[int], measured: Mapping[str, Tensor], stds: Mapping[str, float]) -> Figure:
-    """The error of averages of n gradients against n, on log axes: a thin line for each run, with what is predicted.
+    """The error of averages of S gradients against S, on log axes: a thin line for each run, with what is predicted.
 
-    measured: for each way, (R, T): R runs, T numbers of draws. stds: of one gradient; dashed lines fall as std/√n.
+    measured: for each way, (R, T): R runs, T numbers of draws. stds: of one gradient; dashed lines fall as std/√S.
     """
     figure, axes = subplots(height=3.9)
     for (name, runs), colour, marker in zip(measured.items(), COLOURS, MARKERS, strict=True):
@@ -113,8 +113,8 @@ def errors(numbers: Sequence[int], measured: Mapping[str, Tensor], stds: Mapping
         axes.loglog(numbers, runs.mean(dim=0), color=colour, marker=marker, markersize=5, label=name)
         predicted = stds[name] / torch.tensor(numbers).sqrt()
         axes.loglog(numbers, predicted, linestyle="--", zorder=5, **cased(1.2))
-    axes.plot([], [], linestyle="--", label="std of one / √n", **cased(1.2))
-    axes.set(xlabel="number of draws n", ylabel="error of the average gradient")
+    axes.plot([], [], linestyle="--", label="std of one / √S", **cased(1.2))
+    axes.set(xlabel="number of draws S", ylabel="error of the average gradient")
     axes.legend(loc="lower left")
     return figure
 

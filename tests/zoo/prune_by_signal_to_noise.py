@@ -17,7 +17,7 @@ def prune_by_signal_to_noise(layer, fraction):
     """The layer's weights without the share `fraction` of them with the smallest |mean| / std.
 
     layer: has weight_mean and weight_log_std, tensors of one shape; it stays as it is.
-    fraction: from 0 to 1; of W weights int(fraction·W) are removed. Of equally weak ones any may go.
+    fraction: from 0 to 1; of P weights int(fraction·P) are removed. Of equally weak ones any may go.
     Returns: (mean, log_std), in the shape of the weights; a removed one has mean 0 and log_std −∞.
     """
     mean, log_std = layer.weight_mean.detach(), layer.weight_log_std.detach()
@@ -104,7 +104,7 @@ def prune_by_signal_to_noise(layer, fraction):
 PAIR = "it returns (mean, log_std), each in the shape of the weights"
 NAN = "none of their numbers is nan"
 LEFT = "the layer stays as it was"
-VALUE = "it removes the fraction·W weights with the smallest |mean|/std"
+VALUE = "it removes the fraction·P weights with the smallest |mean|/std"
 ENDS = "a fraction of 0 removes nothing, and of 1 everything"
 TIED = "of equally weak weights just as many go as should"
 DTYPE = "the results have the dtype of the weights"

@@ -173,7 +173,7 @@ def layer_is_left_alone(evidence: Evidence) -> None:
                 raise Failed(f"{name} isn't what it was.", "layer-changed")
 
 
-values = exercise.equals("it removes the fraction·W weights with the smallest |mean|/std", RATIO, mistakes=[
+values = exercise.equals("it removes the fraction·P weights with the smallest |mean|/std", RATIO, mistakes=[
     *mistake("strongest-removed", "The strongest weights are removed: those with the smallest ratio go.",
              by(lambda m, s: -ratio(m, s))),
     *mistake("fraction-kept", "fraction of the weights stays: it is the share that is removed.",
@@ -203,12 +203,12 @@ values = exercise.equals("it removes the fraction·W weights with the smallest |
              by(lambda m, s: m.abs() - s.exp())),
     *mistake("softplus-for-exp-in-the-ratio", "The standard deviation is taken as softplus(log_std): it is"
              " exp(log_std).", by(lambda m, s: m.abs() / torch.nn.functional.softplus(s))),
-    *mistake("count-rounded-up", "Where fraction·W is no whole number it is rounded up: int(…) rounds down.",
+    *mistake("count-rounded-up", "Where fraction·P is no whole number it is rounded up: int(…) rounds down.",
              by(count=lambda f, n: math.ceil(f * n)), by(count=lambda f, n: round(f * n))),
     *mistake("quantile-for-count", "A quantile of the ratios is no count: it lies between two of them, and removes at"
-             " times a weight too many. Remove int(fraction·W).", by(count=lambda f, n: math.ceil(f * (n - 1))),
+             " times a weight too many. Remove int(fraction·P).", by(count=lambda f, n: math.ceil(f * (n - 1))),
              by(count=lambda f, n: int(f * (n - 1)) + 1)),
-    *mistake("count-off-by-one", "One weight too many is removed, or one too few: remove int(fraction·W).",
+    *mistake("count-off-by-one", "One weight too many is removed, or one too few: remove int(fraction·P).",
              by(count=lambda f, n: int(f * n) + 1), by(count=lambda f, n: max(0, int(f * n) - 1))),
     *mistake("pruned-row-by-row", "The same share of each row, or of each column, is removed: all weights of the layer"
              " are ranked together.", along(1), along(0)),
