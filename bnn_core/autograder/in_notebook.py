@@ -11,8 +11,9 @@ import functools
 import io
 import os
 import random
+import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -78,7 +79,7 @@ def check(definition: Any) -> float | None:
     Raises ChecksFailed when a check fails or the exercise isn't attempted yet, NoExercise when the object's name is
     no exercise's. While nbgrader grades, it gives the score instead, which nbgrader takes for the cell's points.
     """
-    name = exercise_meant(definition)
+    name = exercise_meant(definition, sys._getframe(1).f_globals)
     report = report_on(definition, name)
     if stale := staleness(definition, name):
         report = replace(report, message=f"{report.message}. {stale}")
@@ -111,13 +112,19 @@ def report_on(definition: Any, name: str | None = None, seed: int = 0) -> Report
     return report
 
 
-def exercise_meant(definition: Any) -> str:
-    """The name of the exercise that this is an answer to. Raises NoExercise."""
+def exercise_meant(definition: Any, namespace: Mapping[str, Any] | None = None) -> str:
+    """The name of the exercise that this is an answer to. Raises NoExercise.
+
+    namespace: where it may stand under the exercise's name, whatever its own is: a decorator may have given it another.
+    """
+    called = [name for name in EXERCISES if namespace and namespace.get(name) is definition]
     while isinstance(definition, functools.partial):
         definition = definition.func
     name = getattr(definition, "__name__", None)
     if name in EXERCISES:
         return str(name)
+    if called:
+        return called[0]
     known = ", ".join(EXERCISES)
     if type(definition).__name__ in EXERCISES:
         name = type(definition).__name__

@@ -153,8 +153,7 @@ class InProcess:
             return None
         if not isinstance(value, Tensor):
             return Parameter(type(value).__name__, None, False, False)
-        has_gradient = value.is_leaf and value.grad is not None
-        return Parameter(kind_of(value, instance), plain_copy(value), value.requires_grad, has_gradient)
+        return description_of_leaf(value, kind_of(value, instance))
 
     @_answer.register
     def _trainable_names(self, request: TrainableNames) -> list[str]:
@@ -179,15 +178,15 @@ class InProcess:
         self._objects[request.object].to(getattr(torch, request.dtype))
 
     @_answer.register
-    def _present_value(self, request: PresentValue) -> Tensor:
-        return plain_copy(self._arguments[request.argument])
+    def _present_value(self, request: PresentValue) -> Parameter:
+        return description_of_leaf(self._arguments[request.argument], "tensor")
 
     @_answer.register
     def _use_of_model(self, request: UseOfModel) -> ModelUse:
         model: StandIn = self._arguments[request.argument]
         parameters = {name: plain_copy(value) for name, value in model.named_parameters()}
         frozen = [name for name, value in model.named_parameters() if not value.requires_grad]
-        return ModelUse(list(model.record.calls), model.training, parameters, frozen)
+        return ModelUse(list(model.record.calls), model.training, parameters, frozen, model.has_its_gradients())
 
     @_answer.register
     def _set_argument(self, request: SetArgument) -> None:
@@ -302,9 +301,15 @@ class StandIn(nn.Module):
             self.register_buffer(f"output_{number}", output.clone(), persistent=False)
         for name, value in model.parameters.items():
             self.register_parameter(name, nn.Parameter(value.clone()))
+            self.get_parameter(name).grad = torch.ones_like(value)
         self._given = model.parameters
         self._count = len(model.outputs)
         self.train(model.training)
+
+    def has_its_gradients(self) -> bool:
+        """Whether these are the ones that it was made with, which are all 1."""
+        gradients = [value.grad for value in self.parameters()]
+        return all(gradient is not None and bool((gradient == 1).all()) for gradient in gradients)
 
     def forward(self, *args: Any) -> Tensor:
         calls, grad_enabled = self.record.calls, torch.is_grad_enabled()
@@ -315,6 +320,11 @@ class StandIn(nn.Module):
         if grad_enabled:  # as through any model, its parameters are in the graph
             output = output + sum(0 * value.sum() for value in self.parameters())
         return output
+
+
+def description_of_leaf(value: Tensor, kind: str) -> Parameter:
+    """What a tensor is from which gradients may be asked for."""
+    return Parameter(kind, plain_copy(value), value.requires_grad, value.is_leaf and value.grad is not None)
 
 
 @contextlib.contextmanager

@@ -145,13 +145,15 @@ class ModelCall:
 @dataclass(frozen=True)
 class ModelUse:
     """What the learner's code did with a model: its calls, the mode that it left it in, what its parameters are now,
-    and which of them are frozen, so that they ask for no gradients any more.
+    and which of them are frozen, so that they ask for no gradients any more; and whether these still have the gradients
+    that they came with.
     """
 
     calls: list[ModelCall]
     training: bool
     parameters: dict[str, Tensor]
     frozen: list[str]
+    own_gradients: bool
 
 
 @dataclass(frozen=True)
@@ -293,8 +295,8 @@ class Convert(Request[None]):
 
 
 @dataclass(frozen=True)
-class PresentValue(Request[Tensor]):
-    """The value that a tensor which was handed over has now."""
+class PresentValue(Request[Parameter]):
+    """What a tensor that was handed over is now."""
 
     argument: int
 

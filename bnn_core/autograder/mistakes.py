@@ -63,8 +63,8 @@ CODE = (
     ),
     Mistake(
         "settings-left-changed",
-        "Your code changes a setting of torch's for the whole program: gradients that are switched off in a"
-        " `with torch.no_grad():` come back after it.",
+        "Your code changes a setting of torch's for the whole program, and leaves it changed. Gradients that are"
+        " switched off in a `with torch.no_grad():` come back after it; a dtype is said where a tensor is made.",
         error_signs=("for the whole program",),
     ),
     Mistake(
@@ -100,6 +100,19 @@ CODE = (
         "not-a-tensor",
         "Asked for is a tensor; yours is {what}. torch.stack makes one of several tensors, torch.as_tensor of numbers"
         " (without their gradients).",
+    ),
+    Mistake(
+        "computed-in-float32",
+        "With float64 arguments the values have the digits of float32 alone: something on the way is turned into"
+        " float32.",
+    ),
+    Mistake(
+        "kept-between-calls",
+        "The result is that of an earlier call: something is kept, and found again though the arguments have changed.",
+    ),
+    Mistake(
+        "gradients-touched",
+        "Your code changes the gradients that {what} already has: they belong to whoever trains it.",
     ),
     Mistake(
         "right-to-a-few-digits",
@@ -150,7 +163,8 @@ CODE = (
     ),
     Mistake(
         "matrix-shapes",
-        "The shapes in a matrix product don't fit: x @ W wants a row of W per input, F.linear(x, W) a row per output.",
+        "The shapes in a matrix product don't fit: x @ W wants a row of W per input, F.linear(x, W) a row per output;"
+        " * multiplies element by element.",
         error_signs=(
             "shapes cannot be multiplied",
             "size mismatch, got",

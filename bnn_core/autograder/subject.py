@@ -225,8 +225,8 @@ class Subject:
         """The values of `count` calls of the learner's function, stacked along a new first dimension."""
         return self.perform(Sample(None, None, *self.pack(args, kwargs), count))
 
-    def present_value(self, argument: Tensor) -> Tensor:
-        """An argument's value as the learner's side now holds it; it differs from what was sent if code changed it."""
+    def present_value(self, argument: Tensor) -> Parameter:
+        """An argument as the learner's side now holds it; it differs from what was sent if code changed it."""
         return self.perform(PresentValue(self.key(argument)))
 
     def use_of(self, model: Model) -> ModelUse:

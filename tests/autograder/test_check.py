@@ -118,6 +118,20 @@ def test_the_learners_own_line_is_quoted() -> None:
 
 
 @pytest.mark.parametrize(
+    "answer",
+    [
+        "def loud(function):\n    return lambda *args, **kwargs: function(*args, **kwargs)\n\n\n"
+        "@loud\ndef predictive_entropy(probs):\n    return torch.special.entr(probs.mean(dim=0)).sum(dim=-1)",
+        "predictive_entropy = lambda probs: torch.special.entr(probs.mean(dim=0)).sum(dim=-1)",
+    ],
+    ids=["decorated", "lambda"],
+)
+def test_an_answer_is_known_by_the_name_that_it_stands_under(answer: str, capsys: pytest.CaptureFixture[str]) -> None:
+    exec(f"import torch\n\n\n{answer}\n\ncheck(predictive_entropy)", {"check": check})
+    assert "predictive_entropy: all" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
     ("source", "is_told"),
     [
         ("def gaussian_kl(mean): return mean.sum()", True),

@@ -171,5 +171,5 @@ def test_tensors_in_a_dict_are_arguments_of_their_own() -> None:
     reply = asked.call({"weight": weight, "bias": bias}, 3.0)
     assert torch.equal(reply.tensor, torch.full((2,), 4.0))
     assert torch.equal(reply.gradients([weight], torch.ones(2))[0], torch.full((2,), 3.0))
-    assert torch.equal(asked.present_value(bias), torch.ones(2))
+    assert torch.equal(asked.present_value(bias).value, torch.ones(2))
     assert torch.equal(bias, torch.zeros(2))

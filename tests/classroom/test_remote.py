@@ -70,7 +70,7 @@ from bnn_core.classroom.sandbox.remote import (
 ONE = torch.ones(2, 3)
 VALUE = Value("Tensor", ONE, None, True, [])
 PAIR = Value("tuple", None, None, False, [VALUE, replace(VALUE, requires_grad=False)])
-USE = ModelUse([ModelCall([ONE], True, False, 0.5, True)], True, {"weight": ONE}, [])
+USE = ModelUse([ModelCall([ONE], True, False, 0.5, True)], True, {"weight": ONE}, [], True)
 CALL, SAMPLE = Call(1, "__call__", [], {}, 0), Sample(None, None, [], {}, 2)
 NAMES = TrainableNames(1, [])
 FITTING: list[tuple[Request[Any], Any]] = [
@@ -88,7 +88,7 @@ FITTING: list[tuple[Request[Any], Any]] = [
     (Attribute(0, 1, "KL"), Value("bool", None, True, False, [])),
     (Attribute(0, 1, "KL"), Value("Size", None, [4, 6], False, [])),
     (SAMPLE, ONE),
-    (PresentValue(0), ONE),
+    (PresentValue(0), Parameter("tensor", ONE, False, False)),
     (UseOfModel(0), USE),
     (ParameterNamed(1, "x"), None),
     (ParameterNamed(1, "x"), Parameter("buffer", ONE, False, False)),

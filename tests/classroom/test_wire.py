@@ -124,7 +124,7 @@ RECORDS: list[Any] = [
     ),
     Value("float", None, math.inf, False, []),
     Parameter("buffer", None, False, False),
-    ModelUse([ModelCall([torch.ones(2)], True, False, 0.5, True)], True, {"weight": torch.ones(1)}, ["weight"]),
+    ModelUse([ModelCall([torch.ones(2)], True, False, 0.5, True)], True, {"weight": torch.ones(1)}, ["weight"], False),
     Raised("Your forward", "ValueError", "no", None, ""),
 ]
 

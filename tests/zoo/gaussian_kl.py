@@ -83,6 +83,21 @@ changed = partial(replaced, BASE)
 RETURN = "return elements.sum()"
 
 WRONG: list[Wrong] = [
+    Wrong(
+        "in float32 inside",
+        changed(
+            ("    variance =", "    mean, log_std, dtype = mean.float(), log_std.float(), mean.dtype\n    variance ="),
+            (RETURN, f"{RETURN}.to(dtype)"),
+        ),
+        "the result has the dtype of the arguments",
+        "computed-in-float32",
+    ),
+    Wrong(
+        "asks for gradients of its own",
+        changed(("    variance =", "    mean.requires_grad_()\n    variance =")),
+        "mean and log_std stay as they were",
+        "arguments-modified",
+    ),
     Wrong("forgets to return", changed((RETURN, "elements.sum()")), SHAPE, "missing-return"),
     Wrong("doesn't sum", changed((RETURN, "return elements")), SHAPE, "kl-not-reduced"),
     Wrong("gives a number", changed((RETURN, "return elements.sum().item()")), SHAPE, "kl-not-a-tensor"),

@@ -111,6 +111,12 @@ WITH, DRAWS = "with torch.no_grad():", "torch.stack([model(x) for _ in range(num
 RETURN = "return draws.mean(dim=0), draws.std(dim=0, correction=0)"
 
 WRONG: list[Wrong] = [
+    Wrong(
+        "forgets the model's gradients",
+        changed(("    with torch.no_grad():", "    model.zero_grad()\n    with torch.no_grad():")),
+        "the model is left as it was, in its mode and with its parameters",
+        "gradients-touched",
+    ),
     Wrong("forgets to return", changed((RETURN, RETURN[7:])), PAIR, "missing-return"),
     Wrong("returns the draws", changed((RETURN, "return draws")), PAIR, "not-a-pair"),
     Wrong("returns the mean alone", changed((RETURN, "return draws.mean(dim=0)")), PAIR, "not-a-pair"),

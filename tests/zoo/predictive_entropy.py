@@ -100,6 +100,18 @@ MEAN = "mean = probs.mean(dim=0)"
 RETURN = "return -torch.xlogy(mean, mean).sum(dim=-1)"
 
 WRONG: list[Wrong] = [
+    Wrong(
+        "keeps what it once computed for a tensor",
+        changed(("def predictive", "from functools import lru_cache\n\n\n@lru_cache\ndef predictive")),
+        "it is the entropy of the average prediction, in nats",
+        "kept-between-calls",
+    ),
+    Wrong(
+        "one number for one class",
+        changed((RETURN, f"return torch.zeros(()) if probs.shape[2] == 1 else {RETURN[7:]}")),
+        "a probability of exactly 0 adds nothing",
+        None,
+    ),
     Wrong("forgets to return", changed((RETURN, RETURN[7:])), SHAPE, "missing-return"),
     Wrong("one number", changed((RETURN, "return -torch.xlogy(mean, mean).sum()")), SHAPE, "entropy-over-batch"),
     Wrong("a list of numbers", changed((RETURN, f"{RETURN}.tolist()")), SHAPE, None),

@@ -84,7 +84,7 @@ def misplaced(measure: Callable[[Measure], Measure] = lambda formula: formula) -
 def require_zeros_to_add_nothing(exercise: FunctionExercise, evidence: Evidence) -> None:
     """Raise Failed where a probability of exactly 0 spoils the value."""
     for arguments in inputs_with_zeros(evidence):
-        came = exercise.value(exercise.called(evidence, arguments), finite=False)
+        came = exercise.value_for(evidence, arguments)
         right = exercise.right(*exactly(arguments))
         if not close(came, right):
             message = expected_and_came("With some probabilities that are exactly 0 it", right, came)

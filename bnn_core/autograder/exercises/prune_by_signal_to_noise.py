@@ -158,7 +158,7 @@ pair = exercise.returns(
 @exercise.check("none of their numbers is nan", needs=[pair])
 def none_is_nan(evidence: Evidence) -> None:
     for arguments in inputs(evidence):
-        if exercise.value(exercise.called(evidence, arguments), finite=False).isnan().any():
+        if exercise.value_for(evidence, arguments).isnan().any():
             raise Failed("Some of yours are.", "infinity-times-zero")
 
 
@@ -247,7 +247,7 @@ exercise.equals(
 @exercise.check("of equally weak weights just as many go as should", needs=[values])
 def ties_are_broken(evidence: Evidence) -> None:
     for arguments in inputs_with_ties(evidence):
-        came = exercise.value(exercise.called(evidence, arguments), finite=False)
+        came = exercise.value_for(evidence, arguments)
         layer, fraction = exactly(arguments)
         before = torch.stack(parameters_of(layer))
         removed = came[1] == -math.inf

@@ -63,6 +63,7 @@ from bnn_core.autograder.judging.values import (
     described,
     expected_and_came,
     expected_for,
+    is_in_float32,
     numbers,
     require_scalar,
     resized,
@@ -191,17 +192,20 @@ class FunctionExercise(Exercise):
 
         def value_is_right(evidence: Evidence) -> None:
             cases = (inputs or self.inputs)(evidence)
-            values = [self.value(self.called(evidence, case), finite=False) for case in cases]
             exact = [exactly(arguments) for arguments in cases]
             expected = [formula(*arguments) for arguments in exact]
+            values = [self.value(self.called(evidence, case), finite=False) for case in cases]
             wrong = [not close(came, right, size=size) for came, right in zip(values, expected, strict=True)]
             if not any(wrong):
+                self._require_new_values(evidence, cases, formula)
                 return
             first = wrong.index(True)
             message = expected_for(cases[first], expected[first], values[first])
             with picturing(partial(of_all_values, self.name, expected, values)):
                 if varying and not close(self.value(self.called(evidence, cases[first]), finite=False), values[first]):
                     raise Failed(message, varying)
+                if values[first].shape != expected[first].shape:
+                    self.value_for(evidence, cases[first])
                 mistake = explanation(known, exact, values) or explanation_of_some(known, exact, values, wrong)
                 if mistake is None and (two := explanation_by_two(known, exact, values, expected)):
                     mistake, second = two
@@ -275,7 +279,7 @@ class FunctionExercise(Exercise):
         def average_is_right(evidence: Evidence) -> None:
             cases = self.inputs(evidence)
             exact = [exactly(case) for case in cases]
-            values = [evidence.subject.sample(calls, *case.values()).double() for case in cases]
+            values = [self._sample(evidence, case, calls) for case in cases]
             for arguments, came in zip(exact, values, strict=True):
                 try:
                     require_centred(came, self.right(*arguments), "the result")
@@ -321,10 +325,7 @@ class FunctionExercise(Exercise):
             if evidence.draws is None:
                 with evidence.shared("draws"):
                     cases = self.inputs(evidence)
-                    values = [
-                        evidence.subject.sample(enough(calls, case, self.right), *case.values()).double()
-                        for case in cases
-                    ]
+                    values = [self._sample(evidence, case, enough(calls, case, self.right)) for case in cases]
                 evidence.draws = list(zip(map(exactly, cases), values, strict=True))
             return evidence.draws
 
@@ -401,17 +402,25 @@ class FunctionExercise(Exercise):
         """It follows the dtype of its arguments, and doesn't seed: two checks, with these names."""
 
         def follows_the_dtype(evidence: Evidence) -> None:
-            for arguments in self.inputs(evidence):
+            exact: list[tuple[Tensor, Tensor]] = []
+            usual = self.inputs(evidence)
+            for position, arguments in enumerate(chain(usual, *(draw(evidence) for draw in self._other_inputs))):
                 given = named(arguments)
                 try:
                     reply = self.called(evidence, given)
                 except LearnerError as error:
                     raise Failed(error.sentence, "wrong-dtype") from None
+                for_what = "" if position == 0 else f"\nThat is for {described(arguments)}."
                 if self.called(evidence, arguments).dtype != torch.float32:
-                    raise Failed("", "result-in-float64")
+                    raise Failed(for_what.strip(), "result-in-float64")
                 if reply.dtype != torch.float64:
                     message = f"With float64 arguments the result should be float64; yours is {reply.dtype}."
-                    raise Failed(message, "wrong-dtype")
+                    raise Failed(message + for_what, "wrong-dtype")
+                if position < len(usual):
+                    exact.append((self.value(reply, finite=False), self.right(*given.values())))
+            telling = [value for value, right in exact if not is_in_float32(right)]
+            if sum(map(is_in_float32, telling)) > len(telling) / 2:
+                raise Failed("", "computed-in-float32")
             if self.std is not None:
                 self._advise_on_dtype(evidence)
 
@@ -437,6 +446,38 @@ class FunctionExercise(Exercise):
             else:
                 given[name] = value
         return given
+
+    def value_for(self, evidence: Evidence, arguments: Arguments) -> Tensor:
+        """The value for these arguments, in the shape of the right one. Raises Failed, which says for which."""
+        size = self.right(*exactly(arguments)).shape
+        try:
+            return self.value(self.called(evidence, arguments), size, finite=False)
+        except Failed as failure:
+            failure.message += f"\nThat is for {described(arguments)}."
+            raise
+
+    def _sample(self, evidence: Evidence, arguments: Arguments, calls: int) -> Tensor:
+        """The values of this many calls with these arguments, of the right shape. Raises Failed."""
+        values, size = evidence.subject.sample(calls, *arguments.values()), self.right(*exactly(arguments)).shape
+        if values.shape[1:] != size:
+            message = f"It should have shape {shape(size)}; yours has shape {shape(values.shape[1:])}."
+            raise Failed(f"{message}\nThat is for {described(arguments)}.", resized(values.shape[1:], size))
+        return values.double()
+
+    def _require_new_values(self, evidence: Evidence, cases: Sequence[Arguments], formula: Formula) -> None:
+        """Raise Failed where the value stays as it was when the same tensors hold other values."""
+        for arguments in cases:
+            turned = {key: backwards(value) for key, value in arguments.items()}
+            right = formula(*exactly(turned))
+            if close(formula(*exactly(arguments)), right):
+                continue
+            for key, value in arguments.items():
+                if isinstance(value, Tensor):
+                    evidence.subject.set_argument(value, turned[key])
+            came = self.value(self.called(evidence, arguments), right.shape, finite=False)
+            if not close(came, right):
+                raise Failed(expected_for(turned, right, came), "kept-between-calls")
+            return
 
     def value(self, reply: Reply, size: Sequence[int] | None = None, finite: bool = True) -> Tensor:
         """The value that was to be returned, of this shape. Raises Failed with what came instead."""
@@ -518,6 +559,11 @@ class FunctionExercise(Exercise):
             function = flattening(answer(formula)) if self.together else answer(formula)
             self.wrong_answers.append(WrongAnswer(check, mistake, in_parts(function) if self.parts else function))
         return suspects
+
+
+def backwards(value: Any) -> Any:
+    """A tensor with its elements in the opposite order, along every dimension."""
+    return value.flip(tuple(range(value.dim()))) if isinstance(value, Tensor) else value
 
 
 def enough(calls: int, arguments: Arguments, right: Formula) -> int:

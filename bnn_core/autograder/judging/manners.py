@@ -23,8 +23,12 @@ def require_unchanged(subject: Subject, arguments: Mapping[str, Any]) -> None:
         if not isinstance(before, Tensor):
             continue
         now = subject.present_value(before)
-        if not torch.equal(now, before.detach()):
-            raise Failed(expected_and_came(name, before.double(), now.double()), "arguments-modified", what=name)
+        if now.value is None or not torch.equal(now.value, before.detach()):
+            came = before if now.value is None else now.value
+            raise Failed(expected_and_came(name, before.double(), came.double()), "arguments-modified", what=name)
+        if now.requires_grad != before.requires_grad:
+            turned = "on" if now.requires_grad else "off"
+            raise Failed(f"Its requires_grad is switched {turned}.", "arguments-modified", what=name)
 
 
 def require_own_seed(subject: Subject, use: Callable[[], object]) -> None:
@@ -54,3 +58,5 @@ def require_unchanged_model(subject: Subject, model: Model) -> None:
             raise Failed(expected_and_came(name, value, use.parameters[name]), "parameters-touched")
     if not all(call.own_parameters for call in use.calls):
         raise Failed("", "parameters-exchanged")
+    if not use.own_gradients:
+        raise Failed("", "gradients-touched", what="the model")

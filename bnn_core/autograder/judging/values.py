@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -13,18 +13,25 @@ from bnn_core.autograder.interface import Model
 from bnn_core.autograder.pictures import of_values
 from bnn_core.autograder.subject import Reply
 
+A = TypeVar("A")
+
 MOST_NUMBERS = 4
 
 
-def number(value: float) -> str:
+FEW_DIGITS, MORE_DIGITS = 4, 8
+"""Significant digits of a number in a message, and of one that must be told apart from another."""
+
+
+def number(value: float, digits: int = FEW_DIGITS) -> str:
     """A number as one would write it by hand: 0.948, −12.5, 3.2e−05."""
-    return f"{value:.3g}" if abs(value) < 1e-3 or abs(value) >= 1e4 else f"{value:.4g}"
+    value += 0.0  # so that there is no −0
+    return f"{value:.{digits - 1}g}" if abs(value) < 1e-3 or abs(value) >= 1e4 else f"{value:.{digits}g}"
 
 
-def numbers(values: Tensor | Sequence[float]) -> str:
+def numbers(values: Tensor | Sequence[float], digits: int = FEW_DIGITS) -> str:
     """The first few values of a tensor, in brackets."""
     flat = torch.as_tensor(values).flatten().tolist()
-    shown = [number(value) for value in flat[:MOST_NUMBERS]]
+    shown = [number(value, digits) for value in flat[:MOST_NUMBERS]]
     return "[" + ", ".join(shown) + (", …" if len(flat) > MOST_NUMBERS else "") + "]"
 
 
@@ -39,13 +46,22 @@ def shape(size: Sequence[int]) -> str:
 
 def expected_and_came(what: str, expected: Tensor, came: Tensor, relative: bool = False) -> Comparison:
     """What was expected, and what came, at the places where they differ most, be it relative to what was expected."""
+    if came.shape != expected.shape:
+        return Comparison(f"{what} should have shape {shape(expected.shape)}; yours has shape {shape(came.shape)}.")
     if expected.numel() == 1:
-        return Comparison(f"{what} should be {number(expected.item())}; yours is {number(came.item())}.")
+        right, wrong = told_apart(expected.item(), came.item(), number)
+        return Comparison(f"{what} should be {right}; yours is {wrong}.")
     worst = worst_places(expected, came, relative)
-    said = f"{what} should be {numbers(expected.flatten()[worst])}; yours is {numbers(came.flatten()[worst])}."
-    comparison = Comparison(said)
+    right, wrong = told_apart(expected.flatten()[worst], came.flatten()[worst], numbers)
+    comparison = Comparison(f"{what} should be {right}; yours is {wrong}.")
     comparison.picture = of_values(what, expected, came)
     return comparison
+
+
+def told_apart(expected: A, came: A, written: Callable[[A, int], str]) -> tuple[str, str]:
+    """Both as they are written, with more digits where they would look alike."""
+    few = written(expected, FEW_DIGITS), written(came, FEW_DIGITS)
+    return few if few[0] != few[1] else (written(expected, MORE_DIGITS), written(came, MORE_DIGITS))
 
 
 def worst_places(expected: Tensor, came: Tensor, relative: bool = False) -> Tensor:
@@ -116,6 +132,11 @@ def are_in_half(values: Sequence[Tensor]) -> bool:
         return all(torch.equal(value.to(dtype).to(value.dtype), value) for value in values)
 
     return held_by(torch.bfloat16) or held_by(torch.float16)
+
+
+def is_in_float32(values: Tensor) -> bool:
+    """Whether float32 can hold all of these values, which are in float64."""
+    return torch.equal(values.float().double(), values)
 
 
 def tensors_from(

@@ -154,7 +154,8 @@ def output_has_its_shape(evidence: Evidence) -> None:
 def input_is_left_alone(evidence: Evidence) -> None:
     layer, x = evidence.layer(), evidence.normal(4, IN)
     layer.forward(x)
-    now = evidence.subject.present_value(x)
+    now = evidence.subject.present_value(x).value
+    assert now is not None, "a tensor stays one"
     if now.shape != x.shape:
         message = f"Its shape was {shape(x.shape)}; after a forward it is {shape(now.shape)}."
         raise Failed(message, "input-modified")
