@@ -372,13 +372,21 @@ def plainly() -> Iterator[None]:
                 stack.enter_context(torch.autocast(kind, enabled=False))
         if device.type != "cpu":
             stack.enter_context(torch.device("cpu"))
-        if "torch._dynamo" in sys.modules:  # else nothing can have been compiled
+        if "torch._dynamo" in sys.modules:
             stack.enter_context(torch.compiler.set_stance("force_eager"))
+        else:  # which takes long to load, and as yet nothing has been compiled
+            stack.callback(setattr, torch, "compile", torch.compile)
+            torch.compile = uncompiled
         stack.callback(Distribution.set_default_validate_args, Distribution._validate_args)
         Distribution.set_default_validate_args(True)  # which loading the compiler turns off
         torch.set_default_dtype(torch.float32)
         torch.set_grad_enabled(True)
         yield
+
+
+def uncompiled(model: Any = None, **options: Any) -> Any:
+    """In place of torch.compile, the code as it is."""
+    return model if model is not None else lambda model: model
 
 
 def shown(error: BaseException) -> str:
