@@ -69,8 +69,8 @@ def answer_cells(
     binds only what nothing else does. Changing is `name.attribute = …`, `name[key] = …`, `setattr(name,
     …)`, `name.append(…)` and its kin, a decorator that is given the name (`@add_to_class(name)`), and
     `@name.register`. Needed are the exercises, and every global name that a statement which runs refers to.
-    Star imports and those from `__future__` always run, and all imports and definitions do where code that
-    runs uses `eval`, `exec` or `globals`. Nothing else runs: no other call that stands alone, `check(…)`
+    Star imports, those from `__future__` and changes of `sys.path` always run, and all imports and definitions do where
+    code that runs uses `eval`, `exec` or `globals`. Nothing else runs: no other call that stands alone, `check(…)`
     among them, no experiment, no plot, no magic, no shell command, no `await` outside a function.
 
     The statements keep the notebook's order, but for one whose name is needed earlier than any statement
@@ -136,6 +136,7 @@ class _Statement:
                 self.binds.add(node.id)
             case ast.Attribute(ctx=ast.Store() | ast.Del()) | ast.Subscript(ctx=ast.Store() | ast.Del()):
                 self.changes |= _root(node)
+                self.is_unconditional |= _is_search_path(node)
             case ast.Call():
                 self._note_call(node)
             case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef():
@@ -163,8 +164,9 @@ class _Statement:
                 self.changes |= first
             case ast.Name(id="check") | ast.Attribute(attr="check"):
                 self.checks |= first
-            case ast.Attribute(attr=method) if method in CHANGING_METHODS:
+            case ast.Attribute(attr=method, value=container) if method in CHANGING_METHODS:
                 self.changes |= _root(call.func)
+                self.is_unconditional |= _is_search_path(container)
 
     @property
     def is_loop(self) -> bool:
@@ -244,7 +246,8 @@ class _Notebook:
         """
         chosen = {statement for statement in self.statements if statement.is_unconditional}
         unbound: set[str] = set()
-        for name in names:
+        needed = {name for statement in chosen for name in statement.all_needs if self.binders[name]}
+        for name in [*names, *sorted(needed)]:
             chosen |= self._needed_for(name, unbound)
         return sorted(chosen, key=lambda statement: statement.position), unbound
 
@@ -418,6 +421,16 @@ def _root(node: ast.expr) -> set[str]:
     while isinstance(node, ast.Attribute | ast.Subscript):
         node = node.value
     return {node.id} if isinstance(node, ast.Name) else set()
+
+
+def _is_search_path(node: ast.expr) -> bool:
+    """Whether it is `sys.path`, or a part of it."""
+    while isinstance(node, ast.Subscript):
+        node = node.value
+    match node:
+        case ast.Attribute(attr="path", value=ast.Name(id="sys")):
+            return True
+    return False
 
 
 def _stored(target: ast.expr) -> set[str]:

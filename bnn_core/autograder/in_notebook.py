@@ -103,7 +103,7 @@ def report_on(definition: Any, name: str | None = None, seed: int = 0) -> Report
     if torch.get_default_device().type == "meta":
         return Report(name, "error", f"{name}: {NO_NUMBERS}", points=exercise.points)
     printed = CountingSink()
-    subject = in_process_subject(definition)
+    subject = in_process_subject(definition, name)
     with undisturbed(), contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
         report = run(exercise, subject, seed)
     if printed.count:

@@ -60,9 +60,13 @@ LONGEST_MESSAGE = 300
 MOST_PARTS = 8
 
 
-def in_process_subject(definition: Any) -> Subject:
-    """The subject for a class or function of this process."""
-    name = getattr(definition, "__name__", type(definition).__name__)
+def in_process_subject(definition: Any, name: str | None = None) -> Subject:
+    """The subject for a class or function of this process.
+
+    name: the exercise's, where it isn't the definition's own.
+    """
+    if name is None:
+        name = str(getattr(definition, "__name__", type(definition).__name__))
     return Subject(name, InProcess(name, definition))
 
 
@@ -123,6 +127,8 @@ class InProcess:
     def _construct(self, request: Construct) -> None:
         with uninitialised_memory_shown():
             instance = self.definition(*self._unpack(request.args, None), **self._unpack(request.kwargs, None))
+        if package := _of_elsewhere(instance, self.name):
+            raise TypeError(f"it gives an object of {package}'s class; write your own")
         self._objects[request.object] = instance
 
     @_answer.register
@@ -382,13 +388,21 @@ def plainly() -> Iterator[None]:
                 stack.enter_context(torch.autocast(kind, enabled=False))
         if device.type != "cpu":
             stack.enter_context(torch.device("cpu"))
-        if "torch._dynamo" in sys.modules:  # else nothing can have been compiled
+        if "torch._dynamo" in sys.modules:
             stack.enter_context(torch.compiler.set_stance("force_eager"))
+        else:  # which takes long to load, and as yet nothing has been compiled
+            stack.callback(setattr, torch, "compile", torch.compile)
+            torch.compile = uncompiled
         stack.callback(Distribution.set_default_validate_args, Distribution._validate_args)
         Distribution.set_default_validate_args(True)  # which loading the compiler turns off
         torch.set_default_dtype(torch.float32)
         torch.set_grad_enabled(True)
         yield
+
+
+def uncompiled(model: Any = None, **options: Any) -> Any:
+    """In place of torch.compile, the code as it is."""
+    return model if model is not None else lambda model: model
 
 
 def shown(error: BaseException) -> str:
@@ -461,6 +475,15 @@ def written_elsewhere(definition: Any, name: str) -> str | None:
         package = module.partition(".")[0]
         taken_over = member is definition or getattr(member, "__name__", None) == name
         if package == "bnn_core" or (taken_over and _is_definition(member) and _is_installed(module)):
+            return package
+    return None
+
+
+def _of_elsewhere(instance: Any, name: str) -> str | None:
+    """The package whose class of the exercise's name an object is of; None where it is of none such."""
+    for member in inspect.getmro(type(instance)):
+        package = member.__module__.partition(".")[0]
+        if member.__name__ == name and (package == "bnn_core" or _is_installed(member.__module__)):
             return package
     return None
 

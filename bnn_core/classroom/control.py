@@ -24,14 +24,22 @@ LIBRARIES = ("scipy.stats", "sklearn.linear_model", "pandas", "matplotlib.pyplot
 LIMITS = Limits(seconds=300.0, call_seconds=150.0)
 
 FIND = """
+import os
+import shlex
 from importlib.util import find_spec
 
 for name in {names!r}:
     spec = find_spec(name)
     if spec is None:
         raise ModuleNotFoundError(f"No module named {{name!r}}")
-    if spec.origin is not None and "/" in spec.origin:
-        open(spec.origin, "rb").close()
+    try:
+        if spec.origin is not None and "/" in spec.origin:
+            open(spec.origin, "rb").close()
+        for folder in spec.submodule_search_locations or ():
+            os.listdir(folder)
+    except PermissionError as error:
+        path = shlex.quote(os.path.realpath(error.filename))
+        raise PermissionError(f"only its owner can read it; chmod -R o+rX {{path}} lets others") from None
 """
 
 

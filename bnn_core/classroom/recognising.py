@@ -59,6 +59,8 @@ EDITORS_OWN = frozenset(
 )
 """What editors keep for themselves: not looked into either, and only worth a word where there is nothing else."""
 
+HIDDEN_NAME = "Its name begins as those of hidden files do; rename it."
+
 ENVIRONMENT_SIGN = "pyvenv.cfg"
 
 NOT_READ = {
@@ -160,6 +162,8 @@ class _Look:
             return
         try:
             entries = self.tree.entries(folder)
+            if not entries and folder and self.tree.entry(folder).kind == "file":
+                raise Refused("It is empty.")  # a zip; of a folder that says nothing
         except Refused as refused:
             yield self._not_looked_at(folder, refused.reason)
             return
@@ -185,9 +189,9 @@ class _Look:
             yield from self._entry(entry, is_own or (name == "solutions" and COURSE_PACKAGE in names))
 
     def _entry(self, entry: Entry, is_own: bool) -> Iterator[Begin | Found]:
-        if entry.name.startswith((".", "__")) and entry.name != "__init__.py":
+        if is_hidden(entry.name) and entry.name != "__init__.py":
             kind = "hidden" if entry.name.lower() in EDITORS_OWN else "unread"
-            yield self._not_looked_at(entry.parts, "Its name begins as those of hidden files do; rename it.", kind)
+            yield self._not_looked_at(entry.parts, HIDDEN_NAME, kind)
         elif entry.kind == "folder":
             yield from self._folder_later(entry, is_own)
         elif entry.kind == "refused":
@@ -222,9 +226,10 @@ class _Look:
                     return self._not_looked_at(entry.parts, TOO_DEEP)
                 self.zips.append((entry.parts, False))
                 return None
-            looks_like_one = is_named_notebook(entry.name) or _begins_like_json(beginning)
-            if not looks_like_one and (kind := _kind_not_read(entry.name)):
+            is_json = _begins_like_json(beginning)
+            if not is_json and (kind := _kind_not_read(entry.name)):
                 return self._found(entry, "unread", f"It is {kind}; hand in the notebook itself ({SUFFIX}).")
+            looks_like_one = is_json or is_named_notebook(entry.name)
             content = self.tree.read(entry.parts, MAX_BYTES if looks_like_one else LARGEST_BESIDE)
         except Refused as refused:
             if not is_named_notebook(entry.name):
@@ -332,6 +337,10 @@ def _unread_suffixes() -> tuple[str, ...]:
 
 def _kind_not_read(name: str) -> str | None:
     return next((kind for kind, suffixes in NOT_READ.items() if name.lower().endswith(suffixes)), None)
+
+
+def is_hidden(name: str) -> bool:
+    return name.startswith((".", "__"))
 
 
 def is_named_notebook(name: str) -> bool:

@@ -12,7 +12,7 @@ from pathlib import PurePosixPath
 from bnn_core.answers.notebook import lesson_from_name
 from bnn_core.classroom.downloads import Delivery, delivery
 from bnn_core.classroom.handed_in import NO_FILE, Entry, Parts, Refused, Tree
-from bnn_core.classroom.recognising import NOISE, Root, is_named_notebook
+from bnn_core.classroom.recognising import NOISE, Root, is_hidden, is_named_notebook
 
 NBGRADER_FOLDER = "submitted"
 NBGRADER_SIGNS = frozenset(
@@ -114,7 +114,7 @@ def _wrapped(entries: list[Entry], outer: str) -> Parts | None:
 
 
 def _owner(tree: Tree, entry: Entry) -> Delivery | None:
-    if entry.name.startswith((".", "__")):
+    if is_hidden(entry.name):
         return None
     is_folder = entry.kind == "folder"
     if found := delivery(entry.name, is_folder):

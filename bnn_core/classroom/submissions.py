@@ -20,7 +20,7 @@ from bnn_core.answers.slicing import COURSE_PACKAGE
 from bnn_core.classroom.attempts import USUAL, Candidate, Counting, counting, none_named
 from bnn_core.classroom.downloads import CANVAS, delivery
 from bnn_core.classroom.handed_in import FOLDER, Refused, Tree
-from bnn_core.classroom.recognising import Found, Root, exercises_handed_out, recognise
+from bnn_core.classroom.recognising import HIDDEN_NAME, Found, Root, exercises_handed_out, is_hidden, recognise
 from bnn_core.classroom.sandbox.reading import MOST_FILE_BYTES, MOST_FILES, Say, in_children
 from bnn_core.classroom.shares import Share
 from bnn_core.classroom.students import NBGRADER_FOLDER, Student, printable, students_in
@@ -118,7 +118,8 @@ class Collected:
     def unread(self) -> list[str]:
         """A line for each thing that was not read, with what to do."""
         beside = "lies beside the students' folders, so it belongs to nobody and was not graded"
-        lines = [f"{name} {beside}; put it into a folder with its student's name" for name in self.strays]
+        put_it = "Put it into a folder with its student's name."
+        lines = [f"{name} {beside}. {HIDDEN_NAME if is_hidden(name) else put_it}" for name in self.strays]
         for submission in self.submissions:
             told = submission.remarks
             if submission.path is None and submission.was_handed_in:

@@ -14,6 +14,8 @@ from bnn_core.course.arguments import BadArgument, refusing_unusable
 if TYPE_CHECKING:
     from bnn_core.classroom.roster import Person
 
+LARGEST_POLICY = 1_000_000
+
 
 def policy_beside(submissions: Path | None) -> Path | None:
     """The file that lies in the folder of submissions, or where the zip lies."""
@@ -33,11 +35,15 @@ def _text(path: Path) -> str:
     from bnn_core.classroom.policy import read_policy
 
     try:
-        text = path.read_bytes().decode("utf-8-sig")
+        with path.open("rb") as file:
+            content = file.read(LARGEST_POLICY + 1)
+        text = content.decode("utf-8-sig")
     except OSError as error:
         raise BadArgument(f"{path} can't be read: {error.strerror}; give the policy's file") from None
     except UnicodeDecodeError:
         raise BadArgument(f"{path} is no text in UTF-8; save it as that") from None
+    if len(content) > LARGEST_POLICY:
+        raise BadArgument(f"{path} is larger than {LARGEST_POLICY // 1_000_000} MB; give the policy's file")
     with refusing_unusable():
         read_policy(text, as_name(str(path)))
     return text

@@ -188,7 +188,7 @@ def _refuse_together(request: Request) -> None:
 
 
 def _grade(request: Request, people: Sequence[Person] | None) -> None:
-    from bnn_core.classroom.sandbox.launching import NoSandbox
+    from bnn_core.classroom.sandbox.launching import NoSandbox, OnlyRootCanRead
 
     hidden = (
         *(PACKAGE.parent / name for name in ("solutions", "lessons", "tests")),
@@ -215,6 +215,8 @@ def _grade(request: Request, people: Sequence[Person] | None) -> None:
                 summary, lessons = _results(
                     request, grade_all, journal, hidden, people, rule_of(policy, journal.policy)
                 )
+            except OnlyRootCanRead as error:
+                raise CannotGrade(f"nothing was graded: {error}") from None
             except NoSandbox as error:
                 raise CannotGrade(
                     f"nothing here can shut submitted code in: {error}. --unsafe runs it all the same"

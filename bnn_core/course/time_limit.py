@@ -13,6 +13,7 @@ import re
 import signal
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
@@ -34,6 +35,9 @@ SLACK = 60.0
 
 DYING = 5.0
 """Seconds in which a process that has hung up is gone."""
+
+GLANCE = 0.2
+"""Seconds between looks at whether the process still runs."""
 
 _FRAME = re.compile(r'^  File "(cell \d+)", line (\d+) in (.+)$', re.MULTILINE)
 
@@ -87,6 +91,7 @@ class Checker:
         if self._process is not None:
             self._process.kill()
             self._process.join()
+            _kill_group(self._process.pid)
         if self._connection is not None:
             self._connection.close()
         self._process = self._connection = None
@@ -106,8 +111,12 @@ class Checker:
         return self._connection
 
     def _next(self, connection: Connection) -> Any:
-        if not connection.poll(self.seconds + SLACK):
-            raise EOFError
+        assert self._process is not None
+        deadline = time.monotonic() + self.seconds + SLACK
+        while not connection.poll(GLANCE):
+            # What the code has started may hold the connection open when the process itself is gone.
+            if time.monotonic() > deadline or not (self._process.is_alive() or connection.poll()):
+                raise EOFError
         return connection.recv()
 
     def _last_words(self, exercise: str | None) -> tuple[Stopped, Status]:
@@ -139,6 +148,13 @@ def check_within(seconds: float, path: Path, lesson: str | None = None) -> Noteb
     return _checkers[seconds].check(path, lesson)
 
 
+def _kill_group(leader: int | None) -> None:
+    """End what the process has started, unless that has left its group."""
+    if leader is not None and hasattr(os, "killpg"):
+        with contextlib.suppress(OSError):
+            os.killpg(leader, signal.SIGKILL)
+
+
 @contextlib.contextmanager
 def _nothing_of_main() -> Iterator[None]:
     """A process that starts meanwhile does not run this one's script again."""
@@ -153,6 +169,8 @@ def _nothing_of_main() -> Iterator[None]:
 def _serve(connection: Connection, seconds: float, where: Path) -> None:
     """The process's life: check what it is told to, until there is nobody left to tell it anything."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the other process's affair
+    if hasattr(os, "setpgid"):
+        os.setpgid(0, 0)  # so that what it starts can be ended together with it
 
     from bnn_core.course.notebook_checks import check_notebook
 

@@ -257,6 +257,27 @@ def test_what_was_written_elsewhere_is_no_answer(source: str) -> None:
     assert re.search(r"the one of (pyro|torch|math|bnn_core)\.", report.message)
 
 
+WRAPPED = {
+    "by a function": (
+        "import pyro.contrib.bnn\n\n\ndef HiddenLayer(*args, **kwargs):\n"
+        "    return pyro.contrib.bnn.HiddenLayer(*args, **kwargs)"
+    ),
+    "by a partial": (
+        "import functools\nfrom pyro.contrib.bnn import HiddenLayer as Base\n\nHiddenLayer = functools.partial(Base)"
+    ),
+    "the course's own": (
+        "import bnn_core\n\n\ndef HiddenLayer(*args, **kwargs):\n    return bnn_core.HiddenLayer(*args, **kwargs)"
+    ),
+}
+
+
+@pytest.mark.parametrize("source", WRAPPED.values(), ids=WRAPPED)
+def test_a_class_from_elsewhere_that_is_wrapped_is_no_answer(source: str) -> None:
+    report = report_on(define(source, "HiddenLayer"), "HiddenLayer")
+    assert (report.status, report.score) == ("error", 0)
+    assert any("write your own" in outcome.message for outcome in report.outcomes)
+
+
 def test_a_library_may_stand_around_what_the_learner_wrote() -> None:
     """None of these takes an answer over."""
     from zoo import sample_preactivation as zoo

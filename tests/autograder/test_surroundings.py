@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from pathlib import Path
 from types import ModuleType
 
 import pytest
@@ -114,6 +118,29 @@ def test_what_is_compiled_is_checked_uncompiled(module: ModuleType) -> None:
     plain, compiled = COMPILED[module.EXERCISE]
     assert plain in source
     assert not failures(reported(module, source.replace(plain, compiled)))
+
+
+COMPILES_ITSELF = """
+import sys
+import torch
+from bnn_core.autograder.in_notebook import report_on
+from zoo.bayesian_linear import BASE
+namespace = {{"__name__": "__main__"}}
+exec(BASE.replace("super().__init__()", "super().__init__(); {statement}", 1), namespace)
+assert "torch._dynamo" not in sys.modules
+before = torch.compile
+print(report_on(namespace["BayesianLinear"]).message)
+assert torch.compile is before
+"""
+
+
+@pytest.mark.parametrize("statement", ["self.compile()", "self.forward = torch.compile(self.forward, dynamic=True)"])
+def test_what_compiles_itself_while_it_is_checked_is_not_compiled(statement: str) -> None:
+    """In a process that has compiled nothing before."""
+    code = COMPILES_ITSELF.format(statement=statement)
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
+    said = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
+    assert said.stdout == "BayesianLinear: all 29 checks passed\n", said.stderr
 
 
 def test_the_fake_device_refuses_what_another_would() -> None:

@@ -65,6 +65,14 @@ CASES: dict[str, tuple[Files, str, str]] = {
     "a module that needs a module": (
         code("from a import BayesianLinear") | {"a.py": "from b import BayesianLinear", "b.py": RIGHT}, "passed", ""
     ),
+    "a module in a folder that the notebook adds": (
+        code("import os, sys\nsys.path.insert(0, os.path.join('src', 'mine'))", "from layers import BayesianLinear")
+        | {"src/mine/layers.py": RIGHT}, "passed", "",
+    ),
+    "a module in a folder that is added by +=": (
+        code("import sys", "sys.path += ['src']\nfrom layers import *") | {"src/layers.py": RIGHT}, "passed", "",
+    ),
+    "a folder that is added and not there": (code("import sys\nsys.path.append(NOWHERE)\n" + RIGHT), "passed", ""),
     "a module that raises": (code("from my_layers import BayesianLinear") | {"my_layers.py": "1 / 0"}, "error", "division"),
     "a module that was not handed in": (
         code("from my_layers import BayesianLinear"), "error", "put my_layers.py beside the notebook, and hand it in"

@@ -26,7 +26,13 @@ from bnn_core.classroom.control import NotProven, prove
 from bnn_core.classroom.sandbox import launching, worker
 from bnn_core.classroom.sandbox.control_group import MemoryGroup
 from bnn_core.classroom.sandbox.isolation import NOBODY, view_of
-from bnn_core.classroom.sandbox.launching import Limits, SandboxLost, WarmSandbox
+from bnn_core.classroom.sandbox.launching import (
+    Limits,
+    OnlyRootCanRead,
+    SandboxLost,
+    WarmSandbox,
+    ready_sandbox,
+)
 from bnn_core.classroom.sandbox.remote import Conversation, LearnerGone
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="submissions are shut in on Linux alone")
@@ -276,6 +282,62 @@ else:
     raise AssertionError("it can be written")
 """,
         )
+
+
+FILES_OF_NOBODYS = """
+import os
+import module_in_an_awkward_place as module
+assert module.value == 5
+for change in (lambda path: os.chmod(path, 0o777), lambda path: open(path, "a"), os.remove):
+    try:
+        change(module.__file__)
+    except OSError:
+        continue
+    raise AssertionError("it can be changed")
+"""
+
+
+@pytest.fixture
+def closed_library(library: Path) -> Path:
+    """A folder of modules made under umask 077."""
+    (library / "module_in_an_awkward_place.py").chmod(0o600)
+    library.chmod(0o700)
+    return library
+
+
+@pytest.mark.skipif(not IS_ROOT, reason="only root's submissions run as somebody else")
+@linux
+def test_what_only_root_can_read_can_be_imported_inside(closed_library: Path) -> None:
+    """As in an environment below /root. Where its file system doesn't allow that, it is refused."""
+    with WarmSandbox() as one:
+        try:
+            one.wait_until_ready()
+        except OnlyRootCanRead as error:
+            pytest.skip(str(error))
+        run(one, FILES_OF_NOBODYS)
+        assert (closed_library / "module_in_an_awkward_place.py").stat().st_uid == 0
+
+
+@pytest.mark.skipif(not IS_ROOT, reason="only root's submissions run as somebody else")
+@pytest.mark.parametrize("protection", IN_EVERY_MODE[1:])
+def test_where_nobody_can_be_let_in_it_says_once_what_to_do(protection: str, closed_library: Path) -> None:
+    path = str(closed_library.parent.parent / "a link" / "lib")
+    with pytest.raises(OnlyRootCanRead) as error:
+        ready_sandbox(WarmSandbox((), protection), (), unsafe=True)
+    assert str(error.value).count(f"chmod -R o+rX '{path}'") == 1
+
+
+@pytest.mark.skipif(not IS_ROOT, reason="only root's submissions run as somebody else")
+@pytest.mark.parametrize("protection", IN_EVERY_MODE)
+def test_one_library_that_only_root_can_read_is_named(protection: str, library: Path) -> None:
+    """As after an installation under umask 077 into an environment that others can read. Nothing else about it seems
+    wrong: Python takes a folder that it can't list for an empty package.
+    """
+    (library / "library_of_roots").mkdir()
+    (library / "library_of_roots" / "__init__.py").touch()
+    (library / "library_of_roots").chmod(0o700)
+    with sandbox(protection) as one, pytest.raises(NotProven, match=r"chmod -R o\+rX '/.*/library_of_roots'"):
+        prove(one)
 
 
 @pytest.mark.parametrize("protection", SHUT_IN)

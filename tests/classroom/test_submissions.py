@@ -271,6 +271,9 @@ def test_a_scratch_notebook_is_named_and_is_no_submission(tmp_path: Path) -> Non
         (lambda home: put(home / "HW.DOCX", b"PK\x03\x04"), "It is a text document"),
         (lambda home: put(home / f"{LINEAR}.html", "<html>"), "It is a web page"),
         (lambda home: put(home / "hw.rar", "Rar!"), "It is an archive"),
+        (lambda home: put(home / f"{LINEAR}.ipynb.gz", b"\x1f\x8b"), "ipynb.gz was not read: It is an archive"),
+        (lambda home: put(home / f"{LINEAR}.ipynb.pdf", "%PDF"), "It is a PDF"),
+        (lambda home: zipped(home / "hw.zip"), "hw.zip was not read: It is empty"),
         (lambda home: put(home / "hw.zip", b"PK\x03\x04 cut off"), "hw.zip was not read: It is a broken zip"),
         (lambda home: put(home / "notes.txt", "I did it"), "There is no notebook in notes.txt"),
         (lambda home: put(home / ".old" / "x.ipynb"), ".old was not read: Its name begins as those of hidden files"),
@@ -328,10 +331,13 @@ def test_what_editors_and_systems_leave_is_no_submission(tmp_path: Path) -> None
 
 
 def test_files_beside_the_students_folders_are_named(tmp_path: Path) -> None:
-    for name in ("whose.ipynb", "roster.csv", ".ada", "scan.pdf"):
+    for name in ("whose.ipynb", "roster.csv", ".ada", "scan.pdf", "__bo/x.ipynb"):
         put(tmp_path / name)
-    assert collected(tmp_path).strays == (".ada", "scan.pdf", "whose.ipynb")
-    assert "put it into a folder with its student's name" in collected(tmp_path).unread()[0]
+    assert collected(tmp_path).strays == (".ada", "__bo", "scan.pdf", "whose.ipynb")
+    for line in collected(tmp_path).unread():
+        hidden = line.startswith((".ada", "__bo"))
+        assert ("Its name begins as those of hidden files do" in line) == hidden
+        assert ("Put it into a folder with its student's name" in line) == (not hidden)
 
 
 # Which is a notebook, and which is graded

@@ -10,6 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bnn_core.classroom.tables import BadTable, Table
+from bnn_core.course.arguments import BadArgument
+from bnn_core.course.given_files import policy_text
 
 HERE = Path("table.csv")
 
@@ -64,6 +66,16 @@ def test_lines_are_those_of_the_file() -> None:
 def test_what_is_no_table_is_said_in_a_sentence(content: bytes, says: str) -> None:
     with pytest.raises(BadTable, match=says):
         Table(HERE, content)
+
+
+@pytest.mark.skipif(not Path("/dev/zero").exists(), reason="there is no endless file here")
+def test_an_endless_file_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    endless = Path("/dev/zero")
+    monkeypatch.setattr(Path, "read_bytes", lambda path: pytest.fail(f"{path} is read to its end"))
+    with pytest.raises(BadTable, match="larger than 50 MB"):
+        Table.read(endless)
+    with pytest.raises(BadArgument, match="larger than 1 MB"):
+        policy_text(endless, tmp_path)
 
 
 def test_a_sign_that_the_encoding_lacks_is_named() -> None:

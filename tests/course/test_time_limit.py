@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -9,6 +10,7 @@ import sys
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 from click.testing import CliRunner
 from nbformat import v4
@@ -75,6 +77,19 @@ def test_an_endless_loop_among_the_cells_is_found(tmp_path: Path) -> None:
 def test_code_that_ends_python_has_its_report(tmp_path: Path, code: str, sentence: str) -> None:
     (report,) = check_within(LIMIT, write(tmp_path, code)).reports
     assert (report.status, report.message) == ("error", f"BayesianLinear: {sentence}")
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no process can be forked here")
+def test_what_the_code_has_forked_ends_with_it_and_holds_nothing_up(tmp_path: Path) -> None:
+    forked = tmp_path / "forked"
+    statement = f"import os, time; os.fork() or open({str(forked)!r}, 'w').write(str(os.getpid())); time.sleep(1000)"
+    path = write(tmp_path, in_forward(statement))
+    began = time.monotonic()
+    (report,) = check_within(LIMIT, path).reports
+    assert report.status == "timeout"
+    assert time.monotonic() - began < 30
+    with contextlib.suppress(psutil.NoSuchProcess):
+        psutil.Process(int(forked.read_text())).wait(timeout=5)
 
 
 def test_what_is_left_is_checked_all_the_same(tmp_path: Path) -> None:

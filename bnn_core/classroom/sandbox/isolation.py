@@ -10,6 +10,9 @@ import ctypes
 import os
 import platform
 import resource
+import shlex
+import socket
+import stat
 import struct
 import sys
 from collections.abc import Iterable
@@ -46,7 +49,9 @@ SYSTEM_FILES = {
 _MS_NOSUID, _MS_NODEV, _MS_NOEXEC, _MS_BIND, _MS_REC, _MS_PRIVATE = 2, 4, 8, 4096, 16384, 1 << 18
 _MNT_DETACH = 2
 _AT_RECURSIVE, _MOUNT_ATTR_RDONLY, _MOUNT_ATTR_NOSUID, _MOUNT_ATTR_NODEV = 0x8000, 1, 2, 4
-_MOUNT_SETATTR = 442  # the same number on every processor, as for all system calls since 2019
+_MOUNT_ATTR_IDMAP = 0x100000
+_OPEN_TREE, _MOVE_MOUNT, _MOUNT_SETATTR = 428, 429, 442  # the same on every processor, as all system calls since 2019
+_OPEN_TREE_CLONE, _MOVE_MOUNT_F_EMPTY_PATH, _AT_EMPTY_PATH = 1, 4, 0x1000
 _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_CAPBSET_DROP, _PR_SET_NO_NEW_PRIVS, _PR_SET_SECCOMP = 1, 4, 24, 38, 22
 _PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL = 47, 4
 _PR_SET_CHILD_SUBREAPER = 36
@@ -58,6 +63,16 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 class Unavailable(Exception):
     """The system doesn't offer what the sandbox needs. The message says what, in a few words."""
+
+
+class OnlyRootCanRead(Unavailable):
+    """Nobody, as whom root's submissions run, could import anything from this folder."""
+
+    def __init__(self, folder: str) -> None:
+        super().__init__(
+            f"only root can read {folder}, and submitted code runs as nobody; "
+            f"chmod -R o+rX {shlex.quote(folder)} lets it be read"
+        )
 
 
 def _call(function: str, *arguments: object) -> int:
@@ -74,10 +89,15 @@ def unshare(namespaces: int) -> None:
 
 
 def become_inside_user(outside_user: int, outside_group: int) -> None:
-    """In a new user namespace, map the user and the group that the process had outside to the one of the inside."""
-    Path("/proc/self/setgroups").write_text("deny")
-    Path("/proc/self/uid_map").write_text(f"{INSIDE_ID} {outside_user} 1")
-    Path("/proc/self/gid_map").write_text(f"{INSIDE_ID} {outside_group} 1")
+    """In a new user namespace, become the user and the group of the inside."""
+    map_to(INSIDE_ID, outside_user, outside_group)
+
+
+def map_to(inside: int, outside_user: int, outside_group: int, own_process: str = "/proc/self") -> None:
+    """In a new user namespace, map the user and the group that the process had outside to this number."""
+    Path(f"{own_process}/setgroups").write_text("deny")
+    Path(f"{own_process}/uid_map").write_text(f"{inside} {outside_user} 1")
+    Path(f"{own_process}/gid_map").write_text(f"{inside} {outside_group} 1")
 
 
 def become_nobody() -> None:
@@ -225,7 +245,10 @@ def enter_new_root(view: View) -> None:
     _call("syscall", _system_call("pivot_root"), b"/tmp", ("/tmp" + OLD_ROOT).encode())
     os.chdir("/")
     for path, real in [*view.shown, *view.private]:
-        _show(OLD_ROOT + real, view.place(path))
+        if os.geteuid() == 0 and path not in SYSTEM_LIBRARIES and is_roots_alone(OLD_ROOT + real):
+            _show_as_nobodys(real, view.place(path))
+        else:
+            _show(OLD_ROOT + real, view.place(path))
     covered = [view.place(path) for path in view.covered]
     for path in covered:
         _cover(path)
@@ -260,13 +283,64 @@ def close_root() -> None:
 
 
 def _show(source: str, path: str) -> None:
+    _make_place(source, path)
+    mount(source, path, None, _MS_BIND | _MS_REC)
+    make_read_only(path)
+
+
+def _make_place(source: str, path: str) -> None:
     if os.path.isdir(source):
         os.makedirs(path, exist_ok=True)
     else:
         os.makedirs(os.path.dirname(path), exist_ok=True)
         Path(path).touch()
-    mount(source, path, None, _MS_BIND | _MS_REC)
-    make_read_only(path)
+
+
+def is_roots_alone(path: str) -> bool:
+    """Whether others may not read it, or not enter it."""
+    mode = os.stat(path).st_mode
+    needed = stat.S_IROTH | (stat.S_IXOTH if stat.S_ISDIR(mode) else 0)
+    return mode & needed != needed
+
+
+def _show_as_nobodys(real: str, path: str) -> None:
+    """Show what only root can read, read-only, as if its files were nobody's. Raises OnlyRootCanRead where its file
+    system can't be shown so.
+    """
+    source = OLD_ROOT + real
+    _make_place(source, path)
+    owners = _namespace_of_nobody()
+    attributes = _MOUNT_ATTR_IDMAP | _MOUNT_ATTR_RDONLY | _MOUNT_ATTR_NOSUID | _MOUNT_ATTR_NODEV
+    wanted = struct.pack("=QQQQ", attributes, 0, 0, owners)
+    try:
+        tree = _call("syscall", _OPEN_TREE, -100, source.encode(), _OPEN_TREE_CLONE | os.O_CLOEXEC | _AT_RECURSIVE)
+        _call("syscall", _MOUNT_SETATTR, tree, b"", _AT_EMPTY_PATH | _AT_RECURSIVE, wanted, len(wanted))
+        _call("syscall", _MOVE_MOUNT, tree, b"", -100, path.encode(), _MOVE_MOUNT_F_EMPTY_PATH)
+        os.close(tree)
+    except OSError:
+        raise OnlyRootCanRead(real) from None
+    finally:
+        os.close(owners)
+
+
+def _namespace_of_nobody() -> int:
+    """The descriptor of a user namespace in which root is nobody."""
+    here, there = socket.socketpair()
+    with here, there:
+        child = os.fork()
+        if child == 0:
+            with contextlib.suppress(OSError):
+                become_nobody()
+                unshare(USER)
+                map_to(0, NOBODY, NOBODY, f"{OLD_ROOT}/proc/self")
+                socket.send_fds(there, [b"!"], [os.open(f"{OLD_ROOT}/proc/self/ns/user", os.O_RDONLY)])
+            os._exit(0)
+        there.close()
+        os.waitpid(child, 0)
+        _, descriptors, _, _ = socket.recv_fds(here, 1, 1)
+    if not descriptors:
+        raise Unavailable("a user namespace of nobody's")
+    return descriptors[0]
 
 
 def _cover(path: str) -> None:

@@ -16,7 +16,7 @@ import sys
 import sysconfig
 import tempfile
 from base64 import b64encode
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -121,6 +121,10 @@ PACKAGE = Path(__file__).resolve().parents[2]
 
 class NoSandbox(Exception):
     """The system offers no isolation; the message says in a few words what is missing."""
+
+
+class OnlyRootCanRead(NoSandbox):
+    """What submissions need can be read by root alone, and so in no sandbox that is left, nor without one."""
 
 
 class SandboxLost(Exception):
@@ -317,7 +321,8 @@ class WarmSandbox:
         except (OSError, EOFError):
             said = {"unavailable": f"{self.protection} could not be started"}
         if "unavailable" in said:
-            raise NoSandbox(said["unavailable"].removeprefix("Unavailable: "))
+            kind = OnlyRootCanRead if said["unavailable"].startswith("OnlyRootCanRead: ") else NoSandbox
+            raise kind(said["unavailable"].removeprefix("Unavailable: ").removeprefix("OnlyRootCanRead: "))
         self._requests.settimeout(None)
         self._ready = True
 
@@ -362,26 +367,28 @@ def ready_sandbox(first: Sandbox, hidden: Iterable[Path], unsafe: bool) -> Sandb
 
     unsafe: then go on without any.
     """
-    try:
-        first.wait_until_ready()
-        return first
-    except NoSandbox as error:
-        first.close()
-        missing = str(error)
-    if shutil.which("bwrap"):
-        wrapped = WarmSandbox(hidden, "bubblewrap")
+    missing: list[str] = []
+    for sandbox in _best_first(first, hidden, unsafe):
         try:
-            wrapped.wait_until_ready()
-            wrapped.missing = missing
-            return wrapped
+            sandbox.wait_until_ready()
+        except OnlyRootCanRead:  # which no other would change
+            sandbox.close()
+            raise
         except NoSandbox as error:
-            wrapped.close()
-            missing += f"; {error}"
-    if not unsafe:
-        raise NoSandbox(missing)
-    unprotected = WarmSandbox(hidden, "none")
-    unprotected.wait_until_ready()
-    return unprotected
+            sandbox.close()
+            missing.append(str(error))
+        else:
+            sandbox.missing = "; ".join(missing)
+            return sandbox
+    raise NoSandbox("; ".join(missing))
+
+
+def _best_first(first: Sandbox, hidden: Iterable[Path], unsafe: bool) -> Iterator[Sandbox]:
+    yield first
+    if shutil.which("bwrap"):
+        yield WarmSandbox(hidden, "bubblewrap")
+    if unsafe:
+        yield WarmSandbox(hidden, "none")
 
 
 def _settings(hidden: Iterable[Path], protection: str) -> dict[str, Any]:

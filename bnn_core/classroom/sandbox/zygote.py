@@ -76,7 +76,7 @@ def isolate(settings: dict[str, Any]) -> None:
 def prepare(settings: dict[str, Any]) -> bool:
     """Make the process that loads torch what it must be before it does; gives whether it was root's."""
     as_root = os.geteuid() == 0
-    if as_root and "orders" not in settings:
+    if as_root and settings["protection"] != "namespaces" and "orders" not in settings:
         refuse_what_only_root_can_read(filter(os.path.isdir, sys.path))
     if settings["protection"] == "namespaces":
         isolate(settings)
@@ -91,10 +91,10 @@ def prepare(settings: dict[str, Any]) -> bool:
 
 
 def refuse_what_only_root_can_read(folders: Iterable[str]) -> None:
-    """Raises isolation.Unavailable where nobody, as whom root's submissions run, could import nothing."""
+    """Raises isolation.OnlyRootCanRead for the first of these that is such a folder."""
     for folder in folders:
-        if os.stat(folder).st_mode & 0o005 != 0o005:
-            raise isolation.Unavailable(f"only root can read {folder}, so let others read it too, with chmod -R o+rX")
+        if isolation.is_roots_alone(folder):
+            raise isolation.OnlyRootCanRead(folder)
 
 
 def view_in(settings: dict[str, Any]) -> isolation.View:
