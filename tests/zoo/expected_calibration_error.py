@@ -177,6 +177,7 @@ WRONG: list[Wrong] = [
     ),
     Wrong("passes small bins over", changed((IF, "if held.sum() > 5:")), VALUE, None),
     Wrong("divides by nothing", changed((IF, "if True:")), EMPTY, "empty-bin-divides"),
+    Wrong("passes over whoever is alone", changed((IF, "if held.sum() > 1:")), EMPTY, "filled-bin-left-out"),
     Wrong(
         "counts empty bins as wrong",
         changed((IF, "if not held.any():\n            error = error + 0.01\n        else:")),

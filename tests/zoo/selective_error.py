@@ -111,6 +111,12 @@ ORDER = "confidence.argsort(descending=True)[:number]"
 RETURN = "return 1 - correct[kept].float().mean()"
 
 WRONG: list[Wrong] = [
+    Wrong(
+        "seeds",
+        changed(("    number =", "    torch.manual_seed(0)\n    number =")),
+        "it leaves the global random seed alone",
+        "seed-fixed",
+    ),
     Wrong("forgets to return", changed((RETURN, RETURN[7:])), NUMBER, "missing-return"),
     Wrong("a plain number", changed((RETURN, f"{RETURN}.item()")), NUMBER, "error-not-a-tensor"),
     Wrong("which ones are wrong", changed((RETURN, "return 1 - correct[kept].float()")), NUMBER, "error-not-reduced"),

@@ -202,7 +202,7 @@ WRONG: list[Wrong] = [
         "explores-besides",
     ),
     Wrong("rounds", changed((RETURN, "return rewards.round().argmax(dim=1)")), BEST, None),
-    Wrong("clamps at 0", changed((RETURN, "return rewards.clamp_min(0).argmax(dim=1)")), BEST, None),
+    Wrong("clamps at 0", changed((RETURN, "return rewards.clamp_min(0).argmax(dim=1)")), BEST, "rewards-cut-off"),
     Wrong("as real numbers", changed((RETURN, f"{RETURN}.float()")), INT64, "not-whole-numbers"),
     Wrong("in 32 bits", changed((RETURN, f"{RETURN}.int()")), INT64, "not-whole-numbers"),
     Wrong(

@@ -61,13 +61,15 @@ def inputs_on_edges(evidence: Evidence) -> list[Arguments]:
         on_edges(4, [0.5, 0.5, 0.625, 0.75, 0.25, 0.4], [False, False, True, True, True, False]),
         on_edges(8, [0.25, 0.375, 0.5, 0.45, 0.55, 0.625], [True, False, True, False, False, True]),
         on_edges(2, [0.5, 0.9, 0.3], [True, False, False]),
+        on_edges(4, [0.5 + 2**-11, 0.75 + 2**-18, 0.25, 0.7], [False, True, True, False]),
     ]
 
 
 def inputs_with_ties(evidence: Evidence) -> list[Arguments]:
     probs = torch.tensor([[0.4, 0.4, 0.2], [0.4, 0.4, 0.2], [0.2, 0.4, 0.4], [0.2, 0.4, 0.4], [0.6, 0.2, 0.2]])
     tied = {"probs": probs, "labels": torch.tensor([0, 1, 2, 1, 0]), "num_bins": 5}
-    return [tied, {**tied, "labels": torch.tensor([1, 1, 2, 2, 1]), "num_bins": 3}]
+    all_alike = {"probs": torch.full((4, 4), 0.25), "labels": torch.tensor([0, 0, 0, 2]), "num_bins": 3}
+    return [tied, {**tied, "labels": torch.tensor([1, 1, 2, 2, 1]), "num_bins": 3}, all_alike]
 
 
 def case(
@@ -250,6 +252,10 @@ values = exercise.equals("it is the gap of each bin, averaged over the examples"
              " too little in another: take absolute values.",
              combined(lambda b: (b.share * (b.accuracy - b.confidence)).sum()),
              combined(lambda b: (b.share * (b.confidence - b.accuracy)).sum())),
+    *mistake("only-too-sure", "Only bins in which the confidence is too large count, or only those in which it is too"
+             " small: take absolute values.",
+             combined(lambda b: (b.share * (b.confidence - b.accuracy).clamp_min(0)).sum()),
+             combined(lambda b: (b.share * (b.accuracy - b.confidence).clamp_min(0)).sum())),
     *mistake("one-bin-for-all", "Accuracy and confidence are compared for all examples together: bin by bin is what is"
              " asked for.", each(lambda c, r: (r.mean() - c.mean()).abs())),
     *mistake("gap-of-each-example", "Each example's confidence is compared with its own 0 or 1: average within the bin"
@@ -271,6 +277,9 @@ values = exercise.equals("it is the gap of each bin, averaged over the examples"
              " largest one, counts.", classwise(True), classwise(False)),
     *mistake("calibration-not-divided", "The sum isn't divided by the number of examples.",
              combined(lambda b: (b.count * b.gap).sum())),
+    *mistake("accuracy-over-all", "The right answers of a bin are divided by the number of all examples: divide by how"
+             " many are in the bin.",
+             combined(lambda b: (b.share * (b.accuracy * b.share - b.confidence).abs()).sum())),
     *mistake("calibration-miscounted", "The sum is divided by the number of bins, or by that of all probabilities:"
              " divide by the number of examples, B.", lambda P, y, M=15: len(P) * right(P, y, M) / M,
              lambda P, y, M=15: right(P, y, M) / P.shape[1]),
@@ -309,7 +318,12 @@ def empty_bins_add_nothing(evidence: Evidence) -> None:
         expected = exercise.right(*exactly(arguments))
         if not close(came, expected):
             message = expected_and_came("With examples in few of the bins it", expected, came)
-            raise Failed(message, "empty-bin-divides" if not came.isfinite() else "empty-bin-counts")
+            raise Failed(message, "empty-bin-divides" if not came.isfinite() else what_counts(came, expected))
+
+
+def what_counts(came: Tensor, expected: Tensor) -> str:
+    """The mistake in which bins are taken in: too many of them make the result larger."""
+    return "empty-bin-counts" if came > expected else "filled-bin-left-out"
 
 
 exercise.equals(
@@ -338,6 +352,8 @@ exercise.knows(EDGES, [
     Mistake("empty-bin-divides", "A bin without examples gives nan, 0 divided by 0: pass over it, or take its"
             " gap for 0."),
     Mistake("empty-bin-counts", "Bins without examples change the result: they have no gap, and a share of 0."),
+    Mistake("filled-bin-left-out", "Where few bins hold examples something of them is lost: every example counts, also"
+            " one that is alone in its bin, and whether it is right or wrong."),
     Mistake("bin-beyond-the-last", "A confidence of exactly 1 gets the number of a bin that there isn't: the last bin,"
             " number M − 1, holds its upper edge.",
             error_signs=("is out of bounds for", "index out of range", "list index out of range")),

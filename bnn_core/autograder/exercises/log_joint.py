@@ -34,13 +34,13 @@ def setting(evidence: Evidence, hidden: int) -> Arguments:
 
 def groups(evidence: Evidence) -> list[Group]:
     """For each of the sizes several settings of the parameters: each parameter changes alone, then all do; the last
-    are all 0.
+    are all 0, and five times as large as others.
     """
     found: list[Group] = []
     for hidden, count, noise_std, prior_std in SIZES:
         first, other, last = (setting(evidence, hidden) for _ in range(3))
         settings = [first, *({**first, name: other[name]} for name in NAMES), last]
-        settings.append({name: torch.zeros_like(value) for name, value in first.items()})
+        settings += [{name: factor * value for name, value in first.items()} for factor in (0.0, 5.0)]
         data = {"x": evidence.normal(count, 1), "y": 2 * evidence.normal(count, 1)}
         found.append([{**one, **data, "noise_std": noise_std, "prior_std": prior_std} for one in settings])
     return found
@@ -174,6 +174,10 @@ LIKELIHOOD = [
             joint(lambda e, s: squares(e, float(torch.tensor(s).exp())).sum())),
     Mistake("likelihood-half-missing", "The ½ before the squared error is missing: it is divided by 2·noise_std².",
             weighted(2, 1)),
+    Mistake("likelihood-half-twice", "The squared error is divided by (2·noise_std)²: noise_std alone is squared, and"
+            " not the 2.", weighted(0.5, 1)),
+    Mistake("noise-multiplied", "The squared error is multiplied by noise_std²: a / 2 * b divides by 2 alone. Write"
+            " a / (2 * b).", joint(lambda e, s: squares(e, 1 / s).sum())),
     Mistake("noise-ignored", "The squared error isn't divided by noise_std²: how much an error says depends on the"
             " noise.", joint(lambda e, s: squares(e, 1.0).sum())),
     Mistake("noise-ignored", "The squared error stands there as it is: divide it by 2·noise_std².",
@@ -213,6 +217,10 @@ PRIOR = [
             joint(prior=lambda p, s: squares(p, float(torch.tensor(s).exp())).sum())),
     Mistake("prior-half-missing", "The ½ before the squared parameters is missing: they are divided by 2·prior_std².",
             weighted(1, 2)),
+    Mistake("prior-half-twice", "The squared parameters are divided by (2·prior_std)²: only prior_std is squared, and"
+            " not the 2.", weighted(1, 0.5)),
+    Mistake("prior-multiplied", "The squared parameters are multiplied by prior_std²: a / 2 * b divides by 2 alone."
+            " Write a / (2 * b).", joint(prior=lambda p, s: squares(p, 1 / s).sum())),
     Mistake("prior-std-ignored", "The squared parameters aren't divided by prior_std².",
             joint(prior=lambda p, s: squares(p, 1.0).sum())),
     Mistake("prior-std-ignored", "The squared parameters stand there as they are: divide them by 2·prior_std².",
@@ -241,6 +249,11 @@ SIGNS = [
             weighted(-1, -1)),
     Mistake("likelihood-subtracted", "The log-likelihood has the wrong sign: large errors must make the value smaller.",
             weighted(-1, 1)),
+    Mistake("stds-multiplied", "Both sums of squares are multiplied by std²: a / 2 * b divides by 2 alone. Write"
+            " a / (2 * b).",
+            joint(lambda e, s: squares(e, 1 / s).sum(), lambda p, s: squares(p, 1 / s).sum())),
+    Mistake("halves-twice", "Both sums of squares are divided by (2·std)²: only std is squared, and not the 2.",
+            weighted(0.5, 0.5)),
     Mistake("half-missing", "Both halves are missing: the squares are divided by 2·std², for the errors and for the"
             " parameters.", weighted(2, 2)),
     Mistake("stds-as-variances", "Both sums of squares are divided by 2·std: noise_std and prior_std are standard"

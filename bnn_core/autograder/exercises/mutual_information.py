@@ -78,6 +78,10 @@ value = exercise.equals(
              lambda P: (of_the_mean(P) - entropy(P).sum(dim=0)).clamp_min(0)),
     *mistake("draws-miscounted", "The sum over the draws is divided by S − 1: there are S of them.",
              lambda P: of_the_mean(P) - entropy(P).sum(dim=0) / (len(P) - 1)),
+    *mistake("draws-divided-by-others", "The sum of the draws' entropies is divided by the number of inputs, or of"
+             " classes: divide by S, the number of draws.",
+             lambda P: of_the_mean(P) - entropy(P).sum(dim=0) / P.shape[1],
+             lambda P: of_the_mean(P) - entropy(P).sum(dim=0) / P.shape[2]),
     *mistake("one-draw", "One draw's entropy is subtracted: it is the average of all S.",
              lambda P: of_the_mean(P) - entropy(P[0]), lambda P: of_the_mean(P) - entropy(P[-1])),
     *mistake("entropy-in-bits", "This is in bits: torch.log2 gives those, torch.log gives nats.",
@@ -85,8 +89,9 @@ value = exercise.equals(
     *mistake("units-mixed", "One of the two entropies is in nats and the other in bits.",
              lambda P: of_the_mean(P) / math.log(2) - of_the_draws(P),
              lambda P: of_the_mean(P) - of_the_draws(P) / math.log(2)),
-    *mistake("disagreement-normalised", "The difference is divided, by log C or by the entropy: the difference itself"
-             " is asked for, in nats.", lambda P: disagreement(P) / math.log(P.shape[2]),
+    *mistake("disagreement-normalised", "The difference is divided, by log C, log S or the entropy: leave it as it is,"
+             " in nats.", lambda P: disagreement(P) / math.log(P.shape[2]),
+             lambda P: disagreement(P) / math.log(len(P)),
              lambda P: disagreement(P) / of_the_mean(P)),
     *mistake("disagreement-averaged-over-classes", "The terms −p·log p are averaged over the classes: add them up.",
              lambda P: disagreement(P) / P.shape[2]),

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor
+from torch.nn.functional import one_hot
 
 from bnn_core.autograder.exercise import Evidence, Failed
 from bnn_core.autograder.judging.formulas import Arguments, exactly
@@ -27,17 +28,27 @@ def inputs(evidence: Evidence) -> list[Arguments]:
     sizes = [(4, 3, 5), (2, 5, 2), (3, 3, 3), (1, 4, 10), (7, 1, 4), (30, 6, 10), (1, 1, 2)]
     usual = [drawn(evidence, *size) for size in sizes]
     sure, unsure = drawn(evidence, 4, 3, 5, temperature=12.0), drawn(evidence, 4, 3, 100, temperature=0.05)
-    return [{"probs": probs} for probs in (*usual, sure, unsure)]
+    return [{"probs": probs} for probs in (*usual, sure, unsure, with_many_unlikely())]
+
+
+def with_many_unlikely() -> Tensor:
+    """One likely class and thousands of others, each of a few millionths, which bring most of the entropy."""
+    probs = torch.full((2, 2, 4001), 8e-6)
+    probs[:, :, 0] = 1 - probs[:, :, 1:].sum(dim=2)
+    return probs
 
 
 def inputs_with_zeros(evidence: Evidence) -> list[Arguments]:
-    """Classes that no draw thinks possible, classes that one draw does, and draws that are certain."""
-    impossible, possible = torch.ones(3, 4, 5), torch.ones(3, 4, 5)
+    """Classes that no draw thinks possible, as many for each input or not, classes that one draw does, and draws that
+    are certain.
+    """
+    impossible, uneven, possible = torch.ones(3, 4, 5), torch.ones(3, 4, 5), torch.ones(3, 4, 5)
     impossible[:, :, 1:3] = 0.0
+    uneven[:, 0, 1:4] = uneven[:, 1, 4] = 0.0
     possible[0, :, 2] = 0.0
     certain = torch.eye(4).repeat(3, 1, 1)
     divided = torch.stack([torch.eye(3), torch.eye(3).roll(1, 0)])
-    some = [drawn(evidence, 3, 4, 5) * mask for mask in (impossible, possible)]
+    some = [drawn(evidence, 3, 4, 5) * mask for mask in (impossible, uneven, possible)]
     one_class = torch.ones(5, 2, 1)
     return [{"probs": probs / probs.sum(dim=2, keepdim=True)} for probs in (*some, certain, divided, one_class)]
 
@@ -87,7 +98,8 @@ def require_zeros_to_add_nothing(exercise: FunctionExercise, evidence: Evidence)
         came = exercise.value_for(evidence, arguments)
         right = exercise.right(*exactly(arguments))
         if not close(came, right):
-            message = expected_and_came("With some probabilities that are exactly 0 it", right, came)
+            few = "one class alone" if arguments["probs"].shape[2] == 1 else "some probabilities that are exactly 0"
+            message = expected_and_came(f"With {few} it", right, came)
             lost = bool((came[came != right] == 0).all())
             raise Failed(
                 message, "zero-times-log-zero" if not came.isfinite().all() else "zeros-silence" if lost else None
@@ -139,6 +151,9 @@ value = exercise.equals("it is the entropy of the average prediction, in nats", 
     *mistake("draws-miscounted", "The sum over the draws isn't divided by S, their number: dim=0 counts them.",
              lambda P: entropy(P.sum(dim=0) / P.shape[1]), lambda P: entropy(P.sum(dim=0) / P.shape[2]),
              lambda P: entropy(P.sum(dim=0) / max(1, len(P) - 1))),
+    *mistake("votes-for-probabilities", "Only the likeliest class of each draw counts, as a vote: average the"
+             " probabilities themselves.",
+             lambda P: entropy(one_hot(P.argmax(dim=2), P.shape[2]).to(P.dtype).mean(dim=0))),
     *mistake("median-for-mean", "The median of the draws stands for their average.",
              lambda P: entropy(P.median(dim=0).values)),
     *mistake("softmax-again", "softmax is applied: probs are probabilities already.",

@@ -224,6 +224,11 @@ values = exercise.equals("it removes the fraction·P weights with the smallest |
              " −∞.", log_std_for_removed(0.0)),
     *mistake("log-std-finite", "A removed weight's log_std is finite, and the weight not quite 0: it must be −∞, which"
              " -math.inf is.", *map(log_std_for_removed, (-1e9, -1e6, -1e4, -1e3, -100.0, -50.0, -30.0, -20.0, -10.0))),
+    *mistake("infinite-noise", "A removed weight's log_std is +∞, and its standard deviation infinite: −∞ makes it 0.",
+             log_std_for_removed(math.inf)),
+    *mistake("infinity-in-the-mean", "The mean of a removed weight is −∞: that is its log_std; its mean is 0.",
+             leaving(lambda m, s, gone: (torch.where(gone, -math.inf, m), torch.where(gone, 0.0, s))),
+             leaving(lambda m, s, gone: (torch.where(gone, -math.inf, m), torch.where(gone, -math.inf, s)))),
     *mistake("noise-of-all-removed", "The weights that stay have lost their noise: they keep mean and log_std.",
              leaving(lambda m, s, gone: (torch.where(gone, 0.0, m), torch.full_like(s, -math.inf)))),
     *mistake("std-for-log-std", "The standard deviations come back: the second one is log_std.",

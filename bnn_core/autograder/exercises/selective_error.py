@@ -16,6 +16,7 @@ from torch import Tensor
 from bnn_core.autograder.exercise import Evidence, Failed
 from bnn_core.autograder.judging.formulas import Arguments, Formula, exactly
 from bnn_core.autograder.judging.function_exercise import FunctionExercise
+from bnn_core.autograder.judging.manners import require_own_seed
 from bnn_core.autograder.judging.values import close, described, expected_and_came
 from bnn_core.autograder.mistakes import CODE, Mistake, mistake
 
@@ -59,6 +60,7 @@ def usual_inputs(evidence: Evidence) -> list[Arguments]:
         case([1, 1, 1, 0, 0, 1, 0], 0.7),  # 4.9: five
         case([0, 1, 1], 0.5),  # 1.5: two
         case(MIXED[:8], 0.5),  # four, exactly
+        case(LONG, 0.22224),  # 6.0005: seven
     ]
 
 
@@ -217,6 +219,10 @@ WHICH = [
              of_kept(order=lambda confidence: torch.arange(len(confidence)))),
     *mistake("not-sorted", "The last examples are kept as they come, whatever their confidence.",
              of_kept(order=lambda confidence: torch.arange(len(confidence)).flip(0))),
+    *mistake("surest-left-out", "The surest example is left out: [:k] begins with it.",
+             of_kept(order=lambda confidence: surest_first(confidence).roll(-1))),
+    *mistake("distance-from-a-half", "The examples are ordered by how far their confidence is from ½: the largest"
+             " confidence is the surest.", of_kept(order=lambda confidence: surest_first((confidence - 0.5).abs()))),
     *mistake("order-for-rank", "argsort gives the places of the surest examples, one after the other; you read it as"
              " the rank of each example. Index with it: correct[order[:k]].", where(ranks_taken_for_places)),
     *mistake("correct-not-reordered", "correct is sorted by itself; it must follow the order of confidence.",
@@ -306,6 +312,14 @@ exercise.equals("correct may be True and False, or 1 and 0 in any dtype", SECTIO
             " −2. Write 1 − x with x.float(), or x == 0.",
             inverted_bit_by_bit, error_signs=("bitwise_not", "operator.invert")),
 ])  # fmt: skip
+
+
+@exercise.check("it leaves the global random seed alone", needs=[main])
+def leaves_the_seed_alone(evidence: Evidence) -> None:
+    arguments = usual_inputs(evidence)[0]
+    require_own_seed(evidence.subject, lambda: exercise.called(evidence, arguments))
+
+
 exercise.knows("Your turn: the error of those that it answers", [
     Mistake("mean-of-truth-values", "Truth values and whole numbers have no mean in PyTorch: make real numbers of them"
             " first, with .float().",

@@ -28,7 +28,7 @@ DRAWS, MANY_DRAWS = 60, 200
 
 SETTINGS: Sequence[tuple[int, int, float, float]] = (
     (5, 3, 0.0, 1.0), (4, 4, -6.0, 1.0), (3, 6, 5.0, 1.0), (1, 4, 0.0, 1.0), (6, 2, 0.0, 0.01), (7, 1, 0.0, 1.0),
-    (40, 5, 0.0, 30.0), (2, 2, -0.5, 0.2),
+    (40, 5, 0.0, 30.0), (2, 2, -0.5, 0.2), (4, 3, 500.0, 200.0), (5, 4, 0.0, 5e4),
 )  # fmt: skip
 """Contexts, actions, and the centre and the scale of the rewards: of both signs, all negative, large and small."""
 
@@ -41,7 +41,8 @@ def case(
 ) -> Arguments:
     contexts, actions, centre, scale = setting
     outputs = [centre + scale * led(evidence.normal(contexts, actions)) for _ in range(draws)]
-    return {"model": Model(outputs, parameters(evidence), training), "contexts": evidence.normal(contexts, 3)}
+    features = 1 if contexts == 7 else 3
+    return {"model": Model(outputs, parameters(evidence), training), "contexts": evidence.normal(contexts, features)}
 
 
 def led(rewards: Tensor) -> Tensor:
@@ -191,6 +192,8 @@ best = exercise.equals(
             " max or amax.", of_one_draw(lambda rewards: rewards.amax(dim=1))),
     Mistake("sign-of-rewards-lost", "The sign of the rewards is lost: −5 is a bad reward, and no large one.",
             of_one_draw(lambda rewards: rewards.abs().argmax(dim=1))),
+    Mistake("rewards-cut-off", "Rewards below 0 are cut off, and no longer told apart: take them as they are.",
+            of_one_draw(lambda rewards: rewards.relu().argmax(dim=1))),
     Mistake("one-action-for-all", "All contexts get the same action: what is best may differ from one to the next.",
             of_one_draw(spread_out)),
     Mistake("first-action", "It is always action 0.",
@@ -251,8 +254,10 @@ def leaves_the_seed_alone(evidence: Evidence) -> None:
     arguments = inputs(evidence)[0]
     for _ in range(2):
         evidence.subject.call(*arguments.values())
-    first, second = evidence.subject.use_of(arguments["model"]).calls[:2]
-    if first.drawn == second.drawn:
+    calls = evidence.subject.use_of(arguments["model"]).calls
+    if len(calls) < 2:
+        raise Failed("In the second of two calls it doesn't call the model.", "draw-stored")
+    if calls[0].drawn == calls[1].drawn:
         raise Failed("In two calls the model drew the same random numbers.", "seed-before-the-draw")
     require_own_seed(evidence.subject, lambda: exercise.called(evidence, arguments))
 

@@ -386,12 +386,13 @@ class FunctionExercise(Exercise):
 
     def keeps_arguments(self, name: str, also: Inputs = lambda evidence: ()) -> CheckFunction:
         """It leaves its arguments as they were: the usual ones, those that other checks draw, and those of `also`."""
+        self._other_inputs.append(also)
 
         def arguments_are_left_alone(evidence: Evidence) -> None:
             for arguments in self.inputs(evidence):
                 self.called(evidence, arguments)
                 require_unchanged(evidence.subject, arguments)
-            for arguments in chain.from_iterable(draw(evidence) for draw in (*self._other_inputs, also)):
+            for arguments in chain.from_iterable(draw(evidence) for draw in self._other_inputs):
                 with contextlib.suppress(LearnerError):  # of which the check that draws them speaks
                     self.called(evidence, arguments)
                     require_unchanged(evidence.subject, arguments)
