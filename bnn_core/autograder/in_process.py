@@ -138,7 +138,9 @@ class InProcess:
     @_answer.register
     def _call(self, request: Call) -> Value:
         function, args, kwargs = self._prepared(request)
-        return self._kept(request.value, function(*args, **kwargs))
+        with dicts_kept(args):
+            value = function(*args, **kwargs)
+        return self._kept(request.value, value)
 
     @_answer.register
     def _sample(self, request: Sample) -> Tensor:
@@ -343,6 +345,20 @@ def uninitialised_memory_shown() -> Iterator[None]:
         yield
     finally:
         torch._C._set_deterministic_algorithms(before[0], warn_only=before[1])
+
+
+class DictChangedError(Exception):
+    """Raised for code that changes a dict that it was given."""
+
+
+@contextlib.contextmanager
+def dicts_kept(args: Sequence[Any]) -> Iterator[None]:
+    """Raise DictChangedError where one of these that is a dict holds other entries after what is run within this."""
+    given = [(item, dict(item)) for item in args if isinstance(item, dict)]
+    yield
+    for now, before in given:
+        if list(now) != list(before) or any(now[name] is not value for name, value in before.items()):
+            raise DictChangedError("the dict that it was given isn't what it was")
 
 
 class SettingsChangedError(Exception):

@@ -118,6 +118,12 @@ PRIOR = "sum(Normal(0.0, prior_std).log_prob(value).sum() for value in parameter
 FIRST = "hidden = F.relu"
 
 WRONG: list[Wrong] = [
+    Wrong(
+        "puts another tensor into the dict",
+        changed((FIRST, "parameters['bias_1'] = parameters['bias_1'] + 0\n    hidden = F.relu")),
+        "it returns one number, as a tensor",
+        "dict-changed",
+    ),
     Wrong("forgets to return", changed((RETURN, RETURN[7:])), SHAPE, "missing-return"),
     Wrong("a vector, per row", changed((f"{LOG_PROB}.sum()", f"{LOG_PROB}.sum(1)")), SHAPE, "log-joint-not-reduced"),
     Wrong("doesn't sum", changed((f"{LOG_PROB}.sum()", LOG_PROB)), SHAPE, "log-joint-not-reduced"),
