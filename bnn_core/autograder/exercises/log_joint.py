@@ -268,8 +268,8 @@ SIGNS = [
 ]  # fmt: skip
 
 SCALAR = [
-    Mistake("dict-changed", "Your code changes the dict that it was given: it belongs to the caller. Look its entries up,"
-            " or make a dict of your own.", error_signs=("the dict that it was given",)),
+    Mistake("dict-changed", "Your code changes the dict that it was given: it belongs to the caller. Look its entries"
+            " up, or make a dict of your own.", error_signs=("the dict that it was given",)),
     Mistake("log-joint-not-a-tensor", "It is a {what}, not a tensor: gradients can't flow through it."),
     Mistake("densities-multiplied", "It is −∞: densities are multiplied, and their product is too small for a float."
             " Add up their logarithms."),
