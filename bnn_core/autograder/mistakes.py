@@ -363,6 +363,11 @@ GRADIENTS = (
         " or rounded.",
     ),
     Mistake(
+        "gradient-not-finite",
+        "The value is finite and its gradient isn't: somewhere a root or a logarithm is taken of 0, where its slope is"
+        " infinite, also in a branch that torch.where then leaves out.",
+    ),
+    Mistake(
         "gradient-clipped",
         "Gradients through your code are clipped or changed on the way: a loss a thousand times as large has"
         " gradients a thousand times as large.",
