@@ -244,6 +244,16 @@ DRAWING = (
         " seed.",
     ),
     Mistake(
+        "noise-mirrored",
+        "Noise comes back with its sign turned: draw new noise each time, and for each element, independent of any"
+        " other.",
+    ),
+    Mistake(
+        "noise-centred",
+        "The noise of all elements adds up to 0 in each draw: every element needs its own, so don't subtract their"
+        " average, and don't turn the sign of a half.",
+    ),
+    Mistake(
         "noise-overwritten",
         "The noise of one forward is overwritten by the next before its backward pass: don't keep it on the module.",
         error_signs=("modified by an inplace operation",),
