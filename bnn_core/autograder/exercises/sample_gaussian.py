@@ -33,14 +33,9 @@ def inputs_with_epsilon(evidence: Evidence) -> list[Arguments]:
     vector = {"mean": evidence.normal(3), "log_std": evidence.uniform(-1, 0, 3)}
     narrow = {"mean": torch.zeros(3), "log_std": evidence.uniform(-9.0, -8.0, 3), "epsilon": evidence.normal(3)}
     broadcast = [{**vector, "epsilon": evidence.normal(*size)} for size in ((5, 3), (10, 1))]
-    far = {**vector, "epsilon": torch.tensor([-7.0, 3.5, 6.0])}
+    far, zero = ({**vector, "epsilon": torch.tensor(epsilon)} for epsilon in ([-7.0, 3.5, 6.0], [0.0, 0.0, 0.0]))
     single = {"mean": evidence.normal(), "log_std": evidence.uniform(-1, 0), "epsilon": evidence.normal()}
-    return [cases[0], narrow, *broadcast, far, single, *cases[1:]]
-
-
-def inputs_with_zero(evidence: Evidence) -> list[Arguments]:
-    cases = inputs_with_epsilon(evidence)
-    return [cases[0], {**cases[0], "epsilon": torch.zeros_like(cases[0]["epsilon"])}, *cases[1:]]
+    return [cases[0], narrow, *broadcast, far, zero, single, *cases[1:]]
 
 
 def right(mean: Tensor, log_std: Tensor) -> Tensor:
@@ -115,7 +110,7 @@ given = exercise.equals("with a given epsilon it is mean + exp(log_std)·epsilon
             lambda m, s, e: shifted(m, s, -e)),
     Mistake("epsilon-ignored", "The epsilon that is given isn't used: noise is drawn in its place. Draw only where"
             " epsilon is None.", lambda m, s, e: shifted(m, s, torch.randn(e.shape).to(e))),
-], inputs=inputs_with_zero, right=shifted, answer=with_noise, varying="epsilon-ignored",
+], inputs=inputs_with_epsilon, right=shifted, answer=with_noise, varying="epsilon-ignored",
     in_part="draw-in-part")  # fmt: skip
 with_epsilon = FunctionExercise("sample_gaussian", exercise.lesson, 2, inputs=inputs_with_epsilon, right=shifted)
 exercise.check("with a given epsilon gradients reach mean and log_std, and are right", needs=[given])(

@@ -255,8 +255,8 @@ def require_independent(noise: Tensor, axes: Sequence[Axis], repeated: Axis) -> 
     def refuse(correlation: float, among: str, axis: Axis | None = None) -> None:
         shown = number(max(-1.0, min(correlation, 1.0)))  # moments of a sample may say a little more than 1
         message = f"Over {count} draws the noise of {among} has correlation {shown}; it should have none."
-        if correlation < 0:
-            raise Failed(message, "noise-mirrored" if correlation < MIRRORED else None)
+        if correlation < MIRRORED:
+            raise Failed(message, "noise-mirrored")
         if axis is None:
             raise Failed(message)
         raise Failed(message, axis.misconception, what=axis.about)
