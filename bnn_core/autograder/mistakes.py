@@ -258,6 +258,16 @@ DRAWING = (
         " seed.",
     ),
     Mistake(
+        "noise-mirrored",
+        "Noise comes back with its sign turned: draw new noise each time, and for each element, independent of any"
+        " other.",
+    ),
+    Mistake(
+        "noise-centred",
+        "The noise of all elements adds up to 0 in each draw: every element needs its own, so don't subtract their"
+        " average, and don't turn the sign of a half.",
+    ),
+    Mistake(
         "noise-overwritten",
         "The noise of one forward is overwritten by the next before its backward pass: don't keep it on the module.",
         error_signs=("modified by an inplace operation",),
@@ -375,6 +385,11 @@ GRADIENTS = (
         "gradient-of-another-value",
         "The value is right and its gradient isn't: a part of it is cut off (.detach(), .data, .item(), torch.no_grad)"
         " or rounded.",
+    ),
+    Mistake(
+        "gradient-not-finite",
+        "The value is finite and its gradient isn't: somewhere a root or a logarithm is taken of 0, where its slope is"
+        " infinite, also in a branch that torch.where then leaves out.",
     ),
     Mistake(
         "gradient-clipped",

@@ -115,11 +115,47 @@ WRONG: list[Wrong] = [
         None,
     ),
     Wrong(
-        "clamps log_std", changed(("variance =", "log_std = log_std.clamp(-5, 5)\n    variance =")), VALUE, "kl-clamped"
+        "clamps log_std", changed(("variance =", "log_std = log_std.clamp(-5, 5)\n    variance =")), VALUE, "kl-in-part"
     ),
     Wrong("frees nats", changed((RETURN, "return elements.clamp_min(0.05).sum()")), VALUE, "kl-floor"),
-    Wrong("frees a few nats", changed((RETURN, "return elements.clamp_min(0.008).sum()")), VALUE, "kl-clamped"),
-    Wrong("adds a floor", changed(("torch.exp(2 * log_std)", "torch.exp(2 * log_std) + 1e-3")), VALUE, "kl-clamped"),
+    Wrong("frees a few nats", changed((RETURN, "return elements.clamp_min(0.008).sum()")), VALUE, "kl-in-part"),
+    Wrong("adds a floor", changed(("torch.exp(2 * log_std)", "torch.exp(2 * log_std) + 1e-5")), VALUE, "kl-in-part"),
+    Wrong(
+        "clamps the prior",
+        changed(("variance =", "prior_std = torch.as_tensor(prior_std).clamp(0.01, 5)\n    variance =")),
+        VALUE,
+        "kl-in-part",
+    ),
+    Wrong(
+        "turns a column of priors into a row",
+        changed(
+            (
+                "variance =",
+                "if getattr(prior_std, 'shape', ()) == (mean.shape[-1:] + (1,) if mean.dim() else None):\n"
+                "        prior_std = prior_std.T\n    variance =",
+            ),
+        ),
+        VALUE,
+        "kl-in-part",
+    ),
+    Wrong(
+        "clamps the mean", changed(("variance =", "mean = mean.clamp(-100, 100)\n    variance =")), VALUE, "kl-in-part"
+    ),
+    Wrong(
+        "the root of a square, squared",
+        changed(("mean**2", "(mean**2).sqrt() ** 2")),
+        GRADIENT,
+        "gradient-not-finite",
+    ),
+    Wrong(
+        "the squared norm of all means",
+        changed(
+            ("mean**2)", "0 * mean)"),
+            (RETURN, "return elements.sum() + 0.5 * ((mean / prior_std) ** 2).sum().sqrt() ** 2"),
+        ),
+        GRADIENT,
+        "gradient-not-finite",
+    ),
     Wrong("squares in place", changed(("mean**2", "mean.pow_(2)")), KEPT, "arguments-modified"),
     Wrong(
         "detaches the variance",

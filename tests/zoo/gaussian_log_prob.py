@@ -30,12 +30,12 @@ def gaussian_log_prob(x, mean, std):
     return -0.5 * ((x - mean).square() / var + var.log() + torch.log(torch.tensor(2 * torch.pi)).item())
 """,
     "loss function, negated": """
-import math
+import torch
 import torch.nn.functional as F
 
 
 def gaussian_log_prob(x, mean, std):
-    mean, std = mean.expand(x.shape), std.expand(x.shape)
+    x, mean, std = torch.broadcast_tensors(x, mean, std)
     loss = F.gaussian_nll_loss(mean, x, std * std, full=True, eps=1e-12, reduction="none")
     return -loss
 """,
@@ -58,6 +58,7 @@ GRADIENT = "its gradients reach x, mean and std, and are right"
 KEPT = "x, mean and std stay as they were"
 DTYPE = "the result has the dtype of the arguments"
 SEED = "it leaves the global random seed alone"
+DRAWS = "it draws no random number"
 
 
 def changed(old: str, new: str) -> str:
@@ -82,11 +83,12 @@ WRONG: list[Wrong] = [
     Wrong("detaches std", changed("torch.log(std)", "torch.log(std.detach())"), GRADIENT, "gradient-of-another-value"),
     Wrong("works on data", changed("x - mean", "x - mean.data"), GRADIENT, "gradient-stopped"),
     Wrong(
-        "changes x in place",
+        "subtracts in place",
         changed("squared =", "x -= mean\n    mean = 0 * mean\n    squared ="),
-        KEPT,
-        "arguments-modified",
+        SHAPE,
+        "in-place-shape",
     ),
+    Wrong("moves x in place", changed("squared =", "x += 1\n    x = x - 1\n    squared ="), KEPT, "arguments-modified"),
     Wrong(
         "works in float32",
         changed(RETURN, f"return ({RETURN.removeprefix('return ')}).float()"),
@@ -100,6 +102,29 @@ WRONG: list[Wrong] = [
         "result-in-float64",
     ),
     Wrong("seeds", changed("squared =", "torch.manual_seed(0)\n    squared ="), SEED, "seed-fixed"),
+    Wrong("draws", changed("squared =", "torch.randn_like(x)\n    squared ="), DRAWS, "density-draws"),
+    Wrong(
+        "stretches mean and std to the shape of x",
+        changed("squared =", "mean, std = mean.expand_as(x), std.expand_as(x)\n    squared ="),
+        SHAPE,
+        "shapes-not-broadcast",
+    ),
+    Wrong(
+        "gives the result the shape of x",
+        changed(RETURN, f"return ({RETURN[7:]}).reshape(x.shape)"),
+        SHAPE,
+        "shapes-not-broadcast",
+    ),
+    Wrong("views x flat", changed("squared =", "assert x.is_contiguous()\n    squared ="), SHAPE, None),
+    Wrong(
+        "the root of a square",
+        changed("((x - mean) / std) ** 2", "(((x - mean) / std) ** 2).sqrt() ** 2"),
+        GRADIENT,
+        "gradient-not-finite",
+    ),
+    Wrong("a comma behind it", changed(RETURN, f"{RETURN},"), SHAPE, "not-a-tensor"),
+    Wrong("clamps std", changed("/ std)", "/ std.clamp_min(1e-4))"), VALUE, "density-cut-off"),
+    Wrong("clamps the distance", changed("/ std)", "/ std).clamp(-1e3, 1e3)"), VALUE, "density-cut-off"),
     Wrong(
         "never above 0",
         replaced(BASE, (RETURN, f"return ({RETURN[7:]}).clamp_max(0.0)")),

@@ -41,6 +41,7 @@ def sample_gaussian(mean, log_std, epsilon=None):
     noise = torch.as_tensor(np.random.standard_normal(mean.shape), dtype=mean.dtype) if epsilon is None else epsilon
     return torch.addcmul(mean, log_std.exp(), noise)
 """,
+    "sizes one by one": BASE.replace("torch.randn_like(mean)", "torch.randn(*mean.shape, dtype=mean.dtype)"),
     "noise of the other sign, other names": """
 import torch
 
@@ -59,6 +60,8 @@ def sample_gaussian(loc, log_scale, eps=None):
 SHAPE = "it returns a tensor in the shape of mean"
 KEPT = "mean and log_std stay as they were"
 GIVEN = "with a given epsilon it is mean + exp(log_std)·epsilon"
+GIVEN_GRADIENT = "with a given epsilon gradients reach mean and log_std, and are right"
+NUMBER = "without epsilon a number is drawn anew, too"
 ANEW = "without epsilon every call draws anew"
 CENTRED = "without epsilon the draws are centred on mean"
 SPREAD = "without epsilon they spread as exp(log_std) says"
@@ -128,6 +131,71 @@ WRONG: list[Wrong] = [
         changed((DRAW, "epsilon = torch.tensor(np.random.randn(*mean.shape)).to(mean)\n        torch.manual_seed(0)")),
         SEED,
         "seed-fixed",
+    ),
+    Wrong(
+        "detaches the spread where epsilon is given",
+        changed(("if epsilon", "if epsilon is not None:\n        log_std = log_std.detach()\n    if epsilon")),
+        GIVEN_GRADIENT,
+        "log-std-gradient-missing",
+    ),
+    Wrong(
+        "squeezes epsilon",
+        changed((RETURN, "return mean + torch.exp(log_std) * epsilon.squeeze()")),
+        GIVEN,
+        "elementwise-shapes",
+    ),
+    Wrong(
+        "remembers the last epsilon",
+        changed(
+            ("epsilon=None):", "epsilon=None, kept=[]):"),
+            (DRAW, f"{DRAW} if not kept or kept[-1].shape != mean.shape else kept[-1]"),
+            ("    return", "    else:\n        kept.append(epsilon)\n    return"),
+        ),
+        ANEW,
+        "noise-drawn-once",
+    ),
+    Wrong(
+        "draws nothing for a number",
+        changed((DRAW, "epsilon = torch.randn_like(mean) if mean.dim() else torch.zeros_like(mean)")),
+        NUMBER,
+        "no-sampling",
+    ),
+    Wrong(
+        "keeps half of the noise, with the sign turned",
+        changed(
+            ("epsilon=None):", "epsilon=None, kept={}):"),
+            (
+                DRAW,
+                "last = kept.pop(mean.shape, None)\n        epsilon = torch.randn_like(mean) if last is None else -last"
+                "\n        kept |= {mean.shape: epsilon} if last is None else {}",
+            ),
+        ),
+        NOISE,
+        "noise-mirrored",
+    ),
+    Wrong(
+        "mirrors half of the noise",
+        changed(
+            (
+                DRAW,
+                "half = torch.randn(mean.numel() // 2 + 1, dtype=mean.dtype)\n"
+                "        epsilon = torch.cat([half, -half])[: mean.numel()].reshape(mean.shape)",
+            ),
+        ),
+        NOISE,
+        "noise-mirrored",
+    ),
+    Wrong(
+        "centres its noise",
+        changed((DRAW, f"{DRAW}\n        epsilon = epsilon - epsilon.mean() * (mean.numel() > 1)")),
+        SPREAD,
+        "noise-centred",
+    ),
+    Wrong(
+        "adds a little to the spread",
+        changed(("torch.exp(log_std)", "(torch.exp(log_std) + 1e-4)")),
+        GIVEN,
+        "draw-in-part",
     ),
     Wrong(
         "asks the wrong way round",

@@ -9,12 +9,14 @@ import torch
 from torch import Tensor
 from torch.distributions import Normal
 
-from bnn_core.autograder.exercise import Evidence
+from bnn_core.autograder.exercise import Evidence, Failed
 from bnn_core.autograder.judging.formulas import Arguments
 from bnn_core.autograder.judging.function_exercise import FunctionExercise
 from bnn_core.autograder.mistakes import CODE, GRADIENTS, Mistake, mistake
 
 Size = tuple[int, ...]
+
+HALF_LOG_TWO_PI = 0.5 * math.log(2 * math.pi)
 
 
 def usual_inputs(evidence: Evidence) -> list[Arguments]:
@@ -25,13 +27,14 @@ def usual_inputs(evidence: Evidence) -> list[Arguments]:
             "std": evidence.uniform(low, high, *std).exp(),
         }
 
-    sizes = [((2,),) * 3, ((3, 4),) * 3, ((1,),) * 3, ((5, 3), (3,), (5, 1)), ((),) * 3]
-    return [*(case(*size) for size in sizes), case((4,), (4,), (4,), low=2.0, high=3.0)]
+    sizes = [((2,),) * 3, ((3, 4),) * 3, ((1,),) * 3, ((5, 3), (3,), (5, 1)), ((),) * 3, ((1,), (4, 1), (3,))]
+    turned = {name: value.T for name, value in case((4, 2), (4, 2), (4, 2)).items()}
+    return [*(case(*size) for size in sizes), case((4,), (4,), (4,), low=2.0, high=3.0), turned]
 
 
 def inputs(evidence: Evidence) -> list[Arguments]:
-    """The first of the others lie so far out that the density itself is 0 in float32; then come densities above 1, tiny
-    stds, and values that are large beside the std.
+    """The first two of the others lie so far out that the density itself is 0 in float32; then come densities above 1,
+    tiny stds, values that are large beside the std, log densities near 0, and an x that is the mean.
     """
 
     def near(*size: int, centre: float = 1.0, low: float, high: float) -> Arguments:
@@ -39,17 +42,19 @@ def inputs(evidence: Evidence) -> list[Arguments]:
         return {"x": mean + std * evidence.normal(*size), "mean": mean, "std": std}
 
     far = {"x": 5 + evidence.normal(4).abs(), "mean": evidence.normal(4), "std": evidence.uniform(0.05, 0.2, 4)}
-    dense, tiny = near(4, low=-3.0, high=-2.0), near(12, centre=1e-3, low=-9.0, high=-8.0)
+    farther = {**far, "std": evidence.uniform(1e-3, 2e-3, 4)}
+    dense, tiny = near(4, low=-3.0, high=-2.0), near(12, centre=1e-3, low=-12.0, high=-9.0)
     large = near(4, centre=2e4, low=2.0, high=3.0)
-    return [*usual_inputs(evidence), far, dense, tiny, large]
+    stds = (evidence.uniform(-0.05, 0.05, 4) - HALF_LOG_TWO_PI).exp()
+    near_zero = {"x": 0.05 * evidence.normal(4), "mean": torch.zeros(4), "std": stds}
+    at_the_mean = near(3, low=-1.0, high=1.0)
+    at_the_mean["x"][0] = at_the_mean["mean"][0]
+    return [*usual_inputs(evidence), far, farther, dense, tiny, large, near_zero, at_the_mean]
 
 
 def right(x: Tensor, mean: Tensor, std: Tensor) -> Tensor:
     value: Tensor = Normal(mean, std).log_prob(x)
     return value
-
-
-HALF_LOG_TWO_PI = 0.5 * math.log(2 * math.pi)
 
 
 def at_any_std(x: Tensor, mean: Tensor, std: Tensor) -> Tensor:
@@ -62,6 +67,11 @@ def terms(square: float = -0.5, log: float = -1.0, constant: float = -HALF_LOG_T
     return lambda x, mean, std: square * ((x - mean) / std) ** 2 + log * std.log() + constant
 
 
+def with_square(square: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """The formula with this in the place of ((x − mean)/std)²."""
+    return lambda x, mean, std: -0.5 * square(x, mean, std) - std.log() - HALF_LOG_TWO_PI
+
+
 WRONG_DENSITIES = [
     Mistake("density-not-log", "That is the density itself: take its logarithm.", lambda *a: right(*a).exp()),
     Mistake("log-of-density", "Far out the density is 0 in float32, and its logarithm −∞: add up the logarithms of"
@@ -72,13 +82,25 @@ WRONG_DENSITIES = [
     Mistake("density-std-squared", "{std} is squared once too often: it is a standard deviation already.",
             lambda x, m, s: right(x, m, s**2)),
     Mistake("density-std-not-squared", "The squared distance is divided by {std}; it must be divided by {std}².",
-            lambda x, m, s: -0.5 * (x - m) ** 2 / s - s.log() - HALF_LOG_TWO_PI),
-    Mistake("density-distance-not-squared", "The distance ({x} − {mean})/{std} isn't squared.",
-            lambda x, m, s: -0.5 * (x - m) / s - s.log() - HALF_LOG_TWO_PI),
+            with_square(lambda x, m, s: (x - m) ** 2 / s)),
+    *mistake("density-distance-not-squared", "The distance ({x} − {mean})/{std} isn't squared.",
+             *(with_square(lambda x, m, s, power=power: (x - m) / s**power) for power in (1, 2))),
+    Mistake("density-distance-undivided", "The distance {x} − {mean} isn't divided by {std}.",
+            with_square(lambda x, m, s: (x - m) ** 2)),
+    Mistake("density-distance-precedence", "{x} − {mean} / {std} divides the mean alone: write ({x} − {mean}) / {std}.",
+            with_square(lambda x, m, s: (x - m / s) ** 2)),
+    Mistake("density-distance-swapped", "In the distance {mean} and {std} have changed places.",
+            with_square(lambda x, m, s: ((x - s) / m) ** 2)),
+    Mistake("density-squares-subtracted", "{x}² − {mean}² isn't ({x} − {mean})²: subtract first, then square.",
+            with_square(lambda x, m, s: (x**2 - m**2) / s**2)),
+    Mistake("density-half-squared", "The ½ is squared as well, which makes it ¼: (½·z)² isn't ½·z², and (2·{std})²"
+            " isn't 2·{std}².", terms(square=-0.25)),
+    Mistake("density-minus-squared", "The −½ is squared as well, which makes it +¼: write -0.5 * z**2, for"
+            " (-0.5 * z)**2 squares all of it.", terms(square=0.25)),
     Mistake("density-half-missing", "The ½ before the squared distance is missing.", terms(square=-1.0)),
     Mistake("density-half-and-sign-missing", "The −½ before the squared distance is missing.", terms(square=1.0)),
     Mistake("density-distance-over-variance", "The distance is divided by {std}² before it is squared: divide it by"
-            " {std}.", lambda x, m, s: -0.5 * ((x - m) / s**2) ** 2 - s.log() - HALF_LOG_TWO_PI),
+            " {std}.", with_square(lambda x, m, s: ((x - m) / s**2) ** 2)),
     Mistake("density-distance-sign", "The squared distance has the wrong sign: away from the mean the density falls.",
             terms(square=0.5)),
     Mistake("density-log-std-missing", "log({std}) is missing: a wide density is a low one.", terms(log=0.0)),
@@ -94,19 +116,23 @@ WRONG_DENSITIES = [
             terms(constant=HALF_LOG_TWO_PI)),
     Mistake("density-constant-pi", "The constant is −½·log(2π): the 2 is missing.",
             terms(constant=-0.5 * math.log(math.pi))),
-    Mistake("density-constant-not-logged", "The constant is a logarithm, ½·log(2π) = log √(2π): yours is √(2π).",
-            terms(constant=-math.sqrt(2 * math.pi))),
+    *mistake("density-constant-not-logged", "The constant is a logarithm, ½·log(2π) = log √(2π): yours has none in it.",
+             *(terms(constant=-constant) for constant in (math.sqrt(2 * math.pi), math.pi, 2 * math.pi))),
+    Mistake("density-half-in-log", "A ½ stands inside the logarithm of {std}: log({std}) is subtracted whole.",
+            terms(constant=math.log(2) - HALF_LOG_TWO_PI)),
     Mistake("density-of-standard-normal", "This is the density of the standard normal: {mean} and {std} don't enter.",
             lambda x, m, s: right(x, 0 * m, torch.ones_like(s))),
     Mistake("density-mean-ignored", "The mean isn't subtracted from {x}.", lambda x, m, s: right(x, 0 * m, s)),
     Mistake("density-mean-added", "The mean is added to {x}; it must be subtracted.", lambda x, m, s: right(x, -m, s)),
     *mistake("density-log-std-base", "log({std}) is to be the natural logarithm; yours has another base.",
-             lambda x, m, s: right(x, m, s) + s.log() - s.log10(), lambda x, m, s: right(x, m, s) + s.log() - s.log2()),
+             *(terms(log=-1 / math.log(base)) for base in (10, 2)),
+             *(terms(log=-1 / math.log(base), constant=-HALF_LOG_TWO_PI / math.log(base)) for base in (10, 2))),
     *mistake("density-distance-absolute", "The distance isn't squared: |{x} − {mean}| stands where its square belongs.",
-             lambda x, m, s: -0.5 * (x - m).abs() / s**2 - s.log() - HALF_LOG_TWO_PI,
-             lambda x, m, s: -0.5 * ((x - m) / s).abs() - s.log() - HALF_LOG_TWO_PI),
+             with_square(lambda x, m, s: (x - m).abs() / s**2), with_square(lambda x, m, s: ((x - m) / s).abs())),
     Mistake("density-by-precedence", "a / 2 * b multiplies by b: write a / (2 * b).",
-            lambda x, m, s: -0.5 * (x - m) ** 2 * s**2 - s.log() - HALF_LOG_TWO_PI),
+            with_square(lambda x, m, s: (x - m) ** 2 * s**2)),
+    Mistake("density-std-as-log", "exp({std}) is taken: {std} is the standard deviation already.",
+            lambda x, m, s: right(x, m, s.exp())),
     Mistake("density-arguments-swapped", "{mean} and {std} have changed places.", lambda x, m, s: at_any_std(x, s, m)),
     *mistake("density-std-padded", "Something is added to {std}, which shows where it is small: add nothing.",
              *(lambda x, m, s, e=e: right(x, m, s + e) for e in (0.1, 0.01, 1e-3, 1e-4, 1e-5, 1e-6))),
@@ -115,19 +141,55 @@ WRONG_DENSITIES = [
 ]  # fmt: skip
 """What may come in the density's place; other exercises that need it know it, too."""
 
+ROUNDED = mistake(
+    "density-constant-rounded", "The constant is rounded: write 0.5 * math.log(2 * math.pi).",
+    *(terms(constant=-constant) for constant in (0.919, 0.9189, 0.92, 0.9, 0.5 * math.log(2 * 3.14))),
+)  # fmt: skip
+
 exercise = FunctionExercise("gaussian_log_prob", lesson="00_start_here", points=2, inputs=inputs, right=right)
 exercise.words |= {"x": "x", "mean": "mean", "std": "std"}
 exercise.returns("it returns a tensor with one number for each element", "Your turn", inputs=usual_inputs, mistakes=[
     Mistake("density-summed", "There is one number for all elements: asked for is one for each.",
             lambda *a: right(*a).sum()),
+    Mistake("density-mean-ignored", "The mean isn't subtracted from {x}.",
+            lambda x, m, s: right(x, torch.zeros(()), s)),
+    Mistake("density-std-ignored", "{std} doesn't enter.", lambda x, m, s: right(x, m, torch.ones(()))),
+    Mistake("density-of-standard-normal", "This is the density of the standard normal: {mean} and {std} don't enter.",
+            lambda x, m, s: right(x, torch.zeros(()), torch.ones(()))),
 ], finite=False)  # fmt: skip
 exercise.keeps_arguments("x, mean and std stay as they were")
 exercise.equals(
-    "it is the logarithm of the density, far out too", "The mathematics", WRONG_DENSITIES, in_part="density-cut-off"
+    "it is the logarithm of the density, far out too",
+    "The mathematics",
+    WRONG_DENSITIES + ROUNDED,
+    in_part="density-cut-off",
 )
 exercise.gradients_are_right("its gradients reach x, mean and std, and are right", of=["x", "mean", "std"])
 exercise.has_manners("the result has the dtype of the arguments", "it leaves the global random seed alone")
-exercise.knows("Your turn", CODE, [
+
+
+@exercise.check("it draws no random number")
+def draws_no_number(evidence: Evidence) -> None:
+    numbers = []
+    for arguments in ([], inputs(evidence)[:1]):
+        evidence.subject.seed(1)
+        for case in arguments:
+            exercise.called(evidence, case)
+        numbers.append(evidence.subject.random_number())
+    if numbers[0] != numbers[1]:
+        raise Failed("", "density-draws")
+
+
+exercise.knows("Your turn", [
+    Mistake("density-draws", "Your code draws a random number: nothing here is left to chance."),
+    Mistake("shapes-not-broadcast", "x, mean and std broadcast, so that each of the three may have more elements than"
+            " the others: leave the shapes to +, −, * and /, or use torch.broadcast_tensors(x, mean, std).",
+            error_signs=("the number of sizes provided", "The expanded size of the tensor",
+                         "is invalid for input of size")),
+    Mistake("in-place-shape", "What is changed in place, as by x -= mean, can't get another shape, which broadcasting"
+            " may ask for; and an argument belongs to the caller. Write x = x - mean.",
+            error_signs=("doesn't match the broadcast shape",)),
+], CODE, [
     Mistake("density-cut-off", "It is right for usual values and wrong for others: something is cut off, added, or"
             " multiplied out. A log density has no bounds; far out it is far below 0, and above 0 where std is small."),
 ])  # fmt: skip

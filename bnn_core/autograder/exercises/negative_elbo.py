@@ -130,8 +130,6 @@ PIECES = [
       for once in (torch.mean, torch.sum)),
     Mistake("constant-once-a-row", "½·log(2π) is added once for each row: each element of it brings its own.",
             loss(lambda x, m, s: terms(constant=0.0)(x, m, s) - HALF_LOG_TWO_PI * len(x) / x.numel())),
-    Mistake("noise-as-log-std", "exp(noise_std) is taken: it is the standard deviation already.",
-            loss(lambda x, m, s: log_prob(x, m, s.exp()))),
     Mistake("target-against-prediction", "(B,) meets (B, 1), which makes a B×B table of differences: prediction and"
             " target keep their one shape.", loss(lambda x, m, s: log_prob(x.squeeze(-1) if x.dim() > 1 else x, m, s))),
     Mistake("likelihood-averaged", "F.gaussian_nll_loss averages, and leaves out ½·log(2π), unless it is told"

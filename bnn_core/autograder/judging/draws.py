@@ -31,6 +31,9 @@ SURE = 0.65
 Predictions = Sequence[tuple[str | Mistake, Tensor]]
 """Known mistakes, or their names, and what each would make of a value."""
 
+# A correlation below this is that of noise that comes back with its sign turned, be it every second time.
+MIRRORED = -0.4
+
 # An average of fewer products of two normal variates has tails too heavy for that.
 ENOUGH_PRODUCTS = 400
 
@@ -129,11 +132,19 @@ def require_spread(draws: Tensor, mean: Tensor, std: Tensor, what: str, suspects
         factor = number(scale)
         # The constant is for a small floor under the root, which is no mistake.
         known = known_mistake(came, suspects, lambda predicted: SURE * tolerance * predicted + 1e-4, std)
+        if adds_up_to_zero((draws - mean) / std):
+            known = "noise-centred"
         if known is None and is_floor(came, std, tolerance):
             known = "variance-floor-too-high"
         if known is None and off_by_a_factor and equal_but_for_chance(came / std, count):
             raise Failed(message, "noise-scaled", what=factor)
         raise Failed(message, known)
+
+
+def adds_up_to_zero(noise: Tensor) -> bool:
+    """Whether in each of several draws (N × …) the noise of all elements adds up to 0, as no independent noise does."""
+    columns = noise.reshape(len(noise), -1)
+    return columns.shape[1] > 2 and bool((columns.sum(dim=1).abs() < 0.02 * columns.shape[1] ** 0.5).all())
 
 
 def scale_of(noise: Tensor) -> tuple[float, bool]:
@@ -244,11 +255,15 @@ def require_independent(noise: Tensor, axes: Sequence[Axis], repeated: Axis) -> 
     def refuse(correlation: float, among: str, axis: Axis | None = None) -> None:
         shown = number(max(-1.0, min(correlation, 1.0)))  # moments of a sample may say a little more than 1
         message = f"Over {count} draws the noise of {among} has correlation {shown}; it should have none."
+        if correlation < MIRRORED:
+            raise Failed(message, "noise-mirrored")
         if axis is None:
             raise Failed(message)
         raise Failed(message, axis.misconception, what=axis.about)
 
     columns = noise.reshape(count, -1)
+    if adds_up_to_zero(noise):
+        raise Failed("In each of the draws the noise of all elements adds up to 0.", "noise-centred")
     if columns.shape[1] > 1 and matches(columns, columns[:, :1].expand_as(columns), 1e-3):
         refuse(1.0, "any two elements", Axis("elements", axes[0].misconception, "All elements"))
     for dimension, axis in enumerate(axes, start=1):

@@ -113,7 +113,8 @@ def tensor_from(reply: Reply, what: str, size: Sequence[int] | None = None, fini
 def kind_of(reply: Reply) -> str:
     """What came in place of a tensor, where it could have been made into one."""
     if reply.parts and reply.type_name != "list":
-        return "a tuple of several values"
+        is_one = len(reply.parts) == 1
+        return "a tuple of one value, which a comma behind it makes" if is_one else "a tuple of several values"
     names = {"list": "a list", "float": "a plain number", "int": "a plain number", "ndarray": "a NumPy array"}
     return names.get(reply.type_name, "")
 
