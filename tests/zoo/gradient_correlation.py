@@ -150,7 +150,7 @@ WRONG: list[Wrong] = [
         "takes two examples alone",
         changed((CENTRED, f"gradients, examples = gradients[:, :2], 2\n    {CENTRED}")),
         VALUE,
-        None,
+        "pairs-left-out",
     ),
     Wrong(
         "adds up the parameters' gradients",
@@ -187,5 +187,33 @@ def gradient_correlation(gradients):
         ),
         VALUE,
         "unusual-gradients",
+    ),
+    Wrong("cuts off what is near 1", changed((RETURN, f"return {WHOLE}.clamp(max=0.99)")), VALUE, "unusual-gradients"),
+    Wrong("cuts off below −½", changed((RETURN, f"return {WHOLE}.clamp(min=-0.5)")), VALUE, "unusual-gradients"),
+    Wrong(
+        "counts the first fifty examples alone",
+        changed(("_, examples, _ =", "gradients = gradients[:, :50]\n    _, examples, _ =")),
+        VALUE,
+        "unusual-gradients",
+    ),
+    Wrong(
+        "takes the first hundred parameters alone",
+        changed(("_, examples, _ =", "gradients = gradients[..., :100]\n    _, examples, _ =")),
+        VALUE,
+        "unusual-gradients",
+    ),
+    Wrong(
+        "keeps the average of an earlier call",
+        changed(
+            (
+                CENTRED,
+                "kept = gradient_correlation.__dict__\n"
+                "    if kept.get('shape') != gradients.shape:\n"
+                "        kept.update(shape=gradients.shape, mean=gradients.mean(dim=0))\n"
+                "    deviations = gradients - kept['mean']",
+            )
+        ),
+        VALUE,
+        "correlation-varies",
     ),
 ]
