@@ -390,8 +390,9 @@ DEFAULTS = "options that are left out have their defaults"
 ORDER = "options without names come in the order of the exercise"
 SQUARE = "few samples of a small batch, as square as its weights, are no exception"
 SLOPE = "gradients go through the non-linearity"
-DTYPE = "it works in float64"
+DTYPE = "draws, KL and log_prob have the dtype of the layer's tensors"
 SEED = "it leaves the global random seed alone"
+REPEATS = "after torch.manual_seed the draws are the same again"
 
 WRONG: list[Wrong] = [
     Wrong(
@@ -706,7 +707,7 @@ WRONG: list[Wrong] = [
         "squeezes a sample_shape of one",
         changed((RETURN, "        return activation[0] if tuple(sample_shape) == (1,) else activation\n")),
         SAMPLE_SHAPE,
-        "sample-shape-ignored",
+        "dimension-dropped",
     ),
     Wrong(
         "is straight through the non-linearity",
@@ -869,7 +870,7 @@ WRONG: list[Wrong] = [
         "divides by the root of the inputs",
         changed((NON_LINEARITY, "activation = self.non_linearity(activation / X.shape[-1] ** 0.5)")),
         CENTRED,
-        None,
+        "divided-by-inputs",
     ),
     Wrong(
         "puts the bias unit first",
@@ -1064,7 +1065,7 @@ WRONG: list[Wrong] = [
         "half the scale detached",
         changed((VARIANCE, "variance = X**2 @ (self.A_scale * self.A_scale.detach())")),
         GRADIENT,
-        None,
+        "gradient-of-another-value",
     ),
     Wrong(
         "overwrites the noise of the draw before",
@@ -1408,7 +1409,10 @@ WRONG: list[Wrong] = [
         "log-std-gradient-missing",
     ),
     Wrong(
-        "KL with the logarithm detached", changed(("- torch.log(std)", "- torch.log(std).detach()")), KL_GRADIENT, None
+        "KL with the logarithm detached",
+        changed(("- torch.log(std)", "- torch.log(std).detach()")),
+        KL_GRADIENT,
+        "gradient-of-another-value",
     ),
     Wrong("log_prob isn't written", changed((LOG_PROB, "raise NotImplementedError")), LOG_PROB_SCALAR, None),
     Wrong(
@@ -1552,5 +1556,304 @@ WRONG: list[Wrong] = [
         changed((LOG_PROB, "return -self.KL_factor * self.KL / value.numel()")),
         LOG_PROB_RIGHT,
         "log-prob-averaged",
+    ),
+    Wrong(
+        "takes numbers of sample_shape up to the second",
+        changed(("        X = self.X\n", "        X = self.X\n        sample_shape = sample_shape[:2]\n")),
+        SAMPLE_SHAPE,
+        "sample-shape-incomplete",
+    ),
+    Wrong(
+        "puts the numbers of sample_shape in the other order",
+        changed((NOISE, "noise = torch.randn(*sample_shape[::-1], *mean.shape, dtype=X.dtype)")),
+        SAMPLE_SHAPE,
+        "sample-shape-misplaced",
+    ),
+    Wrong(
+        "puts sample_shape last, and the ones behind it",
+        changed(
+            (EPSILON, "epsilon = torch.randn(*self.A_mean.shape, *sample_shape, dtype=X.dtype)"),
+            (WEIGHT, "size = (*self.A_mean.shape, *[1] * len(sample_shape))"),
+            (
+                WEIGHT_DRAW,
+                "A = self.A_mean.view(size) + self.A_scale.view(size) * epsilon\n"
+                "            activation = torch.einsum('bd,dh...->bh...', X, A)",
+            ),
+        ),
+        SAMPLE_SHAPE,
+        "sample-shape-misplaced",
+    ),
+    Wrong("squeezes its draws", changed((RETURN, "        return activation.squeeze()\n")), SHAPE, "dimension-dropped"),
+    Wrong("transposes its draws", changed((RETURN, "        return activation.mT\n")), SHAPE, "output-transposed"),
+    Wrong(
+        "multiplies the weights' mean by the scale, too",
+        changed((WEIGHT, "A = (self.A_mean + epsilon) * self.A_scale")),
+        GIVEN,
+        "mean-times-scale",
+    ),
+    Wrong(
+        "averages the mean over the rows",
+        changed((MEAN, "mean = (X @ self.A_mean).mean(0).expand(len(X), -1)\n")),
+        GIVEN,
+        "mean-over-rows",
+    ),
+    Wrong("makes A_mean positive", changed((MEAN, "mean = X @ self.A_mean.abs()\n")), CENTRED, "mean-sign-lost"),
+    Wrong(
+        "makes A_mean positive in weight space",
+        changed((WEIGHT, "A = self.A_mean.relu() + self.A_scale * epsilon")),
+        GIVEN,
+        "mean-sign-lost",
+    ),
+    Wrong(
+        "divides by the root of the inputs in weight space",
+        changed((WEIGHT_DRAW, "activation = X @ A / X.shape[-1] ** 0.5")),
+        WEIGHTS,
+        "divided-by-inputs",
+    ),
+    Wrong(
+        "normalises X",
+        changed(
+            ("        X = self.X\n", "        X = F.normalize(self.X, dim=-1)\n"),
+            (WEIGHT_DRAW, "activation = self.X @ A"),
+        ),
+        CENTRED,
+        "inputs-normalised",
+    ),
+    Wrong(
+        "drops some units out",
+        changed((NON_LINEARITY, "activation = F.dropout(self.non_linearity(activation), 0.1)")),
+        SPREAD,
+        "units-dropped",
+    ),
+    Wrong(
+        "cuts the noise off at 2",
+        changed((LOCAL_DRAW, "activation = mean + std * noise.clamp(-2, 2)")),
+        SPREAD,
+        "noise-not-normal",
+    ),
+    Wrong(
+        "centres the noise over the rows",
+        changed((NOISE, NOISE + "\n            noise = noise - noise.mean(-2, keepdim=True) * (len(X) > 1)")),
+        SPREAD,
+        "noise-not-normal",
+    ),
+    Wrong(
+        "standardises the weights' noise",
+        changed((EPSILON, EPSILON + "\n            epsilon = (epsilon - epsilon.mean()) / epsilon.std()")),
+        SQUARE,
+        "noise-not-normal",
+    ),
+    Wrong(
+        "scales the weights' noise to a norm",
+        changed((EPSILON, EPSILON + "\n            epsilon = epsilon / epsilon.norm() * epsilon.numel() ** 0.5")),
+        SQUARE,
+        "noise-not-normal",
+    ),
+    Wrong(
+        "cuts A_scale off at 1 in weight space",
+        changed((WEIGHT, "A = self.A_mean + self.A_scale.clamp_max(1.0) * epsilon")),
+        WEIGHTS,
+        "scale-clamped",
+    ),
+    Wrong(
+        "reshapes where it should transpose",
+        changed((WEIGHT_DRAW, "activation = (A.mT @ X.T).reshape(*sample_shape, len(X), -1)")),
+        SHARED_WEIGHTS,
+        "reshaped-for-transposed",
+    ),
+    Wrong(
+        "applies the non-linearity to the weights",
+        changed((WEIGHT, WEIGHT.replace("self.A_mean +", "self.non_linearity(self.A_mean) +"))),
+        ACTIVATION,
+        "non-linearity-on-weights",
+    ),
+    Wrong(
+        "half of the spread's gradient",
+        changed((STD, STD + "\n            std = 0.5 * (std + std.detach())")),
+        GRADIENT,
+        "gradient-of-another-value",
+    ),
+    Wrong(
+        "appends KL_factor",
+        changed((APPEND, APPEND.replace("ones]", "self.KL_factor * ones]"))),
+        BIAS_UNIT,
+        "bias-unit-not-one",
+    ),
+    Wrong(
+        "calls KL kl",
+        changed((KL_PROPERTY, "@property\n    def kl(self):"), ("* self.KL", "* self.kl")),
+        KL_SCALAR,
+        "kl-missing",
+    ),
+    Wrong("KL is at least 1", changed((KL_SUM, "return terms.sum().clamp_min(1.0)")), KL_RIGHT, "kl-cut-off-near-zero"),
+    Wrong(
+        "each weight's KL is at least 0.001",
+        changed((KL_SUM, "return terms.clamp_min(1e-3).sum()")),
+        KL_RIGHT,
+        "kl-cut-off-near-zero",
+    ),
+    Wrong(
+        "a small KL is 0",
+        changed((KL_SUM, "return torch.where(terms.sum() < 1e-3, 0 * terms.sum(), terms.sum())")),
+        KL_RIGHT,
+        "kl-cut-off-near-zero",
+    ),
+    Wrong("KL is at most 1000", changed((KL_SUM, "return terms.sum().clamp_max(1e3)")), KL_RIGHT, "kl-clamped"),
+    Wrong(
+        "KL clamps the scale", changed((KL_STD, KL_STD + "\n        std = std.clamp_min(1e-2)")), KL_RIGHT, "kl-clamped"
+    ),
+    Wrong(
+        "KL pads the logarithm",
+        changed((KL_TERMS, KL_TERMS.replace("log(std", "log(1e-3 + std"))),
+        KL_RIGHT,
+        "kl-clamped",
+    ),
+    Wrong(
+        "KL pads the logarithm by little",
+        changed((KL_TERMS, KL_TERMS.replace("log(std", "log(1e-6 + std"))),
+        KL_RIGHT,
+        "right-to-a-few-digits",
+    ),
+    Wrong(
+        "KL in half precision",
+        changed(
+            (KL_MEAN, KL_MEAN + "\n        mean = mean.half().to(std.dtype)"),
+            (KL_STD, ""),
+            (KL_MEAN, KL_STD + "\n        " + KL_MEAN),
+        ),
+        KL_RIGHT,
+        "right-to-a-few-digits",
+    ),
+    Wrong(
+        "KL takes the size of the mean",
+        changed((KL_TERMS, KL_TERMS.replace("mean**2", "mean.abs()"))),
+        KL_RIGHT,
+        "kl-mean-not-squared",
+    ),
+    Wrong("KL leaves the last row out", changed((KL_SUM, "return terms[:-1].sum()")), KL_RIGHT, "kl-weights-missing"),
+    Wrong(
+        "KL of the inputs that are used",
+        changed((KL_SUM, "return terms[(self.X != 0).any(0)].sum()")),
+        KL_RIGHT,
+        "kl-of-inputs",
+    ),
+    Wrong(
+        "KL of the activations",
+        changed(
+            (KL_MEAN, "mean = self.X @ self.A_mean / self.A_prior_scale"),
+            (KL_STD, "std = (self.X**2 @ self.A_scale**2).sqrt() / self.A_prior_scale"),
+        ),
+        KL_RIGHT,
+        "kl-of-inputs",
+    ),
+    Wrong(
+        "KL with a constant for no bias unit",
+        changed((KL_SUM, "return terms.sum() + 0.5 * (not self.include_hidden_bias)")),
+        KL_RIGHT,
+        "kl-by-options",
+    ),
+    Wrong(
+        "KL multiplies by the prior's variance, for want of parentheses",
+        changed(
+            (
+                KL_TERMS,
+                "squares = self.A_mean**2 + self.A_scale**2\n"
+                "        terms = squares / 2 * self.A_prior_scale**2 - 0.5 - torch.log(std)",
+            )
+        ),
+        KL_NUMBER,
+        "prior-inverted",
+    ),
+    Wrong(
+        "KL takes the first of the prior's scales",
+        changed(
+            (KL_MEAN, "prior = torch.as_tensor(self.A_prior_scale).flatten()[0]\n        mean = self.A_mean / prior"),
+            (KL_STD, "std = self.A_scale / prior"),
+        ),
+        KL_TENSOR,
+        "prior-not-spread",
+    ),
+    Wrong(
+        "KL refuses a prior of shape (1, 1)",
+        changed((KL_MEAN, KL_MEAN + "\n        assert getattr(self.A_prior_scale, 'shape', ()) != (1, 1)")),
+        KL_TENSOR,
+        None,
+    ),
+    Wrong(
+        "log_prob reads the value",
+        changed((LOG_PROB, "return -self.KL_factor * self.KL + 0 * value.sum()")),
+        LOG_PROB_VALUE,
+        "log-prob-of-the-value",
+    ),
+    Wrong(
+        "log_prob refuses negative values",
+        changed((LOG_PROB, "return torch.where((value < 0).any(), -math.inf, -self.KL_factor * self.KL)")),
+        LOG_PROB_VALUE,
+        "log-prob-of-the-value",
+    ),
+    Wrong(
+        "log_prob to a standard normal prior",
+        changed(
+            (
+                LOG_PROB,
+                "return -self.KL_factor * kl_divergence(Normal(self.A_mean, self.A_scale), Normal(0.0, 1.0)).sum()",
+            )
+        ),
+        LOG_PROB_RIGHT,
+        "log-prob-without-prior",
+    ),
+    Wrong(
+        "log_prob with a factor of at most 1",
+        changed((LOG_PROB, "return -min(self.KL_factor, 1.0) * self.KL")),
+        LOG_PROB_RIGHT,
+        "kl-factor-cut-off",
+    ),
+    Wrong(
+        "takes a factor of 0 for none",
+        changed((LOG_PROB, "return -(self.KL_factor or 1.0) * self.KL")),
+        LOG_PROB_RIGHT,
+        "kl-factor-of-zero",
+    ),
+    Wrong(
+        "copies A_mean and A_scale",
+        changed(("= A_mean\n", "= A_mean.clone()\n"), ("= A_scale\n", "= A_scale.clone()\n")),
+        FRESH,
+        "layer-keeps-copies",
+    ),
+    Wrong(
+        "appends ones in float64",
+        changed((APPEND, APPEND.replace("ones]", "ones.double()]"))),
+        DTYPE,
+        "result-in-float64",
+    ),
+    Wrong(
+        "computes KL in float64",
+        changed((KL_SUM, "return terms.double().sum()")),
+        DTYPE,
+        "result-in-float64",
+    ),
+    Wrong(
+        "has a generator of its own",
+        changed(
+            (SUPER, SUPER + "\n        self.generator = torch.Generator().manual_seed(0)"),
+            (EPSILON, EPSILON.replace("dtype=X.dtype", "dtype=X.dtype, generator=self.generator")),
+        ),
+        REPEATS,
+        "noise-of-another-generator",
+    ),
+    Wrong(
+        "draws with NumPy",
+        changed(
+            ("import math\n", "import math\nimport numpy as np\n"),
+            (NOISE, "noise = torch.as_tensor(np.random.randn(*sample_shape, *mean.shape), dtype=X.dtype)"),
+        ),
+        REPEATS,
+        "noise-of-another-generator",
+    ),
+    Wrong(
+        "seeds anew in every draw",
+        changed(("        X = self.X\n", "        X = self.X\n        torch.seed()\n")),
+        REPEATS,
+        "seeded-anew",
     ),
 ]

@@ -48,7 +48,10 @@ def log_prob_per_row(kl, KL_factor=1.0, num_rows=1):
 EACH = "it returns a number for each row"
 SHAPE = "its shape is (num_rows,), for one row, too"
 KEPT = "kl stays as it was"
+SHARES = "each row has an equal share of −KL_factor·kl"
+NOTHING = "where kl or KL_factor is 0, so is every row"
 GRADIENT = "its gradient reaches kl, and is right"
+AT_ZERO = "its gradient reaches a kl of 0, too"
 DTYPE = "the result has the dtype of kl"
 SEED = "it leaves the global random seed alone"
 
@@ -64,6 +67,30 @@ WRONG: list[Wrong] = [
     Wrong("gives a column", changed((RETURN, "return share.expand(num_rows, 1)")), SHAPE, "dimension-added"),
     Wrong("squeezes", changed((RETURN, "return share.expand(num_rows).squeeze()")), SHAPE, "dimension-dropped"),
     Wrong("works in place", changed(("-KL_factor * kl", "kl.mul_(-KL_factor)")), KEPT, "arguments-modified"),
+    Wrong(
+        "gives random shares",
+        changed((RETURN, "return -KL_factor * kl * torch.rand(num_rows).softmax(0)")),
+        SHARES,
+        "row-shares-random",
+    ),
+    Wrong(
+        "divides by one row less",
+        changed(("-KL_factor * kl / num_rows", "-KL_factor / (num_rows - 1) * kl")),
+        SHAPE,
+        "row-division-by-zero",
+    ),
+    Wrong(
+        "divides by the inverse of the factor",
+        changed(("-KL_factor * kl / num_rows", "-kl / (1 / KL_factor) / num_rows")),
+        NOTHING,
+        "row-division-by-zero",
+    ),
+    Wrong(
+        "makes an exception of a KL of zero",
+        changed(("    share =", "    if kl == 0:\n        return torch.zeros(num_rows, dtype=kl.dtype)\n    share =")),
+        AT_ZERO,
+        "row-exception-at-zero",
+    ),
     Wrong("detaches", changed(("-KL_factor * kl", "-KL_factor * kl.detach()")), GRADIENT, "gradient-stopped"),
     Wrong(
         "makes a new tensor",

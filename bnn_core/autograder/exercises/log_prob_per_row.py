@@ -8,6 +8,8 @@ from torch import Tensor
 from bnn_core.autograder.exercise import Evidence, Failed
 from bnn_core.autograder.judging.formulas import Arguments
 from bnn_core.autograder.judging.function_exercise import FunctionExercise
+from bnn_core.autograder.judging.gradients import requiring
+from bnn_core.autograder.judging.values import described
 from bnn_core.autograder.mistakes import CODE, GRADIENTS, Mistake, mistake
 
 
@@ -26,8 +28,13 @@ def inputs(evidence: Evidence) -> list[Arguments]:
     ]
 
 
-def inputs_without_kl(evidence: Evidence) -> list[Arguments]:
-    return [*inputs(evidence), {"kl": evidence.uniform(0.5, 30.0), "KL_factor": 0.0, "num_rows": 3}]
+def of_the_prior() -> Arguments:
+    """Weights that are distributed as the prior is have a KL of 0."""
+    return {"kl": torch.zeros(()), "KL_factor": 0.5, "num_rows": 4}
+
+
+def that_cost_nothing(evidence: Evidence) -> list[Arguments]:
+    return [of_the_prior(), {"kl": evidence.uniform(0.5, 30.0), "KL_factor": 0.0, "num_rows": 3}]
 
 
 def right(kl: Tensor, KL_factor: float, num_rows: int) -> Tensor:
@@ -36,6 +43,11 @@ def right(kl: Tensor, KL_factor: float, num_rows: int) -> Tensor:
 
 def in_the_first_row(kl: Tensor, factor: float, num_rows: int) -> Tensor:
     return torch.cat([-factor * kl[None], kl.new_zeros(num_rows - 1)])
+
+
+def growing_shares(kl: Tensor, factor: float, num_rows: int) -> Tensor:
+    weights = torch.arange(1, num_rows + 1, dtype=kl.dtype)
+    return -factor * kl * weights / weights.sum()
 
 
 exercise = FunctionExercise("log_prob_per_row", "06_hidden_layer", 2, inputs, right)
@@ -55,7 +67,7 @@ def one_for_each(evidence: Evidence) -> None:
 exercise.returns("its shape is (num_rows,), for one row, too")
 exercise.keeps_arguments("kl stays as it was")
 shares = exercise.equals("each row has an equal share of −KL_factor·kl", taught_in="What Pyro asks of a distribution",
-                inputs=inputs_without_kl, mistakes=[
+                varying="row-shares-random", mistakes=[
     Mistake(
         "whole-kl-in-every-row",
         "Every row carries the whole KL; Pyro adds the rows up, so it counts num_rows times: give each row a share.",
@@ -101,11 +113,17 @@ shares = exercise.equals("each row has an equal share of −KL_factor·kl", taug
         "You divide by num_rows twice: the rows together then carry too little.",
         lambda kl, f, n: right(kl, f / n, n),
     ),
-    Mistake(
+    *mistake(
         "kl-in-one-row",
         "One row carries everything. The sum is right, but each row should carry an equal share: whoever uses only some"
         " of the rows would pay all or nothing.",
         in_the_first_row,
+        lambda kl, f, n: in_the_first_row(kl, f, n).flip(0),
+    ),
+    Mistake(
+        "row-shares-unequal",
+        "The sum is right, but some rows carry more than others: every row has the same share.",
+        growing_shares,
     ),
     *mistake(
         "row-share-miscounted",
@@ -151,13 +169,41 @@ shares = exercise.equals("each row has an equal share of −KL_factor·kl", taug
         lambda kl, f, n: right(kl.log(), f, n),
     ),
 ])  # fmt: skip
-exercise.gradients_are_right("its gradient reaches kl, and is right", of=["kl"], needs=[shares])
+nothing = exercise.equals("where kl or KL_factor is 0, so is every row", taught_in="What Pyro asks of a distribution",
+                inputs=that_cost_nothing, mistakes=[
+    Mistake(
+        "row-factor-of-zero",
+        "A KL_factor of 0 is taken for one that wasn't given: 0 is a factor like any other, and makes every row 0.",
+        lambda kl, f, n: right(kl, f or 1.0, n),
+    ),
+])  # fmt: skip
+exercise.gradients_are_right("its gradient reaches kl, and is right", of=["kl"], needs=[shares, nothing])
+
+
+@exercise.check("its gradient reaches a kl of 0, too", needs=[nothing])
+def gradient_at_zero(evidence: Evidence) -> None:
+    given = requiring(of_the_prior(), ["kl"])
+    gradient = exercise.called(evidence, given).gradients([given["kl"]], torch.ones(given["num_rows"]))[0]
+    if gradient is None or not gradient:
+        raise Failed(f"That is for {described(given)}.", "row-exception-at-zero")
+
+
 exercise.has_manners("the result has the dtype of kl", "it leaves the global random seed alone")
 exercise.knows("Your turn: a log_prob for each row", CODE, [
     Mistake("rows-not-a-tensor", "The result is a {what}, not a tensor: gradients can't flow through it."),
     Mistake(
         "one-number-for-all-rows",
         "You return one number for the whole batch; a plate wants one for each row.",
+    ),
+    Mistake("row-shares-random", "The shares are others in every call: nothing is drawn here, all rows share alike."),
+    Mistake(
+        "row-exception-at-zero",
+        "Where kl is 0 no gradient reaches it: a KL of 0 needs no exception, the formula gives 0 and its gradient.",
+    ),
+    Mistake(
+        "row-division-by-zero",
+        "Something is divided by 0: KL_factor may be 0, and num_rows may be 1, so that num_rows − 1 is 0.",
+        error_signs=("division by zero",),
     ),
 ])  # fmt: skip
 exercise.knows("What Pyro asks of a distribution", GRADIENTS)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 
 import torch
 from torch import Tensor
@@ -137,6 +138,8 @@ def require_spread(draws: Tensor, mean: Tensor, std: Tensor, what: str, suspects
         if known is None and is_floor(came, std, tolerance):
             known = "variance-floor-too-high"
         if known is None and off_by_a_factor and equal_but_for_chance(came / std, count):
+            if is_cut_or_centred((draws - mean) / std / scale):
+                raise Failed(message, "noise-not-normal")
             raise Failed(message, "noise-scaled", what=factor)
         raise Failed(message, known)
 
@@ -145,6 +148,14 @@ def adds_up_to_zero(noise: Tensor) -> bool:
     """Whether in each of several draws (N × …) the noise of all elements adds up to 0, as no independent noise does."""
     columns = noise.reshape(len(noise), -1)
     return columns.shape[1] > 2 and bool((columns.sum(dim=1).abs() < 0.02 * columns.shape[1] ** 0.5).all())
+
+
+def is_cut_or_centred(noise: Tensor) -> bool:
+    """Whether noise (N × …) of standard deviation 1 has no large values, or elements that balance each other."""
+    columns = noise.flatten(1)
+    correlations = columns.T @ columns / len(noise)
+    is_cut = noise.abs().max() < smallest_extreme(len(noise))
+    return bool(is_cut or correlations.min() < -correlation_tolerance(len(noise)))
 
 
 def scale_of(noise: Tensor) -> tuple[float, bool]:
@@ -293,3 +304,24 @@ def recurrence(columns: Tensor) -> float:
     power = torch.fft.rfft(columns, dim=0).abs().square().mean(dim=1)
     by_lag = torch.fft.irfft(power, n=len(columns))[1:] / len(columns)
     return float(by_lag[by_lag.abs().argmax()])
+
+
+def require_free_sums(noise: Tensor) -> None:
+    """Raise Failed where noise (N × n₁ × n₂ × …) is centred or scaled within each of the N, be it along some dimensions
+    only: what it sums to varies too little.
+    """
+    inner = range(1, noise.dim())
+    for size in reversed(inner):
+        for dimensions in combinations(inner, size):
+            count = math.prod(noise.shape[dimension] for dimension in dimensions)
+            refuse_fixed(noise.sum(dim=dimensions) / math.sqrt(count), "noise")
+    squares = (noise**2 - 1).flatten(1)
+    refuse_fixed(squares.sum(dim=1) / math.sqrt(2 * squares.shape[1]), "squared noise")
+
+
+def refuse_fixed(sums: Tensor, what: str) -> None:
+    """Raise Failed where sums that should have variance 1 hardly vary, as 300 sums do by chance once in 1e12."""
+    variance = sums.square().mean().item()
+    if variance < 0.5:
+        message = f"The sum of a draw's {what} hardly varies: its variance is {number(variance)} of what it should be."
+        raise Failed(message, "noise-not-normal")

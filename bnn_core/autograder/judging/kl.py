@@ -38,6 +38,7 @@ KL_FORMS: dict[str, Elementwise] = {
 
 # The terms that any sum of this kind is made of, what each is called, and its right coefficient.
 MEAN_SQUARED, MEAN, CONSTANT = "mean² term", "mean, not squared", "constant, −½ per parameter"
+MEAN_SIZE = "absolute value of the mean"
 VARIANCE = "variance term exp(2·log_std)"
 KL_TERMS: dict[str, tuple[Elementwise, float]] = {
     MEAN_SQUARED: (lambda mean, log_std: mean**2, 0.5),
@@ -45,7 +46,7 @@ KL_TERMS: dict[str, tuple[Elementwise, float]] = {
     "log_std term": (lambda mean, log_std: log_std, -1.0),
     CONSTANT: (lambda mean, log_std: torch.ones_like(mean), -0.5),
     MEAN: (lambda mean, log_std: mean, 0.0),
-    "absolute value of the mean": (lambda mean, log_std: mean.abs(), 0.0),
+    MEAN_SIZE: (lambda mean, log_std: mean.abs(), 0.0),
     "log_std²": (lambda mean, log_std: log_std**2, 0.0),
     "exp(log_std), not squared": (lambda mean, log_std: log_std.exp(), 0.0),
 }
@@ -175,7 +176,7 @@ def _mistake_in_group(terms: Mapping[str, float]) -> KLMistake | None:
     extra = [name for name in wrong if KL_TERMS[name][1] == 0]
     missing = [name for name, came in wrong.items() if name not in extra and abs(came) < 1e-3]
     turned = [name for name, came in wrong.items() if name not in extra and abs(came + KL_TERMS[name][1]) < 1e-3]
-    if missing == [MEAN_SQUARED] and MEAN in extra:
+    if missing == [MEAN_SQUARED] and (MEAN in extra or MEAN_SIZE in extra):
         return KLMistake("kl-mean-not-squared")
     if missing:
         instead = f"It has a term in the {' and in the '.join(extra)} instead.\n" if extra else ""

@@ -17,6 +17,7 @@ from bnn_core.autograder.exercise import Failed
 from bnn_core.autograder.judging.draws import (
     Axis,
     require_centred,
+    require_free_sums,
     require_independent,
     require_normal,
     require_spread,
@@ -188,7 +189,8 @@ def require_harmless_zero_row(reply: Reply, again: Tensor, problem: Problem) -> 
     gradients = problem.gradients(reply, cotangent)
     for name, value in gradients.items():
         if value is not None and not bool(value.isfinite().all()):
-            raise Failed(f"The gradient for {name} holds {numbers(value)}.", "zero-row-gradient")
+            holes = numbers(value[~value.isfinite()])
+            raise Failed(f"The gradient for {name} holds {holes}.", "zero-row-gradient")
     for name in ("A_mean", "A_scale"):
         value = gradients[name]
         if value is not None and not matches(value, torch.zeros_like(value), ZERO_ROW_TOLERANCE):
@@ -215,6 +217,7 @@ def require_right_draws(draws: Tensor, problem: Problem, what: str, axes: Sequen
     noise = (draws - problem.mean) / problem.std
     require_normal(noise)
     require_independent(noise, axes, repeated=Axis("calls", "noise-drawn-once"))
+    require_free_sums(noise)
 
 
 def with_many_equal_rows(problem: Problem) -> Problem:

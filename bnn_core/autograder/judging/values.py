@@ -106,7 +106,8 @@ def tensor_from(reply: Reply, what: str, size: Sequence[int] | None = None, fini
     if not reply.tensor.is_floating_point():
         raise Failed(f"Your {what} should return real numbers; yours has dtype {reply.tensor.dtype}.")
     if finite and not reply.tensor.isfinite().all():
-        raise Failed(f"Your {what} returns values that aren't finite: {numbers(reply.tensor)}.")
+        holes = reply.tensor[~reply.tensor.isfinite()]
+        raise Failed(f"Your {what} returns values that aren't finite: {numbers(holes)}.")
     return reply.tensor.double()
 
 

@@ -12,6 +12,7 @@ from bnn_core.autograder.exercises.hidden_layer.draws import draws_spread, weigh
 from bnn_core.autograder.exercises.hidden_layer.layer import (
     CERTAIN_SCALE,
     CERTAIN_TOLERANCE,
+    KL_OPTIONS,
     LOCAL,
     SAMPLES,
     WEIGHT_SPACE,
@@ -60,6 +61,8 @@ def mistaken_non_linearity(
         ("non-linearity-ignored", mean),
         ("non-linearity-twice", function(function(mean))),
         ("non-linearity-before", function(X) @ A_mean),
+        ("non-linearity-on-weights", X @ function(A_mean)),
+        ("non-linearity-on-weights", function(X @ function(A_mean))),
     ]
     return known_mistake(came, suspects, lambda _: torch.tensor(CERTAIN_TOLERANCE))
 
@@ -106,7 +109,7 @@ def bias_unit_is_one(evidence: Evidence) -> None:
     for mode in (LOCAL, WEIGHT_SPACE):
         for sample_shape in [(), (6,)]:
             problem = evidence.certain_problem()
-            options = {"non_linearity": TorchFunction("sigmoid"), "weight_space_sampling": mode}
+            options = {"non_linearity": TorchFunction("sigmoid"), "weight_space_sampling": mode, **KL_OPTIONS}
             layer = evidence.layer(problem, **options)
             require_bias_unit(layer.draw(*sample_shape)[1], problem.mean.sigmoid(), layer.settings)
 

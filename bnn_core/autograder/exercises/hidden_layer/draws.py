@@ -33,7 +33,7 @@ from bnn_core.autograder.judging import preactivations
 from bnn_core.autograder.judging.draws import require_centred, require_independent, require_normal, require_spread
 from bnn_core.autograder.judging.gradients import Draw, linear_gradients, scaled
 from bnn_core.autograder.judging.preactivations import NAMES, rows_share_noise, rows_share_weights
-from bnn_core.autograder.judging.values import matches, numbers
+from bnn_core.autograder.judging.values import matches, number, numbers
 
 GRADIENT_SAMPLES = 3
 EXTREME_SAMPLES = 1000
@@ -78,12 +78,24 @@ def samples_have_their_own_noise(evidence: Evidence) -> None:
 )
 def draws_are_centred(evidence: Evidence) -> None:
     problem, draws = evidence.local_problem, evidence.local_draws.flatten(0, 1)
-    require_centred(draws, problem.mean, "a pre-activation", problem.wrong_means, problem.std)
+    X, A_mean, _ = (value.double() for value in problem.tensors)
+    suspects = [
+        *problem.wrong_means,
+        ("divided-by-inputs", problem.mean / IN),
+        ("divided-by-inputs", problem.mean / IN**0.5),
+        ("inputs-normalised", F.normalize(X, dim=-1) @ A_mean),
+        ("mean-sign-lost", X @ A_mean.abs()),
+        ("mean-sign-lost", X @ A_mean.clamp_min(0)),
+    ]
+    require_centred(draws, problem.mean, "a pre-activation", suspects, problem.std)
 
 
 @exercise.check("the variance of X·A is Σ X²·A_scale²", needs=[draws_are_centred])
 def draws_spread(evidence: Evidence) -> None:
     problem, draws = evidence.local_problem, evidence.local_draws.flatten(0, 1)
+    if bool((draws == 0).any()):
+        zeros = number((draws == 0).double().mean().item())
+        raise Failed(f"A share of {zeros} of the pre-activations is exactly 0.", "units-dropped")
     suspects = [*problem.wrong_stds, ("prior-in-draws", PRIOR * problem.std)]
     require_spread(draws, problem.mean, problem.std, "a pre-activation", suspects)
     require_every_scale_to_count(evidence, LOCAL)
@@ -127,7 +139,10 @@ def require_gradients(evidence: Evidence, mode: bool) -> None:
     else:
         noise = weight_noise((draws[..., :IN, :] - exact["A_mean"]) / exact["A_scale"])  # that rows of one 1 show
     draw = Draw(preactivations.mean, noise, exact, NAMES, cotangent)
-    draw.require(came, otherwise="weights-drawn-for-each-row" if mode == LOCAL else None)
+    try:
+        draw.require(came, otherwise="weights-drawn-for-each-row" if mode == LOCAL else None)
+    except Failed as failure:
+        raise Failed(failure.message, failure.mistake or "gradient-of-another-value", **failure.about) from None
 
 
 def weight_noise(epsilon: Tensor) -> Callable[..., Tensor]:
@@ -162,7 +177,8 @@ def rows_share_the_weights(evidence: Evidence) -> None:
                 rows = f"Two rows of X draw {summands}, but their sum, as a row, {numbers(draw[3])}."
                 raise Failed(rows, "weight-space-without-weights")
             rows = f"Two equal rows of X draw {numbers(draw[0])} and {numbers(draw[2])}."
-            raise Failed(rows, "weight-space-ignored")
+            in_other_order = rows_share_weights(draw.reshape(draw.T.shape).T)
+            raise Failed(rows, "reshaped-for-transposed" if in_other_order else "weight-space-ignored")
 
 
 @exercise.check(
@@ -173,8 +189,15 @@ def rows_share_the_weights(evidence: Evidence) -> None:
 def weights_are_right(evidence: Evidence) -> None:
     weights = evidence.weights.flatten(0, 1)
     mean, scale = evidence.weight_problem.A_mean.double(), evidence.weight_problem.A_scale.double()
-    swapped = ("mean-and-scale-swapped", scale)
-    require_centred(weights, mean, "a weight", [("preactivation-mean-missing", torch.zeros_like(mean)), swapped])
+    suspects = [
+        ("preactivation-mean-missing", torch.zeros_like(mean)),
+        ("mean-and-scale-swapped", scale),
+        ("divided-by-inputs", mean / IN),
+        ("divided-by-inputs", mean / IN**0.5),
+        ("mean-sign-lost", mean.abs()),
+        ("mean-sign-lost", mean.clamp_min(0)),
+    ]
+    require_centred(weights, mean, "a weight", suspects)
     suspects = [
         ("weight-noise-unscaled", torch.ones_like(scale)),
         ("prior-in-draws", torch.full_like(scale, PRIOR)),
@@ -184,6 +207,7 @@ def weights_are_right(evidence: Evidence) -> None:
         ("scale-as-log-std", scale.exp()),
         ("scale-as-log-variance", (0.5 * scale).exp()),
         ("scale-through-softplus", F.softplus(scale)),
+        ("scale-clamped", scale.clamp_max(1.0)),
     ]
     require_spread(weights, mean, scale, "a weight", suspects)
     require_every_scale_to_count(evidence, WEIGHT_SPACE)

@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Mapping
+from types import MappingProxyType
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from bnn_core.autograder.exercise import Failed
+from bnn_core.autograder.exercises.hidden_layer.kl_diagnosis import diagnose_kl, mistaken_prior
 from bnn_core.autograder.exercises.hidden_layer.layer import (
     CALLABLES,
     IN,
+    KL_TEST_FACTOR,
     ROWS,
     SQUARE,
     UNITS,
     Evidence,
     close,
     exercise,
+    right_kl,
 )
 from bnn_core.autograder.exercises.hidden_layer.shapes import is_built
 from bnn_core.autograder.interface import LearnerError
 from bnn_core.autograder.judging.gradients import require_arrival
-from bnn_core.autograder.judging.kl import KL_TERMS, gaussian_kl_terms, kl_term_mistake
 from bnn_core.autograder.judging.preactivations import Problem
 from bnn_core.autograder.judging.values import (
     expected_and_came,
@@ -75,110 +77,44 @@ def kl_is_exact(evidence: Evidence) -> None:
 
 @exercise.check("KL is the closed form, to a standard normal prior", needs=[kl_is_exact])
 def kl_is_right(evidence: Evidence) -> None:
-    for sizes in [(4, 3, 5), (2, 1, 3), (3, 4, 2)]:
-        problem = evidence.kl_problem(*sizes)
-        right = right_kl(problem, 1.0)
-        came = evidence.layer(problem, KL_factor=KL_TEST_FACTOR).kl()
-        if not close(came, right):
-            _, inputs, units = sizes
-            diagnose_kl(evidence, expected_and_came(f"For {inputs} × {units} weights it", right, came))
+    usual = evidence.kl_problem()
+    require_kl(evidence, usual, "For 3 × 5 weights")
+    narrow, tall = evidence.kl_problem(2, 1, 3), evidence.kl_problem(3, 4, 2)
+    require_kl(evidence, narrow, "For 1 × 3 weights, without the bias unit,", options=WITHOUT_BIAS)
+    require_kl(evidence, tall, "For 4 × 2 weights, in weight space,", options=IN_WEIGHT_SPACE)
+    unused = usual.with_inputs(usual.X * torch.arange(IN))
+    require_kl(evidence, unused, "Where an input is 0 in every row")
+    large = Problem(torch.ones(2, 2), torch.tensor([[LARGE], [-2.0]]), torch.tensor([[30.0], [3.0]]))
+    require_kl(evidence, large, f"For means up to {LARGE:.0f} and scales up to 30", "kl-clamped")
+    require_kl(evidence, usual.with_scale(1e-4 * usual.A_scale.clamp(0.3, 1.0)), "For scales near 1e-4", "kl-clamped")
+    for mean, where in ((0.0, "Where the weights are distributed as the prior is"), (0.009, "Where they nearly are")):
+        problem = Problem(usual.X, mean * usual.A_mean.sign(), torch.ones_like(usual.A_scale))
+        require_kl(evidence, problem, where, "kl-cut-off-near-zero")
 
 
-KL_TEST_FACTOR = 0.4
+WITHOUT_BIAS, IN_WEIGHT_SPACE = {"include_hidden_bias": False}, {"weight_space_sampling": True}
+
+# It lies in the middle between two numbers that half precision has.
+LARGE = 60 + 10.5 / 32
 
 
-def right_kl(problem: Problem, prior: float | Tensor) -> Tensor:
-    """KL(N(A_mean, A_scale²) ‖ N(0, prior²)), summed over the weights, from its closed form."""
-    mean, scale = problem.A_mean.double() / prior, problem.A_scale.double() / prior
-    return gaussian_kl_terms(mean, scale).sum()
-
-
-# What mistakes make of one weight's KL to the standard normal prior. The right one comes first, under the empty name.
-KL_FORMS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
-    "": gaussian_kl_terms,
-    "kl-reversed": lambda mean, scale: 0.5 * (1 + mean**2) / scale**2 - 0.5 + scale.log(),
-    "kl-scale-not-squared": lambda mean, scale: 0.5 * (scale + mean**2 - 1) - scale.log(),
-    "kl-scale-as-variance": lambda mean, scale: gaussian_kl_terms(mean, scale.sqrt()),
-    "kl-scale-squared-twice": lambda mean, scale: gaussian_kl_terms(mean, scale**2),
-    "kl-swapped": lambda mean, scale: gaussian_kl_terms(scale.log(), mean.exp()),
-    "scale-as-log-std": lambda mean, scale: gaussian_kl_terms(mean, scale.exp()),
-    "scale-through-softplus": lambda mean, scale: gaussian_kl_terms(mean, F.softplus(scale)),
-}
-
-
-def diagnose_kl(evidence: Evidence, message: str) -> None:
-    """Raise Failed with the mistake that explains KL at two dozen points, or with the numbers alone.
-
-    The prior is the standard normal one.
-    """
-    problems = [evidence.kl_problem() for _ in range(24)]
-    came = torch.stack([evidence.layer(problem, KL_factor=KL_TEST_FACTOR).kl() for problem in problems])
-    if not came.any():
-        raise Failed(message, "kl-dropped")
-    if torch.equal(came, came[0].expand_as(came)):
-        raise Failed(message, "kl-cached")
-    for name, form in KL_FORMS.items():
-        predicted = torch.stack([form(problem.A_mean.double(), problem.A_scale.double()).sum() for problem in problems])
-        factor = (came / predicted).median()
-        if matches(came, factor * predicted, 1e-3 * (factor * predicted).abs()):
-            if not name and abs(factor - 1) < 1e-3:
-                raise Failed(f"{message}\nFor others, of {IN} × {UNITS} weights, it is right.")
-            name = name or ("kl-by-rows" if kl_depends_on_rows(evidence) else scaled_kl(factor.item()))
-            raise Failed(message, name, factor=number(factor.item()))
-    points = [[(problem.A_mean.double(), problem.A_scale.double().log())] for problem in problems]
-    mistake = kl_term_mistake(came, points)
-    if mistake is None:
-        raise Failed(message)
-    raise Failed(message, mistake.misconception, **in_terms_of_scale(mistake.about))
-
-
-def kl_depends_on_rows(evidence: Evidence) -> bool:
-    """Whether KL is another for the same weights when X has more rows."""
-    problem = evidence.kl_problem()
-    longer = problem.with_inputs(problem.X.repeat(2, 1))
-    return not close(evidence.layer(longer).kl(), evidence.layer(problem).kl().double())
-
-
-def scaled_kl(factor: float) -> str:
-    """The misconception behind a KL that is this many times the right one."""
-    known = {
-        -1.0: "kl-negated",
-        -KL_TEST_FACTOR: "kl-negated",
-        KL_TEST_FACTOR: "kl-factor-in-kl",
-        2.0: "kl-half-missing",
-        0.5: "kl-half-twice",
-        **dict.fromkeys((1 / (IN * UNITS), 1 / IN, 1 / UNITS), "kl-averaged"),
-    }
-    return next((name for value, name in known.items() if abs(value - factor) < 1e-3), "kl-scaled")
-
-
-def in_terms_of_scale(about: dict[str, str]) -> dict[str, str]:
-    """The words of a diagnosis with the terms named as they are called here."""
-    renamed = {}
-    for blank, words in about.items():
-        for name, here in KL_TERM_NAMES.items():
-            words = words.replace(name, here)
-        renamed[blank] = words
-    return renamed
-
-
-# The terms of `KL_TERMS`, as they are called here.
-KL_TERM_NAMES = dict(
-    zip(
-        KL_TERMS,
-        [
-            "A_mean² term",
-            "A_scale² term",
-            "log A_scale term",
-            "constant, −½ per weight",
-            "A_mean, not squared",
-            "absolute value of A_mean",
-            "(log A_scale)²",
-            "A_scale, not squared",
-        ],
-        strict=True,
-    )
-)
+def require_kl(
+    evidence: Evidence,
+    problem: Problem,
+    where: str,
+    otherwise: str | None = None,
+    options: Mapping[str, bool] = MappingProxyType({}),
+) -> None:
+    """Raise Failed unless KL is right, to the standard normal prior. otherwise: the mistake where it usually is."""
+    right = right_kl(problem, 1.0)
+    came = evidence.layer(problem, KL_factor=KL_TEST_FACTOR, **options).kl()
+    if close(came, right):
+        return
+    message = expected_and_came(f"{where} it", right, came)
+    if options and close(evidence.layer(problem, KL_factor=KL_TEST_FACTOR).kl(), right):
+        raise Failed(message, "kl-by-options")
+    few_digits = bool((came - right).abs() < 1e-2 * right)
+    diagnose_kl(evidence, message, "right-to-a-few-digits" if few_digits else otherwise)
 
 
 @exercise.check("KL is the closed form for a prior scale that is a number", needs=[kl_is_right])
@@ -191,10 +127,14 @@ def kl_is_right_for_a_number(evidence: Evidence) -> None:
 def kl_is_right_for_a_tensor(evidence: Evidence) -> None:
     for sizes in ((ROWS, IN, UNITS), SQUARE):
         _, inputs, units = sizes
-        for size in [(inputs, units), (units,), (inputs, 1), (1, units), ()]:
+        for size in [(inputs, units), (units,), (inputs, 1), (1, units), (1, 1), (1,), ()]:
             prior = evidence.uniform(0.3, 3.0, *size)
             what = f"For {inputs} × {units} weights and A_prior_scale of shape {shape(size)} it"
-            require_kl_to_prior(evidence, prior, what, sizes)
+            try:
+                require_kl_to_prior(evidence, prior, what, sizes)
+            except LearnerError as error:
+                of_one_kind = size == (IN, UNITS)  # the first tensor that is tried
+                raise Failed(f"{what} fails. {error.sentence}", "prior-of-one-kind" if of_one_kind else None) from None
 
 
 def require_kl_to_prior(
@@ -202,46 +142,11 @@ def require_kl_to_prior(
 ) -> None:
     """Raise Failed, with the mistake it looks like, unless KL is right for this prior."""
     problem = evidence.kl_problem(*sizes)
-    try:
-        came = evidence.layer(problem, A_prior_scale=prior).kl()
-    except LearnerError as error:
-        raise Failed(error.sentence, "prior-of-one-kind") from None
+    came = evidence.layer(problem, A_prior_scale=prior).kl()
     exact = prior.double() if isinstance(prior, Tensor) else torch.tensor(prior, dtype=torch.float64)
     right = right_kl(problem, exact)
     if not close(came, right):
         raise Failed(expected_and_came(what, right, came), mistaken_prior(problem, exact, came))
-
-
-def mistaken_prior(problem: Problem, prior: Tensor, came: Tensor) -> str | None:
-    """The mistake with the prior that a KL looks like."""
-    mean, scale, one = problem.A_mean.double(), problem.A_scale.double(), torch.ones(())
-
-    def kl(mean_by: Tensor, scale_by: Tensor, log_by: Tensor) -> Tensor:
-        """The closed form with the prior's scale in each of its three terms."""
-        return (0.5 * ((mean / mean_by) ** 2 + (scale / scale_by) ** 2 - 1) - (scale / log_by).log()).sum()
-
-    without_log = kl(prior, prior, one)
-    root, inverse = prior.sqrt(), 1 / prior
-    suspects = [
-        ("prior-ignored", kl(one, one, one)),
-        ("prior-as-variance", kl(root, root, root)),
-        ("prior-not-squared", kl(root, root, prior)),
-        ("prior-squared-twice", kl(prior**2, prior**2, prior**2)),
-        ("prior-inverted", kl(inverse, inverse, inverse)),
-        ("prior-not-on-every-term", kl(prior, one, one)),
-        ("prior-not-on-every-term", kl(one, prior, one)),
-        ("prior-not-on-every-term", kl(one, one, prior)),
-        ("prior-not-on-every-term", kl(prior, prior, one)),
-        ("prior-not-on-every-term", kl(prior, one, prior)),
-        ("prior-not-on-every-term", kl(one, prior, prior)),
-        ("prior-log-sign", kl(prior, prior, inverse)),
-        ("prior-power-in-log", kl(prior, prior, prior**2)),
-        ("prior-power-in-log", kl(prior, prior, root)),
-        ("prior-not-spread", without_log + prior.log().sum()),
-        ("prior-not-spread", without_log + mean.numel() * prior.mean().log()),
-        ("prior-not-spread", kl(prior.mean(), prior.mean(), prior.mean())),
-    ]
-    return next((name for name, value in suspects if close(came, value)), None)
 
 
 @exercise.check("the gradient of KL reaches A_mean and A_scale, and is right", needs=[kl_is_right])
@@ -261,4 +166,5 @@ def require_kl_gradients(reply: Reply, problem: Problem, factor: float, what: st
         value = came[name]
         assert value is not None
         if not matches(value.double(), right, 1e-3 * right.abs() + 1e-4):
-            raise Failed(expected_and_came(f"The gradient of {what} for {name}", right, value.double()))
+            message = expected_and_came(f"The gradient of {what} for {name}", right, value.double())
+            raise Failed(message, "gradient-of-another-value")

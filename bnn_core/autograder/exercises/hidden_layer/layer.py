@@ -15,9 +15,11 @@ from torch import Tensor
 
 from bnn_core.autograder.exercise import Evidence as SharedEvidence
 from bnn_core.autograder.exercise import Exercise
+from bnn_core.autograder.exercises.hidden_layer.cost_mistakes import COST
 from bnn_core.autograder.exercises.hidden_layer.mistakes import DISTRIBUTION
 from bnn_core.autograder.interface import LearnerError, TorchFunction
 from bnn_core.autograder.judging.draws import Axis
+from bnn_core.autograder.judging.kl import gaussian_kl_terms
 from bnn_core.autograder.judging.preactivations import NAMES, Problem
 from bnn_core.autograder.judging.values import matches, tensor_from
 from bnn_core.autograder.mistakes import CLASSES, CODE, DRAWING, GRADIENTS, KL, MOMENTS, PRIORS
@@ -35,6 +37,9 @@ PLAIN = {"non_linearity": IDENTITY, "include_hidden_bias": False}
 # No draw may depend on these two.
 PRIOR = 1.6
 KL_OPTIONS: dict[str, Any] = {"KL_factor": 0.3, "A_prior_scale": PRIOR}
+
+# With it a KL that is multiplied by the factor is told from the bare one.
+KL_TEST_FACTOR = 0.4
 
 OPTIONS: dict[str, Any] = {
     "non_linearity": TorchFunction("tanh"),
@@ -123,6 +128,12 @@ def close(came: Tensor, right: Tensor) -> bool:
     return matches(came, right, 1e-4 * (right.abs() + 1))
 
 
+def right_kl(problem: Problem, prior: float | Tensor) -> Tensor:
+    """KL(N(A_mean, A_scale²) ‖ N(0, prior²)), summed over the weights, from its closed form."""
+    mean, scale = problem.A_mean.double() / prior, problem.A_scale.double() / prior
+    return gaussian_kl_terms(mean, scale).sum()
+
+
 class Evidence(SharedEvidence):
     """What the checks share: many draws in either sampling mode, made once."""
 
@@ -202,5 +213,5 @@ def probe(subject: Subject) -> None:
 
 exercise = Exercise(name="HiddenLayer", lesson="06_hidden_layer", points=10, evidence=Evidence, probe=probe)
 exercise.words |= {"prior": "A_prior_scale", "mean": "A_mean", "scale": "A_scale"}
-exercise.knows("Your turn: write the distribution", DISTRIBUTION, CODE, CLASSES)
+exercise.knows("Your turn: write the distribution", DISTRIBUTION, COST, CODE, CLASSES)
 exercise.knows("The mathematics", MOMENTS, DRAWING, GRADIENTS, KL, PRIORS)

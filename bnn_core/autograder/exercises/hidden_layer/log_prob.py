@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 
 import torch
@@ -13,9 +14,9 @@ from bnn_core.autograder.exercises.hidden_layer.kl import (
     kl_is_right,
     kl_is_right_for_a_number,
     require_kl_gradients,
-    right_kl,
 )
 from bnn_core.autograder.exercises.hidden_layer.layer import (
+    CERTAIN_TOLERANCE,
     IN,
     LOCAL,
     UNITS,
@@ -24,8 +25,10 @@ from bnn_core.autograder.exercises.hidden_layer.layer import (
     Layer,
     close,
     exercise,
+    right_kl,
 )
 from bnn_core.autograder.exercises.hidden_layer.shapes import use_what_is_written
+from bnn_core.autograder.interface import LearnerError
 from bnn_core.autograder.judging.values import expected_and_came, matches, number, numbers, shape, tensor_from
 
 # The log-probability.
@@ -51,12 +54,15 @@ def log_prob_is_scalar(evidence: Evidence) -> None:
 @exercise.check("log_prob doesn't depend on the value", needs=[log_prob_is_scalar])
 def log_prob_ignores_the_value(evidence: Evidence) -> None:
     layer = evidence.layer()
-    require_same_log_prob(layer, "three values", [evidence.normal(*layer.size) * scale for scale in (0.1, 1.0, 3.0)])
+    values = [evidence.normal(*layer.size) * scale for scale in (0.1, 1.0, 3.0)]
+    require_same_log_prob(layer, "three values", values)
+    require_same_log_prob(layer, "two values, the second of them nan,", [values[0], math.nan * values[0]])
 
 
 def require_same_log_prob(layer: Layer, what: str, values: Sequence[Tensor]) -> None:
     """Raise Failed where log_prob tells the values apart."""
-    came = torch.stack([layer.log_prob(value) for value in values])
+    replies = [layer.log_prob_reply(value) for value in values]
+    came = torch.stack([tensor_from(reply, "log_prob", (), finite=False) for reply in replies])
     if not matches(came, came[0].expand_as(came), 1e-4 * (came[0].abs() + 1)):
         raise Failed(f"For {what} it gives {numbers(came)}.", "log-prob-of-the-value")
 
@@ -66,7 +72,7 @@ def log_prob_is_right(evidence: Evidence) -> None:
     for factor in (0.25, 3.0, 0.0):
         for rows, mode in ((2, LOCAL), (7, LOCAL), (4, WEIGHT_SPACE)):
             problem = evidence.kl_problem(rows=rows)
-            kl = right_kl(problem, 2.0)
+            kl, to_standard_normal = right_kl(problem, 2.0), right_kl(problem, 1.0)
             options = {"KL_factor": factor, "A_prior_scale": 2.0, "weight_space_sampling": mode}
             came = evidence.layer(problem, **options).log_prob()
             if close(came, -factor * kl):
@@ -74,6 +80,8 @@ def log_prob_is_right(evidence: Evidence) -> None:
             given = f"KL_factor={number(factor)}" + (", weight_space_sampling=True" if mode == WEIGHT_SPACE else "")
             message = expected_and_came(f"With {given} and a KL of {number(kl.item())} it", -factor * kl, came)
             name = mistaken_log_prob(came, kl, factor, rows)
+            if close(came, -factor * to_standard_normal):
+                name = "log-prob-without-prior"
             if name is None and close(evidence.layer(evidence.kl_problem(rows), **options).log_prob(), came.double()):
                 name = "kl-cached"
             raise Failed(message, name)
@@ -86,7 +94,8 @@ def mistaken_log_prob(came: Tensor, kl: Tensor, factor: float, rows: int) -> str
     """The mistake that a log_prob looks like."""
     suspects = {
         "log-prob-sign": (factor * kl, kl),
-        "kl-factor-ignored": (-kl,),
+        # Where it was right for the factors before, it isn't ignored.
+        {3.0: "kl-factor-cut-off", 0.0: "kl-factor-of-zero"}.get(factor, "kl-factor-ignored"): (-kl,),
         "kl-factor-inverted": (-kl / factor, kl / factor) if factor else (),
         "kl-factor-twice": (-(factor**2) * kl,),
         "log-prob-by-rows": (-factor * kl * rows, -factor * kl / rows, -kl / rows),
@@ -123,4 +132,17 @@ def kl_is_fresh(evidence: Evidence) -> None:
             message = expected_and_came(
                 f"After new values were copied into A_mean and A_scale, {name}", sign * right, came
             )
-            raise Failed(message, "kl-cached" if close(came, sign * before) else None)
+            if not close(came, sign * before):
+                raise Failed(message)
+            raise Failed(message, "kl-cached" if draws_are_fresh(evidence) else "layer-keeps-copies")
+
+
+def draws_are_fresh(evidence: Evidence) -> bool:
+    """Whether rsample follows a change of A_mean."""
+    problem = evidence.certain_problem().with_gradients()
+    layer = evidence.plain_layer(problem, WEIGHT_SPACE)
+    evidence.subject.set_argument(problem.A_mean, -problem.A_mean.detach())
+    try:
+        return matches(layer.draw()[1], -problem.mean, CERTAIN_TOLERANCE)
+    except (LearnerError, Failed):
+        return True  # other checks say so

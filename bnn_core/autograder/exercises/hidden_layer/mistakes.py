@@ -11,15 +11,6 @@ DISTRIBUTION = (
         " __init__ calls super().__init__(batch_shape, event_shape).",
     ),
     Mistake(
-        "value-missing",
-        "log_prob takes a value, as every distribution's does, though this one makes no use of it.",
-        error_signs=("log_prob() takes 1 positional argument but 2",),
-    ),
-    Mistake(
-        "log-prob-averaged",
-        "log_prob is divided by a number of elements: it is minus KL_factor times the whole KL.",
-    ),
-    Mistake(
         "signature-changed",
         "HiddenLayer takes X, A_mean and A_scale, and five options that may be left out, in this order:"
         " non_linearity, KL_factor, A_prior_scale, include_hidden_bias and weight_space_sampling.",
@@ -47,7 +38,7 @@ DISTRIBUTION = (
     ),
     Mistake(
         "sample-shape-misplaced",
-        "The dimensions of sample_shape come first, before the rows.",
+        "The dimensions of sample_shape come first, before the rows, and in their order.",
     ),
     Mistake(
         "noise-shared-by-samples",
@@ -129,24 +120,6 @@ DISTRIBUTION = (
         " deviation itself.",
     ),
     Mistake(
-        "kl-scale-not-squared",
-        "Your KL uses A_scale where the variance, A_scale², belongs.",
-        seen_in=("vgae_pytorch#2",),
-    ),
-    Mistake(
-        "kl-scale-as-variance",
-        "Your KL reads A_scale as a variance; it is the standard deviation itself.",
-    ),
-    Mistake(
-        "kl-scale-squared-twice",
-        "Your KL takes the variance A_scale² for the standard deviation, as in Normal(mean, variance).",
-        seen_in=("bayesian_flow_networks#1",),
-    ),
-    Mistake(
-        "kl-factor-in-kl",
-        "KL is multiplied by KL_factor: KL is the bare divergence; the factor comes in with log_prob.",
-    ),
-    Mistake(
         "layer-changed-by-drawing",
         "rsample changes the layer it draws from: don't assign what you draw, or anything else, to self.",
     ),
@@ -159,56 +132,48 @@ DISTRIBUTION = (
         "KL_factor changes the draws; it belongs to log_prob alone.",
     ),
     Mistake(
-        "prior-power-in-log",
-        "The logarithm in your KL takes a wrong power of A_prior_scale: it is log(A_scale / A_prior_scale), or half the"
-        " logarithm of the ratio of the variances.",
+        "non-linearity-on-weights",
+        "The non-linearity is applied to the weights; it belongs to the pre-activations X·A.",
     ),
     Mistake(
-        "kl-by-rows",
-        "Your KL depends on the number of rows of X. The weights are the same for any batch; what weighs their KL"
-        " for a mini-batch is KL_factor, in log_prob.",
+        "mean-times-scale",
+        "A_mean is multiplied by A_scale: a weight is A_mean + A_scale·epsilon, where the scale multiplies epsilon"
+        " alone.",
     ),
     Mistake(
-        "kl-cached",
-        "KL was computed once and kept, so it goes stale: training changes A_mean and A_scale in place. Compute"
-        " it each time it is asked for.",
-        seen_in=("pyro.contrib.bnn.HiddenLayer 1.9.2",),
+        "mean-over-rows",
+        "The mean is averaged over the rows: every row has its own, its row of X·A_mean.",
     ),
     Mistake(
-        "log-prob-not-scalar",
-        "log_prob is one number for the whole layer: it stands for the KL of its weights.",
+        "mean-sign-lost",
+        "A_mean has lost its sign, or what is below 0: a mean may be negative, and is used as it is.",
     ),
     Mistake(
-        "log-prob-of-the-value",
-        "log_prob depends on the value. The layer's activations have no density here: log_prob carries the"
-        " weights' KL alone, −KL_factor·KL.",
+        "divided-by-inputs",
+        "The draws are divided by the number of inputs, or by its root: X·A is a sum over the inputs, and no average.",
     ),
     Mistake(
-        "log-prob-sign",
-        "log_prob has the wrong sign: it enters the ELBO, which is to grow, so it is minus KL_factor·KL.",
-        seen_in=("xuanqing94/BayesianDefense#10",),
+        "inputs-normalised",
+        "The rows of X are normalised before they are used: X is used as it is.",
     ),
     Mistake(
-        "kl-factor-ignored",
-        "log_prob doesn't use KL_factor.",
+        "units-dropped",
+        "Some pre-activations are exactly 0, others in each draw: nothing is dropped out in this layer, where only the"
+        " weights are uncertain.",
     ),
     Mistake(
-        "kl-factor-inverted",
-        "log_prob divides by KL_factor; it must multiply by it.",
+        "reshaped-for-transposed",
+        "Rows and columns are exchanged by reshape() or view(), which only read the same numbers in another order: .mT"
+        " turns a matrix.",
     ),
     Mistake(
-        "kl-factor-twice",
-        "KL_factor is applied twice.",
+        "noise-of-another-generator",
+        "The noise doesn't come from torch's own random generator, so torch.manual_seed doesn't make a run repeat, or"
+        " every layer draws the same: use torch.randn, without a generator of your own.",
     ),
     Mistake(
-        "log-prob-by-rows",
-        "log_prob depends on the number of rows. The weights' KL doesn't; KL_factor is what weighs it for a mini-"
-        "batch.",
-        seen_in=("tensorflow/probability#719",),
-    ),
-    Mistake(
-        "log-prob-without-kl",
-        "log_prob is 0: it must carry the weights' KL, −KL_factor·KL.",
-        seen_in=("kumar-shridhar/PyTorch-BayesianCNN#59",),
+        "seeded-anew",
+        "Draws don't repeat after torch.manual_seed: your code gives torch's generator a seed of its own, another each"
+        " time. Leave seeds to the notebook.",
     ),
 )

@@ -10,7 +10,6 @@ from torch import Tensor
 from bnn_core.autograder.exercise import Failed
 from bnn_core.autograder.exercises.hidden_layer.activations import bias_unit_is_one
 from bnn_core.autograder.exercises.hidden_layer.draws import rows_have_their_own_noise
-from bnn_core.autograder.exercises.hidden_layer.kl import right_kl
 from bnn_core.autograder.exercises.hidden_layer.layer import (
     CERTAIN_TOLERANCE,
     LOCAL,
@@ -22,13 +21,19 @@ from bnn_core.autograder.exercises.hidden_layer.layer import (
     Layer,
     close,
     exercise,
+    right_kl,
 )
 from bnn_core.autograder.exercises.hidden_layer.log_prob import log_prob_is_right
-from bnn_core.autograder.exercises.hidden_layer.shapes import draws_have_their_shape, refuses_arguments, require_shape
+from bnn_core.autograder.exercises.hidden_layer.shapes import (
+    draws_anew,
+    draws_have_their_shape,
+    refuses_arguments,
+    require_shape,
+)
 from bnn_core.autograder.interface import LearnerError
 from bnn_core.autograder.judging import preactivations
-from bnn_core.autograder.judging.preactivations import NAMES
-from bnn_core.autograder.judging.values import expected_and_came, matches, tensor_from
+from bnn_core.autograder.judging.preactivations import NAMES, Problem
+from bnn_core.autograder.judging.values import expected_and_came, matches, numbers, tensor_from
 from bnn_core.autograder.subject import Reply
 
 # What holds for the whole of it.
@@ -48,13 +53,15 @@ def defaults_are_right(evidence: Evidence) -> None:
     units = layer.draw()[1][:, :-1]
     if not matches(units, problem.mean.relu(), CERTAIN_TOLERANCE):
         refuse_default("non_linearity", "ReLU", expected_and_came("An activation", problem.mean.relu(), units))
-    kl, right = layer.kl(), right_kl(problem, 1.0)
+    uncertain = preactivations.with_repetition(evidence.problem())
+    layer = evidence.layer(uncertain)
+    layer.instance = evidence.subject.construct(**dict(zip(NAMES, uncertain.tensors, strict=True)))
+    kl, right = layer.kl(), right_kl(uncertain, 1.0)
     if not close(kl, right):
         refuse_default("A_prior_scale", "1.0", expected_and_came("KL", right, kl))
     log_prob = layer.log_prob()
     if not close(log_prob, -right):
         refuse_default("KL_factor", "1.0", expected_and_came("log_prob", -right, log_prob))
-    uncertain = preactivations.with_repetition(evidence.problem())
     positive = uncertain.mapped(Tensor.abs)
     instance = evidence.subject.construct(**dict(zip(NAMES, positive.tensors, strict=True)))
     activations = tensor_from(instance.call("rsample", (20,)), "rsample", (20, ROWS, UNITS + 1))
@@ -85,28 +92,42 @@ def refuse_default(name: str, right: str, message: str) -> None:
     raise Failed(message, "default-wrong", what=name, right=right)
 
 
-@exercise.check("it works in float64", needs=[draws_have_their_shape])
+@exercise.check("draws, KL and log_prob have the dtype of the layer's tensors", needs=[draws_have_their_shape])
 def follows_the_dtype(evidence: Evidence) -> None:
+    problem = evidence.problem()
     for mode in (LOCAL, WEIGHT_SPACE):
-        layer = evidence.layer(evidence.problem().mapped(Tensor.double), weight_space_sampling=mode)
+        in_double, in_float = in_both_dtypes(evidence, problem, mode)
         try:
-            value = layer.instance.call("rsample").tensor
+            value = in_double.instance.call("rsample").tensor
         except LearnerError as error:
             raise Failed(error.sentence, "wrong-dtype") from None
-        if value is not None and value.dtype != torch.float64:
-            message = f"With float64 tensors the draws should be float64; yours are {value.dtype}."
-            raise Failed(message, "wrong-dtype")
-    problem = evidence.problem()
-    in_double, in_float = evidence.layer(problem.mapped(Tensor.double)), evidence.layer(problem)
+        require_dtype("the draws", value, torch.float64)
+        require_dtype("the draws", in_float.instance.call("rsample").tensor, torch.float32)
+    in_double, in_float = in_both_dtypes(evidence, problem, LOCAL)
     for name, reply in (("KL", Layer.kl_reply), ("log_prob", Layer.log_prob_reply)):
+        if not is_usable(reply, in_float):
+            continue
         try:
             value = reply(in_double).tensor
         except LearnerError as error:
-            if is_usable(reply, in_float):
-                raise Failed(error.sentence, "wrong-dtype") from None
-            continue
-        if value is not None and value.dtype != torch.float64:
-            raise Failed(f"With float64 tensors {name} should be float64; yours is {value.dtype}.", "wrong-dtype")
+            raise Failed(error.sentence, "wrong-dtype") from None
+        require_dtype(name, value, torch.float64)
+        require_dtype(name, reply(in_float).tensor, torch.float32)
+
+
+def in_both_dtypes(evidence: Evidence, problem: Problem, mode: bool) -> tuple[Layer, Layer]:
+    """Layers of float64 and of float32 tensors."""
+    in_double = evidence.layer(problem.mapped(Tensor.double), weight_space_sampling=mode)
+    return in_double, evidence.layer(problem, weight_space_sampling=mode)
+
+
+def require_dtype(name: str, value: Tensor | None, dtype: torch.dtype) -> None:
+    """Raise Failed where a value, given tensors of this dtype, has another."""
+    if value is None or value.dtype == dtype:
+        return
+    given = str(dtype).removeprefix("torch.")
+    message = f"With {given} tensors {name} should be {given}; yours: {value.dtype}."
+    raise Failed(message, "wrong-dtype" if dtype == torch.float64 else "result-in-float64")
 
 
 def is_usable(reply: Callable[[Layer], Reply], layer: Layer) -> bool:
@@ -129,3 +150,25 @@ def seed_is_left_alone(evidence: Evidence) -> None:
     problem = evidence.problem()
     if next_number(1) == next_number(2):
         raise Failed("Leave torch.manual_seed to the notebook, outside the layer.", "seed-fixed")
+
+
+@exercise.check("after torch.manual_seed the draws are the same again", needs=[draws_anew])
+def draws_follow_the_seed(evidence: Evidence) -> None:
+    problem = evidence.problem().with_positive_inputs()
+
+    def next_number(draws: bool) -> tuple[Tensor, float]:
+        """What is drawn, if it is, after a seed, and the next number of torch's generator."""
+        evidence.subject.seed(3)
+        came = evidence.plain_layer(problem, mode).draw()[1] if draws else torch.zeros(())
+        return came, evidence.subject.random_number()
+
+    for mode in (LOCAL, WEIGHT_SPACE):
+        (first, after), (second, _), (_, untouched) = next_number(True), next_number(True), next_number(False)
+        if after == untouched:
+            message = (
+                f"With weight_space_sampling={mode} the next number of torch's generator is the same after a draw."
+            )
+            raise Failed(message, "noise-of-another-generator")
+        if not torch.equal(first, second):
+            message = f"With weight_space_sampling={mode} the same seed gives {numbers(first)} and {numbers(second)}."
+            raise Failed(message, "seeded-anew")

@@ -25,10 +25,11 @@ from bnn_core.autograder.exercises.hidden_layer.layer import (
     exercise,
 )
 from bnn_core.autograder.interface import LearnerError
-from bnn_core.autograder.judging.draws import known_mistake, require_fresh_noise
+from bnn_core.autograder.judging.draws import known_mistake, mean_tolerance, require_fresh_noise
 from bnn_core.autograder.judging.manners import require_unchanged
 from bnn_core.autograder.judging.preactivations import NAMES
-from bnn_core.autograder.judging.values import number, numbers, shape, tensor_from
+from bnn_core.autograder.judging.values import number, numbers, resized, shape, tensor_from
+from bnn_core.autograder.mistakes import Mistake
 
 
 @exercise.check("it can be built from X, A_mean and A_scale, with any of its options by name")
@@ -76,17 +77,23 @@ def require_shape(layer: Layer, *sample_shape: int) -> None:
         (*right[:-1], columns - 1): "bias-unit-missing" if with_bias else None,
         (*right[:-1], columns + 1): None if with_bias else "bias-unit-unwanted",
         (*right[:-2], rows + 1, columns - 1): "bias-unit-as-row" if with_bias else None,
+        (*right[:-2], columns, rows): "output-transposed",
     }
     if sample_shape:
         mistakes |= {(rows, columns): "sample-shape-ignored", (rows, columns, *sample_shape): "sample-shape-misplaced"}
         mistakes |= {(rows, *sample_shape, columns): "sample-shape-misplaced"}
+        # The ones may have been joined to what came last.
+        mistakes |= {(rows, columns - 1, *sample_shape[:-1], sample_shape[-1] + 1): "sample-shape-misplaced"}
     if len(sample_shape) > 1:
-        parts = (sample_shape[:1], sample_shape[-1:], (math.prod(sample_shape),))
+        mistakes |= {(*sample_shape[::-1], rows, columns): "sample-shape-misplaced"}
+        parts: list[tuple[int, ...]] = [(math.prod(sample_shape),)]
+        for cut in range(1, len(sample_shape)):
+            parts += [sample_shape[:cut], sample_shape[cut:]]
         mistakes |= {(*part, rows, columns): "sample-shape-incomplete" for part in parts}
     if came != right and sample_shape and mistakes.get(came) == "sample-shape-ignored" and not layer.draws_anew():
         raise Failed(message, "no-sampling", what="a fixed value")
     if came != right:
-        raise Failed(message, mistakes.get(came))
+        raise Failed(message, resized(came, right) or mistakes.get(came))
     tensor_from(reply, layer.drawing, right)
 
 
@@ -94,7 +101,7 @@ def require_shape(layer: Layer, *sample_shape: int) -> None:
 def draws_have_their_sample_shape(evidence: Evidence) -> None:
     for mode in (LOCAL, WEIGHT_SPACE):
         for include_hidden_bias in (True, False):
-            for sample_shape in [(7,), (2, 6), (1,)]:
+            for sample_shape in [(7,), (2, 6), (2, 3, 5), (1,)]:
                 options = {"include_hidden_bias": include_hidden_bias, "weight_space_sampling": mode}
                 problem = evidence.problem()
                 require_shape(evidence.layer(problem.with_positive_inputs(), **options), *sample_shape)
@@ -135,7 +142,8 @@ def draws_are_finite(evidence: Evidence) -> None:
     problem = evidence.problem()
     value = evidence.layer(problem.with_inputs(-problem.X.abs()), **PLAIN).instance.call("rsample").tensor
     if value is not None and not bool(value.isfinite().all()):
-        raise Failed(f"With every element of X negative, rsample returns {numbers(value)}.", "input-not-squared")
+        holes = numbers(value[~value.isfinite()])
+        raise Failed(f"With every element of X negative, rsample returns {holes}.", "input-not-squared")
 
 
 @exercise.check("X, A_mean and A_scale stay as they were", needs=[draws_have_their_shape])
@@ -213,11 +221,33 @@ def given_non_linearity_is_used(evidence: Evidence) -> None:
                 f"With weight_space_sampling={mode} and non_linearity=torch.positive, which changes nothing,"
                 f" activations should run from −6 to 6; yours run from {lowest} to {highest}."
             )
-            suspects = [("kl-factor-in-draws", KL_OPTIONS["KL_factor"] * mirrored.mean), *mirrored.wrong_means]
+            if bool((draws.abs() < CERTAIN_TOLERANCE).all()):
+                raise Failed(message, mistaken_mean(evidence, mode))
+            X, A_mean, _ = (value.double() for value in mirrored.tensors)
+            suspects = [
+                ("kl-factor-in-draws", KL_OPTIONS["KL_factor"] * mirrored.mean),
+                *mirrored.wrong_means,
+                ("mean-sign-lost", X @ A_mean.abs()),
+                ("mean-sign-lost", X @ A_mean.clamp_min(0)),
+            ]
             mistake = known_mistake(draws, suspects, lambda _: torch.tensor(CERTAIN_TOLERANCE))
             if mistake is None and is_function_of(draws, mirrored.mean):
                 mistake = "non-linearity-fixed"
             raise Failed(message, mistake)
+
+
+def mistaken_mean(evidence: Evidence, mode: bool) -> str | Mistake | None:
+    """The mistake of draws that are all 0 where the weights are certain, and every row has its opposite."""
+    problem = evidence.problem()
+    draws = evidence.plain_layer(problem, mode).draw(400)[1]
+    X, A_mean, A_scale = (value.double() for value in problem.tensors)
+    suspects = [
+        ("preactivation-mean-missing", torch.zeros_like(problem.mean)),
+        ("mean-and-scale-swapped", X @ A_scale),
+        ("mean-times-scale", X @ (A_mean * A_scale)),
+        ("mean-over-rows", problem.mean.mean(dim=0).expand_as(problem.mean)),
+    ]
+    return known_mistake(draws.mean(dim=0), suspects, lambda _: mean_tolerance(draws.std(dim=0), len(draws)))
 
 
 def is_function_of(draws: Tensor, mean: Tensor) -> bool:
