@@ -442,7 +442,8 @@ assert abs(gaussian_log_prob(torch.tensor(15.0), zero, torch.tensor(1.0)) + 113.
 # - The Bayesian network is asked 500 times. Its mean is the average of its answers. Its standard deviation has two
 #   parts: how far its answers spread, and the same scatter. Variances add up: $\sqrt{\text{spread}^2 + 4^2}$.
 #
-# The score of a car is the log density of its true fuel economy. The score of a group is the average over its cars.
+# The score of a car is the log density of its true fuel economy, which is the $x$ of your function. The score of a
+# group is the average over its cars.
 
 # %% tags=["figure"]
 guess(
@@ -583,7 +584,7 @@ progress()
 # | **[03 BayesianLinear][3]** | What is a layer whose weights are distributions? | **`BayesianLinear`** |
 # | [04 Bayes by Backprop][4] | How is it trained, and what keeps it honest? | `negative_elbo`, `predict` |
 # | [05 Local reparameterization][5] | Why sample outputs in place of weights? | `sample_preactivation` and more |
-# | **[06 HiddenLayer][6]** | How does this become a distribution that inference can use? | **`HiddenLayer`** |
+# | **[06 HiddenLayer][6]** | How does this become a distribution that inference can use? | **`HiddenLayer`** and more |
 # | [07 Knowing what it doesn't know][7] | Does it know what it doesn't know? | `predictive_entropy` and three more |
 # | [08 Acting on uncertainty][8] | What can I do with it? | `selective_error`, `thompson_action` |
 # | [09 How wrong is it?][9] | What does the cheap posterior miss? | `log_joint` |

@@ -127,7 +127,7 @@ guessed("stretching")
 # $$w = \mu + \sigma\, \varepsilon, \qquad \varepsilon \sim \mathcal N(0, 1)$$
 #
 # Sliding and stretching are the two derivatives, for the two numbers that an optimiser moves, $\mu$ and $\log \sigma$
-# (the exponential is its own derivative, so that of $\sigma$ by $\log \sigma$ is $\sigma$ itself):
+# (the exponential is its own derivative, so $\partial \sigma / \partial \log \sigma = \sigma$):
 #
 # $$\frac{\partial w}{\partial \mu} = 1, \qquad \frac{\partial w}{\partial \log \sigma} = \sigma\,\varepsilon$$
 #
@@ -227,9 +227,9 @@ for epsilon in (-2.0, 0.0, 1.0):
 
 # %% [markdown]
 # Each draw has a gradient of its own, $2w$ for the mean and $2w\,\varepsilon$ for log_std (since std is 1). The first
-# draw, at −1.5, asks for a larger mean; the third, at 1.5, for a smaller one. Over all draws the average is $2\,\mathbb
-# E[w] = 1$: on balance the mean has to go down. And both draws that lie far out ask for a smaller std, which is what we
-# wanted.
+# draw, at −1.5, asks for a larger mean; the third, at 1.5, for a smaller one. Over all draws the average is
+# $2\,\mathbb E[w] = 1$: on balance the mean has to go down. And both draws that lie far out ask for a smaller std,
+# which is what we wanted.
 
 # %% tags=["claim"]
 draws = sample_gaussian(torch.full((200_000,), 0.5), torch.zeros(200_000))
@@ -332,8 +332,8 @@ show(
 guessed("noisier-gradient")
 
 # %% [markdown]
-# Both averages are as near 1 as chance allows: for the score function, chance is a standard error of
-# $\sqrt{137/200{,}000}$ or about 0.03, and an average may well be off by two of these.
+# Both averages are as near 1 as chance allows: for the score function, chance is a standard error (the std of an
+# average) of $\sqrt{137/200{,}000}$ or about 0.03, and an average may well be off by two of these.
 # But the variances differ by a factor of more than a hundred. ("About 10", which ten weights suggest, is the ratio of
 # the standard deviations.) The lower histogram leans: its most frequent value isn't the exact one. Its average is.
 #
@@ -363,9 +363,10 @@ for seed in range(5):
 # ## What the noise costs
 #
 # Noise can be averaged away: the average of $S$ gradients, each from a draw of its own, has an error of
-# $\text{std}/\sqrt S$. How many draws does each way need for the same error? Here the error is the root mean square
-# over the ten means. In the figure, each thin line is one of eight runs, the line with markers is their average, and
-# the dashed lines are $\text{std}/\sqrt S$, with the std that we have just measured.
+# $\text{std}/\sqrt S$, where std is that of a single gradient. How many draws does each way need for the same error?
+# Here the error is the root mean square over the ten means. In the figure, each thin line is one of eight runs, the
+# line with markers is their average, and the dashed lines are $\text{std}/\sqrt S$, with the std that the variance
+# above gives.
 
 # %% tags=["experiment"]
 torch.manual_seed(1)
@@ -562,7 +563,7 @@ for seed in range(5):
 
 # %% tags=["experiment"]
 def step(w):
-    """1 where w is above 0; its derivative is 0 wherever there is one."""
+    """1 where w is above 0, and 0 elsewhere, summed over each row."""
     return (w > 0).float().sum(dim=1) + 0 * w.sum(dim=1)
 
 

@@ -539,8 +539,8 @@ show(
 # %% [markdown]
 # Now fit *one* Gaussian $q$ to it, in each direction of the KL.
 #
-# - **$\mathrm{KL}(q \,\|\, \text{target})$**, called *reverse*: draws come from $q$. Put Bayes' rule for
-#   $\log \text{target}(w)$ into the definition, $\mathbb E_{w \sim q}[\log q(w) - \log \text{target}(w)]$: it becomes
+# - **$\mathrm{KL}(q \,\|\, \text{target})$**, called *reverse*: draws come from $q$. The target is a posterior: put
+#   Bayes' rule for it into the definition, $\mathbb E_{w \sim q}[\log q(w) - \log \text{target}(w)]$. This becomes
 #   $\mathrm{KL}(q \,\|\, \text{prior}) - \mathbb E_{w \sim q}[\log \text{likelihood}(w)]$ plus a constant. The first
 #   part is your `gaussian_kl`, the second an average over draws.
 # - **$\mathrm{KL}(\text{target} \,\|\, q)$**, called *forward*: draws come from the target. Only

@@ -32,13 +32,13 @@ torch.set_num_threads(1)  # the tensors are small
 # %% [markdown]
 # ## Three networks that cannot say "I don't know"
 #
-# Here is a small, real problem: predict a car's fuel economy, in miles per gallon, from the power of its
-# engine, in horsepower. The data are cars of the 1970s (the Auto MPG data set). We keep 40 weak cars, of at most 110
-# horsepower, for training. The other weak cars, and all stronger cars, are for testing.
+# Here is the small, real problem of lesson 00: predict a car's fuel economy, in miles per gallon, from the power of
+# its engine, in horsepower. The data are cars of the 1970s (the Auto MPG data set). We keep 40 weak cars, of at most
+# 110 horsepower, for training. The other weak cars, and all stronger cars, are for testing.
 #
-# Networks learn best from numbers near 1. So we *standardise* both quantities: subtract a mean, divide by a
-# standard deviation. For the fuel economy these come from the training cars alone. For the horsepower they come
-# from all cars, since we shall ask about all of them.
+# As there, we *standardise* both quantities, to bring them near 1: subtract a mean, divide by a standard deviation.
+# For the fuel economy these come from the training cars alone. For the horsepower they come from all cars this time,
+# since we shall ask about all of them.
 
 # %% tags=["setup"]
 LIMIT = 110  # horsepower
@@ -251,7 +251,7 @@ show(
 # | $W,\ b$ | `sampled_weight`, `sampled_bias` | $(O, I)$, $(O,)$ | the weights and biases drawn for this pass |
 # | $y$ | what `forward` returns | $(B, O)$ | the output |
 # | $t_n$ | `target`, `y_train` | | the target of example $n$, of $N$ |
-# | $\tau$ | `noise_std` | a number | how far a target typically lies from the true curve |
+# | $\tau$ | `noise_std` | a number | how far targets scatter about the true curve (std) |
 #
 # The shape $(O, I)$, outputs first, is how `nn.Linear` stores its weight.
 #
@@ -262,8 +262,7 @@ show(
 #
 # ($\odot$ multiplies element by element; the square above goes element by element, too.) The result has the right
 # distribution, and it is an ordinary differentiable function of $\mu_W$ and $\log \sigma_W$. For one weight
-# $w = \mu + \sigma\,\varepsilon$ (so $\mu$ is an element of $\mu_W$, and $\sigma = \exp(\log \sigma)$ the same element
-# of $\sigma_W$):
+# $w = \mu + \sigma\,\varepsilon$, where $\mu$ and $\sigma$ are its elements of $\mu_W$ and $\sigma_W$:
 #
 # $$\frac{\partial w}{\partial \mu} = 1, \qquad \frac{\partial w}{\partial \log \sigma} = \sigma\,\varepsilon$$
 #
@@ -881,8 +880,8 @@ assert (narrow & of_live_units).sum() >= 0.5 * narrow.sum()
 # sends a unit back to the prior.)
 #
 # With the KL, two groups appear. The silent units' weights have gone most of the way back to the prior, whose log_std
-# is 0. The weights of the live units the data hold, and the narrowest are theirs. (Of the four to eight below −1.3,
-# half or more belonged to live units in each of five starts.)
+# is 0. The data hold the weights of the live units, and the narrowest are among these. (Of the four to eight below
+# −1.3, half or more belonged to live units in each of five starts.)
 #
 # (Don't turn this round for every network: a narrow weight isn't always one that the data need. With tanh in place
 # of the ReLU, a unit has no "off". Then a silent unit is muted by an outgoing weight that is close to 0 *and narrow*.

@@ -358,7 +358,7 @@ BATCH = 49
 
 
 def train_on_cars(loss_of, label, batch_size=BATCH, steps=1000, decay=True):
-    """A fresh layer, trained on the cars, and how its parameters moved: (T, 2, 4)."""
+    """A fresh layer, trained on the cars, and how its parameters moved: (records, 2, 4)."""
     torch.manual_seed(1)
     layer = BayesianLinear(3, 1)
     settings = {"batch_size": batch_size, "steps": steps, "lr": 0.03, "decay": decay}
@@ -540,9 +540,9 @@ assert ends["no KL"][1, 2] == -3.0
 #   square root of the count: $\sqrt 8 \approx 2.8$ times too large. So the network is too *unsure*.
 # - **A mean in place of the sum** (`F.mse_loss` and `F.gaussian_nll_loss` average unless told otherwise): the KL counts
 #   392 times. All weights have gone most of the way back to the prior.
-# - **The KL averaged over the weights**: the formula says half the spread. After these steps the weight's and the
-#   bias's are still above that, on their way down. With 4 weights it is a small mistake, in a network of 100,000
-#   weights it is as good as no KL.
+# - **The KL averaged over the weights**: the formula says half the spread. After these steps the spreads for the car's
+#   weight and for the bias are still above that, on their way down. With 4 weights it is a small mistake, in a network
+#   of 100,000 weights it is as good as no KL.
 # - **$N/B$ on the sum and $B/N$ on the KL as well**: too sure. One of the two belongs there, not both.
 # - **No KL**: no formula, since there is no minimum. The standard deviations have fallen below the exact ones, and
 #   would go on. Except one: no car is electric, so nothing at all has moved that weight's, and it is where it started.
@@ -685,12 +685,12 @@ check(predict)
 #
 # Now a network, and the curve on which Bayes by Backprop was first shown [1, section 5.2]:
 #
-# $$y = x + 0.3 \sin(2\pi (x + \varepsilon)) + 0.3 \sin(4\pi (x + \varepsilon)) + \varepsilon$$
+# $$t = x + 0.3 \sin(2\pi (x + \varepsilon)) + 0.3 \sin(4\pi (x + \varepsilon)) + \varepsilon$$
 #
-# The noise $\varepsilon$ has a standard deviation of 0.02. We draw 100 points with $x$ between 0 and 0.5, and ask what
-# the network says outside. As $\varepsilon$ stands inside the sines, a *target* scatters by more than 0.02, and more
-# where the curve is steep. Drawing many targets at one $x$ tells how much. We give the loss one number for all $x$, the
-# root of the average variance.
+# The noise $\varepsilon$ has a standard deviation of 0.02 here. We draw 100 points with $x$ between 0 and 0.5, and ask
+# what the network says outside. As $\varepsilon$ stands inside the sines, a *target* scatters by more than 0.02, and
+# more where the curve is steep. Drawing many targets at one $x$ tells how much. We give the loss one number for all
+# $x$, the root of the average variance.
 
 # %% tags=["experiment"]
 points = datasets.blundell_curve(100, seed=1)
@@ -993,7 +993,7 @@ guess(
 
 # %% tags=["experiment"]
 def learn_noise(num_points, kl_count, label):
-    """A network trained together with its noise; how the noise and the KL moved: (T, 2)."""
+    """A network trained together with its noise; how the noise and the KL moved: (records, 2)."""
     x, t = x_train[:num_points], y_train[:num_points]
     network = fresh_network()
     network.log_noise_std = nn.Parameter(torch.tensor(-1.0))

@@ -548,8 +548,8 @@ def gradient_correlation(gradients):
 # <details><summary>Hint 1: which tools?</summary>
 #
 # - `gradients.mean(dim=0)` is the average over the draws, $(B, P)$; it broadcasts.
-# - `torch.einsum("sbp,scp->bc", d, d)` multiplies the deviations of examples $b$ and $c$ and sums over draws and
-#   parameters: a $(B, B)$ matrix.
+# - `torch.einsum("sbp,scp->bc", d, d)` multiplies the deviations of examples $b$ and $c$ (the formula's $b'$) and
+#   sums over draws and parameters: a $(B, B)$ matrix.
 # - The variances stand on its diagonal, the covariances beside it.
 #
 # </details>

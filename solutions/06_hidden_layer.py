@@ -81,9 +81,9 @@ guessed("two-equal-rows")
 #
 # In weight space the dots lean the other way when the second row's $x$ is far enough below 0. The bias is the same in
 # both rows and pulls them together; the slope pulls them apart where one $x$ is negative. The first row's $x$ is 1, the
-# slope's scale 0.8 (the second slider) and the bias's 0.5, so the covariance of the two rows is
-# $0.8^2 \cdot 1 \cdot x$ from the slope plus $0.5^2$ from the bias. The two just balance at $x \approx -0.4$: there the
-# correlation is 0, and the pictures look alike.
+# slope's standard deviation 0.8 (its *scale*, the second slider) and the bias's 0.5, so the covariance of the two rows
+# is $0.8^2 \cdot 1 \cdot x$ from the slope plus $0.5^2$ from the bias. The two just balance at $x \approx -0.4$: there
+# the correlation is 0, and the pictures look alike.
 #
 # So a draw made row by row is right for every row, and yet it is no draw of *a* function. For training by hand that is
 # no trouble: from the log-likelihood we subtract the KL divergence of all weights from the prior. But a library for
@@ -151,8 +151,8 @@ guessed("two-equal-rows")
 # %% [markdown]
 # **Why `log_prob` is $-\kappa\,\mathrm{KL}$.** The *evidence* is the density that the model, with weights from the
 # prior, gives to all the targets. Variational inference maximises a number that is never above its logarithm, the
-# *evidence lower bound*, ELBO ($t_n$ are the targets, $x_n$ the inputs, $w$ the weights of all layers, and $\mathbb E$
-# the average over their draws):
+# *evidence lower bound*, ELBO ($t_n$ are the targets, in code `y_train`, $x_n$ the inputs, $w$ the weights of all
+# layers, and $\mathbb E$ the average over their draws):
 #
 # $$\mathrm{ELBO} = \sum_{n=1}^{N} \mathbb E\left[\log p(t_n \mid x_n, w)\right] - \mathrm{KL}.$$
 #
@@ -1279,7 +1279,6 @@ for owner, layer_class in [(f"Pyro {pyro.__version__}", PyrosHiddenLayer), ("you
 #    Research 20(28), 2019, pages 1 to 6. The layer itself is `pyro.contrib.bnn.HiddenLayer`.
 # 4. J. R. Quinlan: *Combining Instance-Based and Model-Based Learning*, ICML 1993. The cars: Auto MPG, UCI
 #    Machine Learning Repository, CC BY 4.0, as it ships in mlxtend.
-#
 # 5. B. Trippe, R. Turner: *Overpruning in Variational Bayesian Neural Networks*, 2018, arXiv:1801.06230.
 #
 # **Next:** [lesson 07](07_knowing_what_it_does_not_know.ipynb) gives a trained network digits that it has never seen

@@ -1370,7 +1370,7 @@ assert with_habit.mean() > found["plain"].mean() + 0.04
 #
 # For weights whose mean isn't small, but whose standard deviation is large: size without signal. And for weights with a
 # small mean that the data hold firmly. (Not for those of pixels that are always 0. The KL takes such a mean to 0, since
-# nothing speaks against it, and both orders put it last.)
+# nothing speaks against it, and by both orders it is removed first.)
 #
 # </details>
 

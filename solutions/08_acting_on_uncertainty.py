@@ -68,9 +68,10 @@ show(
 # %% [markdown]
 # ## The idea: “I don't know” is an answer
 #
-# A classifier gives an answer for each input and, beside it, a number that says how sure it is: its **confidence**. Any
-# number will do, as long as larger means surer. Sort all inputs by confidence, let the network answer the surest of
-# them, and leave the rest to somebody else: to a doctor, a second model, a dearer measurement.
+# A classifier gives an answer for each input and, beside it, a number that says how sure it is: its **confidence**. In
+# lesson 07 that is the largest probability; here any number will do, as long as larger means surer. Sort all inputs by
+# confidence, let the network answer the surest of them, and leave the rest to somebody else: to a doctor, a second
+# model, a dearer measurement.
 #
 # The share that it answers is the **coverage**. If its confidence is any good, then the error among those that it
 # answers falls as the coverage falls. How far, we measure.

@@ -270,8 +270,9 @@ def log_joint(parameters, x, y, noise_std, prior_std):
 #
 # - `F.linear(x, weight, bias)` is a linear layer, $x W^\top + b$, with the weight as `nn.Linear` stores it. `F.relu`
 #   stands between the two.
-# - The two sums of squares of the last formula are all that you need. Or, with their constants: `gaussian_log_prob(y,
-#   output, noise_std)` for the targets, `gaussian_log_prob(values, 0.0, prior_std)` for a parameter.
+# - The two sums of squares of the last formula are all that you need. Or, with their constants:
+#   `gaussian_log_prob(y, output, noise_std)` for the targets, `gaussian_log_prob(values, 0.0, prior_std)` for a
+#   parameter.
 # - `parameters.values()` gives the four tensors, one after the other.
 #
 # </details>
@@ -423,10 +424,9 @@ assert weights_r_hat.max() > r_hat.max() + 0.1
 # %% [markdown]
 # The answers agree: their R-hats are close to 1, in the gap and beyond the data too. Single weights look much worse:
 # the chains wander slowly, and their histograms differ. Yet this needn't be a failure. **The weights have symmetries.**
-# Swap two hidden
-# units, with all that belongs to them: the network answers as before, and its log joint is the same. With 8 units there
-# are $8! = 40{,}320$ orders, so the posterior has as many copies of each hill, and a chain that walks about one of
-# them has no need of the others. One chain's unit 3 does what another chain's unit 5 does.
+# Swap two hidden units, with all that belongs to them: the network answers as before, and its log joint is the same.
+# With 8 units there are $8! = 40{,}320$ orders, so the posterior has as many copies of each hill, and a chain that
+# walks about one of them has no need of the others. One chain's unit 3 does what another chain's unit 5 does.
 #
 # A function knows nothing of the order of units. So **judge a sampler of networks by its functions, and not by its
 # weights alone**. Izmailov and others [5, section 5] look at both, for networks of hundreds of thousands of weights.
@@ -471,9 +471,9 @@ assert num_gradients / (WARMUP + DRAWS) > 20
 #   with a prior of standard deviation 1,000 there is as good as no prior.
 # - **Laplace on the last layer** [7]: train *one* network, to the peak of your log joint. Then hold its first layer
 #   fixed. What remains is a linear model, whose inputs are the hidden units, and a linear model has an exact posterior
-#   (lesson 04): with the hidden units and a 1 in the rows of $\Phi$, it is a Gaussian about the peak with the precision
-#   matrix $\Phi^\top \Phi / \tau^2 + \mathbf I / \sigma_0^2$, where $\mathbf I$ is the identity matrix. Its weights are
-#   *not* independent. It costs one small matrix.
+#   (lesson 04): with the hidden units and a 1 in the rows of $\Phi$, it is a Gaussian about the peak, whose covariance
+#   has the inverse $\Phi^\top \Phi / \tau^2 + \mathbf I / \sigma_0^2$ (the *precision matrix*; $\mathbf I$ is the
+#   identity matrix). Its weights are *not* independent. It costs one small matrix.
 
 
 # %% tags=["experiment"]
@@ -723,16 +723,21 @@ assert not LOW < next_car["mean-field"] < HIGH
 assert seconds["NUTS"] > 2 * max(seconds[name] for name in order[1:])
 
 # %% [markdown]
-# **The gold standard doesn't win.** Amid the data all four are much alike: within 0.1 nats in four of our five seeds.
-# In the fifth, the one shown here, the mean-field network is ahead by 0.1, and the ensemble is behind, as it follows
-# the 40 cars too closely. In the gap, the mean-field network, whose doubt is wrong there, comes out as well as NUTS, to
-# within 0.05 nats, in three of five seeds. In the other two NUTS is ahead by about 0.15, and in just these the
-# mean-field network has little more than one live unit, so that its curve hardly bends. ("All are nearly the same" was
-# the best guess.) The ensemble is ahead of NUTS in two seeds, behind in two, and level in one. Beyond the data the
-# ensemble was ahead of NUTS in our five runs and Laplace in four, but with 17 cars and five random starts that may come
-# out otherwise for you. (If your `log_joint` keeps its constants, rounding differs, and after some thousand steps so do
-# the networks: your numbers aren't quite ours.) (That the figures are better beyond the data than amid it, for all, has
-# another reason: strong cars scatter far less than weak ones.) Why is the right doubt worth so little here?
+# **The gold standard doesn't win.** ("All are nearly the same" was the best guess.) Amid the data all four are much
+# alike: within 0.1 nats in four of our five seeds. In the fifth, the one shown here, the mean-field network is ahead by
+# 0.1, and the ensemble is behind, as it follows the 40 cars too closely.
+#
+# In the gap, the mean-field network, whose doubt is wrong there, comes out as well as NUTS, to within 0.05 nats, in
+# three of five seeds. In the other two NUTS is ahead by about 0.15, and in just these the mean-field network has little
+# more than one live unit, so that its curve hardly bends. The ensemble is ahead of NUTS in two seeds, behind in two,
+# and level in one.
+#
+# Beyond the data the ensemble was ahead of NUTS in our five runs and Laplace in four, but with 17 cars and five random
+# starts that may come out otherwise for you. That all four do better there than amid the data has another reason:
+# strong cars scatter far less than weak ones. (If your `log_joint` keeps its constants, rounding differs, and after
+# some thousand steps so do the networks: your numbers aren't quite ours.)
+#
+# Why is the right doubt worth so little here?
 #
 # - **The noise hides it.** A single car scatters by 4 miles per gallon. A doubt of 3 about the curve makes a total of
 #   $\sqrt{4^2 + 3^2} = 5$; with a doubt of 1 it is 4.1. For the likelihood of a car that is a small difference.
