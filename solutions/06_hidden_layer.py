@@ -182,7 +182,8 @@ guessed("two-equal-rows")
 # If you write the square root yourself, mind an input row that is all zeros: its variance is 0, and there the
 # slope of the square root is infinite. Keep the variance a little above 0, with `.clamp_min(1e-12)`.
 #
-# Draws, KL and log_prob have the dtype of the tensors that the layer is given, float64 too.
+# Draws, KL and log_prob have the dtype of the tensors that the layer is given, float64 too. The noise comes from
+# PyTorch's own generator, so that `torch.manual_seed` makes draws repeat.
 
 
 # %% tags=["exercise"]

@@ -731,7 +731,7 @@ WRONG: list[Wrong] = [
             )
         ),
         SQUARE,
-        "noise-shared-by-samples",
+        "noise-centred",
     ),
     Wrong(
         "mirrors the weights' noise where they are square",
@@ -1007,7 +1007,7 @@ WRONG: list[Wrong] = [
             )
         ),
         INDEPENDENT,
-        "noise-shared-by-samples",
+        "noise-mirrored",
     ),
     Wrong(
         "adds the noise after the non-linearity",
@@ -1635,13 +1635,13 @@ WRONG: list[Wrong] = [
         "centres the noise over the rows",
         changed((NOISE, NOISE + "\n            noise = noise - noise.mean(-2, keepdim=True) * (len(X) > 1)")),
         SPREAD,
-        "noise-not-normal",
+        "noise-centred",
     ),
     Wrong(
         "standardises the weights' noise",
         changed((EPSILON, EPSILON + "\n            epsilon = (epsilon - epsilon.mean()) / epsilon.std()")),
         SQUARE,
-        "noise-not-normal",
+        "noise-centred",
     ),
     Wrong(
         "scales the weights' noise to a norm",

@@ -463,7 +463,7 @@ def sample_preactivation(X, A_mean, A_scale):
             )
         ),
         NOISE,
-        "noise-shared-by-rows",
+        "noise-mirrored",
     ),
     Wrong(
         "every other row turns the noise of the one before by one unit",
