@@ -295,9 +295,9 @@ def pathwise(f, mean, log_std):
 def score_function(f, mean, log_std, baseline=0.0):
     """The same, from the values of f and the log density of the draws."""
     w = sample_gaussian(mean, log_std).detach()  # no path back from here
-    log_p = gaussian_log_prob(w, mean, torch.exp(log_std)).sum(dim=1)  # log q(w) of each draw
+    log_q = gaussian_log_prob(w, mean, torch.exp(log_std)).sum(dim=1)  # of each draw
     # f(w) is but a number here, so that the gradient is f(w) times the score. (The baseline's turn comes later.)
-    total = ((f(w) - baseline) * log_p).sum()
+    total = ((f(w) - baseline) * log_q).sum()
     return torch.autograd.grad(total, (mean, log_std))
 
 

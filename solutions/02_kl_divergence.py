@@ -527,7 +527,7 @@ grid = torch.linspace(-5, 5, 2001)
 cell = grid[1] - grid[0]  # its width
 log_target = posterior(NOISE)
 middle = log_target.exp()[grid.abs() < 1].sum() * cell
-print(f"the posterior holds |w| < 1 for possible with a chance of {middle:.1%}")
+print(f"the posterior gives |w| < 1 a chance of {middle:.1%}")
 
 # %% tags=["figure"]
 show(
