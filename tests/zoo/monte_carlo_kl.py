@@ -59,8 +59,10 @@ KEPT = "mean and log_std stay as they were"
 ANEW = "every call draws anew"
 AVERAGE = "on average it is the KL divergence"
 BETTER = "more samples make it better"
-NEAR_ZERO = "near the prior it may be negative, and is still right on average"
+NEAR_ZERO = "near the prior it may be negative, is right on average, and spreads little"
 SPREADS = "it spreads no more than draws that are independent of each other"
+MANY = "however large num_samples is, so many draws are made"
+NOISE = "its noise is standard normal, in the dtype of mean"
 GRADIENT = "gradients reach mean and log_std, and are right on average"
 DTYPE = "the result has the dtype of the arguments"
 SEED = "it leaves the global random seed alone"
@@ -116,6 +118,43 @@ WRONG: list[Wrong] = [
         SPREADS,
         "noise-shared-by-elements",
     ),
+    Wrong(
+        "takes log p at other draws",
+        changed(("log_p = ", "w = mean + torch.exp(log_std) * torch.randn_like(w)\n    log_p = ")),
+        NEAR_ZERO,
+        "two-draws",
+    ),
+    Wrong(
+        "draws no more than 100",
+        changed(
+            (
+                EPSILON,
+                f"{EPSILON}[torch.arange(num_samples) % 100]".replace(
+                    "randn(num_samples", "randn(min(num_samples, 100)"
+                ),
+            )
+        ),
+        MANY,
+        "draws-capped",
+    ),
+    Wrong("cuts its noise", changed((EPSILON, f"{EPSILON}.clamp(-3, 3)")), NOISE, "noise-not-normal"),
+    Wrong("throws coins", changed((EPSILON, f"{EPSILON}.sign()")), NOISE, "noise-not-normal"),
+    Wrong("draws in float32", changed((", dtype=mean.dtype)", ")")), NOISE, "noise-in-float32"),
+    Wrong(
+        "takes the density's gradient",
+        changed(
+            ("log_q = ", "w = w.detach()\n    log_q = "),
+            (
+                RETURN,
+                "ratio = (log_q - log_p).flatten(1).sum(1) if mean.dim() else log_q - log_p\n"
+                "    log_q = log_q.flatten(1).sum(1) if mean.dim() else log_q\n"
+                "    return (ratio.detach() * (1 + log_q - log_q.detach())).sum() / num_samples",
+            ),
+        ),
+        GRADIENT,
+        "draw-detached",
+    ),
+    Wrong("the mean for a draw", changed((EPSILON, f"0 * {EPSILON}")), ANEW, "noise-drawn-once"),
     Wrong("draws without gradients", changed(("log_q = ", "w = w.detach()\n    log_q = ")), GRADIENT, "draw-detached"),
     Wrong(
         "computes without gradients",

@@ -165,5 +165,37 @@ WRONG: list[Wrong] = [
     ),
     Wrong("seeds", changed((AS_TENSOR, f"{AS_TENSOR}\n    torch.manual_seed(0)")), SEED, "seed-fixed"),
     Wrong("adds noise", changed((RETURN, f"{RETURN} + torch.randn(())")), VALUE, "loss-random"),
+    Wrong(
+        "the root of a square",
+        changed(
+            (
+                "Normal(prediction, noise_std).log_prob(target)",
+                "Normal(0.0, noise_std).log_prob(((prediction - target) ** 2).sqrt())",
+            )
+        ),
+        GRADIENT,
+        "gradient-not-finite",
+    ),
+    Wrong("a KL of 1 at least", changed(("+ kl", "+ kl.clamp_min(1)")), VALUE, "loss-cut-off"),
+    Wrong(
+        "weighs the KL by the number of calls",
+        changed(
+            ("dataset_size):", "dataset_size, calls=[]):\n    calls.append(1)\n    kl = min(1, len(calls) / 100) * kl"),
+        ),
+        VALUE,
+        "loss-random",
+    ),
+    Wrong(
+        "torch's loss as it is",
+        changed(
+            (
+                RETURN,
+                "variance = (noise_std**2).expand_as(prediction)\n"
+                "    return scale * F.gaussian_nll_loss(prediction, target, variance, reduction='sum') + kl",
+            ),
+        ),
+        VALUE,
+        "nll-of-torch",
+    ),
     Wrong("never below 0", changed((RETURN, f"return ({RETURN[7:]}).clamp_min(0)")), VALUE, "loss-cut-off"),
 ]

@@ -146,6 +146,29 @@ WRONG: list[Wrong] = [
     ),
     Wrong("one call too few", changed(("range(num_samples)", "range(1, num_samples)")), CALLS, "draws-miscounted"),
     Wrong("one call too many", changed(("range(num_samples)", "range(num_samples + 1)")), CALLS, "draws-miscounted"),
+    Wrong(
+        "no more than 100", changed(("range(num_samples)", "range(min(num_samples, 100))")), CALLS, "draws-miscounted"
+    ),
+    Wrong("x in float32", changed(("model(x)", "model(x.float())")), CALLS, "model-given-other-input"),
+    Wrong(
+        "a column of x",
+        changed(("model(x)", "model(x if x.dim() > 1 else x[:, None])")),
+        SHAPE_OF_X,
+        "model-given-other-input",
+    ),
+    Wrong(
+        "puts the generator back",
+        changed((WITH, "with torch.no_grad(), torch.random.fork_rng():")),
+        ANEW,
+        "seed-in-the-loop",
+    ),
+    Wrong(
+        "rounds to four digits",
+        changed((RETURN, "return draws.mean(0).round(decimals=4), draws.std(0, correction=0)")),
+        VALUES,
+        "right-in-part",
+    ),
+    Wrong("keeps the spread above 0.001", changed((RETURN, f"{RETURN}.clamp_min(1e-3)")), VALUES, "right-in-part"),
     Wrong("a fixed number", changed(("range(num_samples)", "range(100)")), CALLS, "draws-miscounted"),
     Wrong(
         "draws for each of the two",
@@ -205,7 +228,7 @@ WRONG: list[Wrong] = [
     ),
     Wrong("seeds first", changed((WITH, f"torch.manual_seed(0)\n    {WITH}")), ANEW, "seed-in-the-loop"),
     Wrong("rounds", changed((RETURN, f"draws = draws.round()\n    {RETURN}")), VALUES, None),
-    Wrong("clamps the spread", changed((RETURN, f"{RETURN}.clamp_min(1.0)")), VALUES, None),
+    Wrong("clamps the spread", changed((RETURN, f"{RETURN}.clamp_min(1.0)")), VALUES, "right-in-part"),
     Wrong(
         "n − 1, but not for one",
         changed(("correction=0", "correction=1 if num_samples > 1 else 0")),
@@ -275,5 +298,10 @@ def predict(model, x, num_samples):
         ANEW,
         "draws-stored",
     ),
-    Wrong("flattens x", changed(("model(x)", "model(x.flatten(1))")), CALLS, "model-given-other-input"),
+    Wrong(
+        "flattens x",
+        changed(("model(x)", "model(x.flatten(1) if x.dim() > 1 else x)")),
+        CALLS,
+        "model-given-other-input",
+    ),
 ]

@@ -5,15 +5,18 @@ Any unbiased estimate is right, however its draws are arranged: averages are com
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Callable
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from bnn_core.autograder.exercise import Evidence, Failed
 from bnn_core.autograder.exercises.gaussian_kl import right as closed_form
-from bnn_core.autograder.judging.draws import mean_tolerance, require_centred, std_ratio_tolerance
+from bnn_core.autograder.interface import LearnerError
+from bnn_core.autograder.judging.draws import mean_tolerance, require_centred, require_normal, std_ratio_tolerance
 from bnn_core.autograder.judging.formulas import Arguments, Formula, exactly
 from bnn_core.autograder.judging.function_exercise import FunctionExercise
 from bnn_core.autograder.judging.gradients import require_arrival, requiring
@@ -95,6 +98,7 @@ centred = exercise.averages(
         Mistake("draws-from-the-prior", "The draws come from the prior: the KL is an average over draws from"
                 " N(mean, exp(log_std)²).", lambda *a: -reversed_kl(*a)),
         shared("kl-averaged", lambda m, *a: right(m, *a) / m.numel()),
+        shared("kl-negated", lambda m, s, n: -right(m, s, n) * n),
         Mistake("kl-summed-over-draws", "The draws are summed: the estimate is their average: divide by num_samples.",
                 lambda m, s, n: right(m, s, n) * n),
         Mistake("log-p-left-out", "log p(w) is missing: each draw counts log q(w) − log p(w).", average_log_q),
@@ -104,6 +108,18 @@ centred = exercise.averages(
                 lambda *a: average_log_q(*a) + average_log_p(*a)),
         Mistake("kl-summed-over-draws", "The draws are summed and the elements averaged: it is the other way round.",
                 lambda m, s, n: right(m, s, n) * n / m.numel()),
+        Mistake("kl-divided-by-one-less", "It is divided by num_samples − 1: an average divides by num_samples.",
+                lambda m, s, n: right(m, s, n) * n / max(n - 1, 1)),
+        Mistake("one-draw-counts", "One draw alone counts, and is divided by num_samples: add up all of them in the"
+                " loop (total = total + …), and return after it.", lambda m, s, n: right(m, s, n) / n),
+        Mistake("log-p-at-mean", "log p has the mean of q: the prior is N(0, 1).",
+                lambda m, s, n: right(0 * m, s, n)),
+        Mistake("log-p-at-std", "log p has the std of q: the prior is N(0, 1).",
+                lambda m, s, n: torch.sum(0.5 * (m / s.exp()) ** 2)),
+        Mistake("log-p-at-epsilon", "log p is taken at epsilon: both densities are taken at w.",
+                lambda m, s, n: -s.sum()),
+        Mistake("log-q-at-epsilon", "log q is taken at epsilon: both densities are taken at w.",
+                lambda m, s, n: torch.sum(0.5 * ((2 * s).exp() + m**2 - (1 + m**2) / (2 * s).exp()) - s)),
         Mistake("log-q-at-variance", "log q reads exp(log_std) as a variance: its square is the variance.",
                 estimated(lambda m, s: (m, s.exp()), lambda m, s: (m, (0.5 * s).exp()))),
         Mistake("log-q-at-variance", "log q reads exp(2·log_std), the variance, as a standard deviation.",
@@ -115,6 +131,8 @@ centred = exercise.averages(
         shared("log-std-for-std", estimated(lambda m, s: (m, s)), what=SPREAD),
         shared("variance-for-std", estimated(lambda m, s: (m, (2 * s).exp())), what=SPREAD),
         shared("log-variance-for-log-std", estimated(lambda m, s: (m, (0.5 * s).exp())), what=SPREAD),
+        shared("softplus-for-exp", lambda m, s, n: right(m, F.softplus(s).log(), n), what=SPREAD),
+        shared("std-exp-twice", estimated(lambda m, s: (m, s.exp().exp())), what=SPREAD),
         shared("std-ignored", estimated(lambda m, s: (m, torch.ones_like(s))), what=SPREAD),
         Mistake("draw-without-mean", "The mean is missing in the draws: mean + exp(log_std)·epsilon.",
                 estimated(lambda m, s: (0 * m, s.exp()))),
@@ -138,14 +156,18 @@ def spread_falls(evidence: Evidence) -> None:
         raise Failed(message, "num-samples-ignored" if many > 0.5 * few else None)
 
 
-@exercise.check("near the prior it may be negative, and is still right on average", needs=[centred])
-def is_not_cut_off(evidence: Evidence) -> None:
-    mean, log_std = 0.2 * torch.tensor([1.0, -1.0]), torch.zeros(2)
+@exercise.check("near the prior it may be negative, is right on average, and spreads little", needs=[centred])
+def is_right_near_the_prior(evidence: Evidence) -> None:
+    mean, log_std = torch.full((24,), 0.06), torch.zeros(24)
     draws = evidence.subject.sample(CALLS_NEAR_ZERO, mean, log_std, 1).double()
     try:
         require_centred(draws, right(mean.double(), log_std.double(), 1), "the result")
     except Failed as failure:
         raise Failed(failure.message, "estimate-cut-off" if bool((draws >= 0).all()) else None) from None
+    most, came = math.sqrt(24 * (0.5 + 0.06**2)), draws.std()  # that of log p, where log q's average is known
+    if came > (1 + 1.2 * std_ratio_tolerance(CALLS_NEAR_ZERO)) * most:
+        message = f"Its standard deviation should be {number(most)} at most; yours is {number(came.item())}."
+        raise Failed(message, "two-draws")
 
 
 @exercise.check("it spreads no more than draws that are independent of each other", needs=[spread_falls])
@@ -159,6 +181,37 @@ def elements_are_independent(evidence: Evidence) -> None:
             f" {number(most.item())}; yours is {number(came.item())}."
         )
         raise Failed(message, "noise-shared-by-elements")
+
+
+@exercise.check("however large num_samples is, so many draws are made", needs=[spread_falls])
+def draws_are_as_many(evidence: Evidence) -> None:
+    """What they take from torch's generator shows it, where they take anything."""
+    mean, log_std = evidence.normal(1), evidence.uniform(-2.0, -0.5, 1)
+
+    def number_after(num_samples: int, seed: int = 1) -> float:
+        evidence.subject.seed(seed)
+        if num_samples:
+            evidence.subject.call(mean, log_std, num_samples)
+        return evidence.subject.random_number()
+
+    after = number_after(1001)
+    seeds_itself, takes_none = after == number_after(1001, seed=2), after == number_after(0)
+    if after == number_after(1003) and not seeds_itself and not takes_none:
+        raise Failed("With num_samples = 1001 and with 1003 as much noise is drawn.", "draws-capped")
+
+
+@exercise.check("its noise is standard normal, in the dtype of mean", needs=[centred])
+def noise_is_right(evidence: Evidence) -> None:
+    """Where q is the prior, what comes through a draw is the noise itself, unless the gradients cancel."""
+    mean, log_std = torch.zeros(10_000).double().requires_grad_(), torch.zeros(10_000).double()
+    noise = evidence.subject.call(mean, log_std, 1).gradients([mean])[0]
+    if noise is None or not 0.95 < noise.std() < 1.05:
+        return
+    require_normal(noise, quickly=True)
+    is_single = matches(noise, noise.float().double(), 1e-12)
+    with contextlib.suppress(LearnerError):
+        if is_single and evidence.subject.call(mean.bfloat16(), log_std.bfloat16(), 1).dtype == torch.float32:
+            raise Failed("", "noise-in-float32")
 
 
 @exercise.check("gradients reach mean and log_std, and are right on average", needs=[centred])
@@ -177,10 +230,24 @@ def gradients_are_right(evidence: Evidence) -> None:
             message = expected_and_came(f"On average the gradient for {names[position]}", expected, average)
             stopped = matches(average, torch.zeros_like(average), tolerance)
             raise Failed(message, "draw-detached" if stopped else "gradient-of-another-value")
+    far = requiring({"mean": torch.tensor([10.0]), "log_std": torch.zeros(1), "num_samples": 20}, names)
+    several = [exercise.called(evidence, far).gradients([far["mean"]])[0] for _ in range(10)]
+    spread = torch.tensor([0.0 if one is None else one.item() for one in several]).std().item()
+    if spread > 1:
+        said = "For mean = 10, log_std = 0 and 20 samples the gradient for mean should spread by 0.22 at most"
+        raise Failed(f"{said}; yours spreads by {number(spread)}.", "draw-detached")
 
 
 exercise.has_manners("the result has the dtype of the arguments", "it leaves the global random seed alone")
 exercise.knows("The mathematics", [
+    Mistake("no-sampling", "The result doesn't change from call to call, so nothing is drawn: asked for is an estimate"
+            " from draws, and not the closed form."),
+    Mistake("noise-drawn-once", "The result is the same in every call: draw epsilon anew in each, without fixing a"
+            " seed, and compute w from it."),
+    Mistake("draws-capped", "From some number on, num_samples makes no difference to what is drawn: each draw needs its"
+            " own noise."),
+    Mistake("two-draws", "log q and log p are taken at different draws, which adds noise: take both at the same w."),
+    Mistake("noise-in-float32", "The noise is in float32, whatever mean is: torch.randn(…, dtype=mean.dtype)."),
     Mistake("num-samples-ignored", "num_samples makes no difference, or all samples share their noise."),
     Mistake("no-finite-estimate", "The estimate is infinite: is something divided by num_samples − 1, which may be 0,"
             " or is the logarithm taken of a density so small that it is 0 in float32?"),

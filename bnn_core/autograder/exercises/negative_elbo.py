@@ -29,8 +29,8 @@ def usual_inputs(evidence: Evidence) -> list[Arguments]:
     return [
         case(2, 1, noise_std=evidence.uniform(0.3, 0.6).item(), dataset_size=5),
         case(4, 3, noise_std=evidence.uniform(1.5, 3.0).item(), dataset_size=50),
-        case(3, 2, noise_std=evidence.uniform(0.3, 3.0), dataset_size=100),
-        case(5, 2, noise_std=evidence.uniform(0.3, 3.0, 2), dataset_size=12),
+        case(3, 2, noise_std=evidence.uniform(0.3, 3.0), dataset_size=101),
+        case(5, 2, noise_std=evidence.uniform(0.3, 0.6, 2) * torch.tensor([1.0, 5.0]), dataset_size=12),
         case(6, noise_std=evidence.uniform(0.3, 0.6).item(), dataset_size=6),
         case(1, 1, noise_std=2, dataset_size=7),
         case(2, 3, 4, noise_std=evidence.uniform(1.5, 3.0, 1), dataset_size=1001),
@@ -40,13 +40,18 @@ def usual_inputs(evidence: Evidence) -> list[Arguments]:
 
 
 def inputs(evidence: Evidence) -> list[Arguments]:
-    """The last ones' noise is so small that the density itself is 0 in float32; before them the loss is below 0."""
+    """The last usual one's loss is below 0; then the density itself is 0 in float32; then the KL is an estimate, which
+    may be small, or below 0.
+    """
     usual = usual_inputs(evidence)
-    return [*usual, {**usual[1], "noise_std": 0.02, "dataset_size": 60_000}]
+    dense = {**usual[1], "noise_std": 0.02, "dataset_size": 60_000}
+    return [*usual, dense, *({**usual[0], "kl": torch.tensor(kl)} for kl in (0.3, -2.0))]
 
 
 def inputs_with_learned_noise(evidence: Evidence) -> list[Arguments]:
-    return [case for case in usual_inputs(evidence) if isinstance(case["noise_std"], Tensor)]
+    """In the last one each prediction hits its target."""
+    cases = [case for case in usual_inputs(evidence) if isinstance(case["noise_std"], Tensor)]
+    return [*cases, {**cases[0], "target": cases[0]["prediction"].clone()}]
 
 
 def loss(
@@ -62,6 +67,18 @@ def loss(
         return kl_weight(n, b) * kl - weight(n, b, prediction.numel()) * (values + torch.zeros_like(prediction)).sum()
 
     return formula
+
+
+def with_kl(change: Callable[[Tensor, Tensor, int], Tensor]) -> Formula:
+    """The loss with what `change` makes of kl, prediction and dataset_size in the place of kl."""
+    return lambda prediction, target, kl, noise_std, dataset_size: loss()(
+        prediction, target, change(kl, prediction, dataset_size), noise_std, dataset_size
+    )
+
+
+def torch_nll(full: bool) -> Formula:
+    """What F.gaussian_nll_loss makes of a log density, by itself without the constant."""
+    return lambda x, mean, std: log_prob(x, mean, (std**2).clamp_min(1e-6).sqrt()) + (0 if full else HALF_LOG_TWO_PI)
 
 
 square = terms(log=0.0, constant=0.0)
@@ -83,10 +100,19 @@ SCALING = [
             loss(weight=lambda n, b, count: n / count)),
     Mistake("outputs-averaged", "The outputs of a row are averaged: their log-densities add up, as the rows' do.",
             loss(lambda x, m, s: log_prob(x, m, s) / x.shape[-1])),
-    Mistake("batch-scale-rounded", "N/B is rounded down: // drops the remainder, / is what is meant.",
+    Mistake("batch-size-multiplied", "The sum is multiplied by N·B: it must be multiplied by N and divided by B.",
+            loss(weight=lambda n, b, count: n * b)),
+    Mistake("batch-scale-rounded", "N/B is rounded down, as // and int do: / is what is meant.",
             loss(weight=lambda n, b, count: n // b)),
-    Mistake("batch-scale-rounded", "N/B is rounded up to a number of batches: the fraction itself is meant.",
+    Mistake("batch-scale-rounded", "N/B is rounded up, as -N // B does, or ceil: the fraction itself is meant.",
             loss(weight=lambda n, b, count: -(-n // b))),
+    Mistake("batch-scale-rounded", "N/B is rounded to a whole number: the fraction itself is meant.",
+            loss(weight=lambda n, b, count: round(n / b))),
+    Mistake("vector-as-one-example", "Where prediction has one dimension, that counts the rows, too: B is"
+            " len(prediction).", loss(lambda x, m, s: log_prob(x, m, s) * (len(x) if x.dim() == 1 else 1))),
+    Mistake("rows-by-last-dimension", "The last dimension is added up, and the rest averaged: B is len(prediction), the"
+            " first dimension alone, however many there are.",
+            loss(lambda x, m, s: log_prob(x, m, s) * len(x) * x.shape[-1] / x.numel())),
     Mistake("batch-size-from-the-outputs", "B is taken from the last dimension, which counts the outputs:"
             " len(prediction) counts the rows.", loss(lambda x, m, s: log_prob(x, m, s) * len(x) / x.shape[-1])),
     Mistake("kl-scaled-up", "The KL is multiplied by N/B, too: it is no sum over examples, and counts once for the"
@@ -95,6 +121,14 @@ SCALING = [
             loss(kl_weight=lambda n, b: n)),
     Mistake("kl-divided-by-batch", "The KL is divided by the batch size: the larger the batch, the weaker the prior.",
             loss(kl_weight=lambda n, b: 1 / b), seen_in=("tensorflow/probability#719",)),
+    Mistake("kl-divided-by-elements", "The KL is divided by the number of all elements: add it as it is.",
+            with_kl(lambda kl, p, n: kl / p.numel())),
+    *(Mistake("kl-in-the-sum", "The KL is added to each element or row, and so counts as often as there are of them:"
+              " add it once, to the sum.", with_kl(change))
+      for change in (lambda kl, p, n: kl * p.numel(), lambda kl, p, n: kl * p.numel() * n / len(p),
+                     lambda kl, p, n: kl * len(p))),
+    *(Mistake("kl-kept-positive", "The KL is kept from being negative: an estimate of it may be, so add it as it is.",
+              with_kl(change)) for change in (lambda kl, *_: kl.abs(), lambda kl, *_: kl.clamp_min(0))),
     Mistake("kl-divided-by-dataset", "The KL is divided by N, while the log-likelihood is the whole data set's.",
             loss(kl_weight=lambda n, b: 1 / n)),
     Mistake("kl-weighted-twice", "The sum is multiplied by N/B and the KL by B/N: one of the two is enough, and here it"
@@ -125,6 +159,17 @@ PIECES = [
             loss(square)),
     Mistake("normaliser-once", "log(noise_std) + ½·log(2π) is added once: each element brings its own, so it belongs"
             " inside the sum.", loss(lambda x, m, s: square(x, m, s) + terms(0.0)(x, m, s).mean() / x.numel())),
+    Mistake("normaliser-once", "log(noise_std) + ½·log(2π) is added once: each element brings its own, so it belongs"
+            " inside the sum.",
+            loss(lambda x, m, s: square(x, m, s) - (s.log().sum() + HALF_LOG_TWO_PI) / x.numel())),
+    Mistake("normaliser-once-a-row", "log(noise_std) + ½·log(2π) is added once for each row: each element of it brings"
+            " its own.",
+            loss(lambda x, m, s: square(x, m, s) - (s.log().mean() + HALF_LOG_TWO_PI) * len(x) / x.numel())),
+    Mistake("noise-ignored", "noise_std doesn't enter.", loss(lambda x, m, s: log_prob(x, m, torch.ones_like(s)))),
+    *(Mistake("noise-as-one-number", "noise_std is made one number, its mean or one of its elements: it broadcasts with"
+              " prediction, whose outputs may have noise of their own.",
+              loss(lambda x, m, s, one=one: log_prob(x, m, one(s.flatten())))) for one in (torch.mean, min, max,
+                                                                                            lambda s: s[0])),
     *(Mistake("log-noise-once", "log(noise_std) is added once: each element brings its own, so it belongs inside the"
               " sum.", loss(lambda x, m, s, once=once: terms(log=0.0)(x, m, s) - once(s.log()) / x.numel()))
       for once in (torch.mean, torch.sum)),
@@ -132,8 +177,12 @@ PIECES = [
             loss(lambda x, m, s: terms(constant=0.0)(x, m, s) - HALF_LOG_TWO_PI * len(x) / x.numel())),
     Mistake("target-against-prediction", "(B,) meets (B, 1), which makes a B×B table of differences: prediction and"
             " target keep their one shape.", loss(lambda x, m, s: log_prob(x.squeeze(-1) if x.dim() > 1 else x, m, s))),
-    Mistake("likelihood-averaged", "F.gaussian_nll_loss averages, and leaves out ½·log(2π), unless it is told"
-            " reduction=\"sum\" and full=True.", loss(terms(constant=0.0), lambda n, b, count: 1 / count)),
+    Mistake("noise-raised", "Standard deviations below 0.001 are raised to it, by a clamp, or by F.gaussian_nll_loss"
+            " where it isn't told a smaller eps.", loss(torch_nll(full=True))),
+    *(Mistake("nll-of-torch", "F.gaussian_nll_loss averages, leaves out ½·log(2π), and raises variances below 1e-6,"
+              " unless it is told reduction=\"sum\", full=True and a smaller eps.", loss(torch_nll(full), weight))
+      for full in (False, True)
+      for weight in (lambda n, b, count: n / b, lambda n, b, count: 1 / count, lambda n, b, count: n / count)[full:]),
     *(replace(mistake, formula=loss(mistake.formula)) for mistake in WRONG_DENSITIES
       if mistake.formula is not None and mistake.name != "density-negated"),
 ]  # fmt: skip
@@ -157,9 +206,9 @@ exercise.gradients_are_right(
 )
 exercise.has_manners("the result has the dtype of the arguments", "it leaves the global random seed alone")
 exercise.knows("The loss, piece by piece", LOSS, GRADIENTS, [
-    Mistake("loss-random", "The loss is another one each time, for the same arguments: nothing is drawn in it, the draw"
-            " is in prediction."),
-    Mistake("loss-cut-off", "It is right for usual values and wrong for others: something is cut off, added, or counted"
-            " wrongly in small batches. A log density has no bounds, and the loss may be below 0."),
+    Mistake("loss-random", "The loss is another one each time, for the same arguments: nothing is drawn or counted in"
+            " it, the draw is in prediction."),
+    Mistake("loss-cut-off", "It is right for some inputs and wrong for others: is something cut off or added, or"
+            " does it depend on the shapes? A log density has no bounds, and both the KL and the loss may be below 0."),
 ])  # fmt: skip
 exercise.knows("Your turn: write the loss", CODE)

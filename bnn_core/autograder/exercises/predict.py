@@ -16,11 +16,11 @@ from torch import Tensor
 
 from bnn_core.autograder.exercise import Evidence, Failed
 from bnn_core.autograder.interface import LearnerError, Model
-from bnn_core.autograder.judging.formulas import Arguments, Formula, exactly
+from bnn_core.autograder.judging.formulas import Arguments, Formula, exactly, named
 from bnn_core.autograder.judging.function_exercise import FunctionExercise
 from bnn_core.autograder.judging.manners import require_unchanged_model
 from bnn_core.autograder.judging.values import close, expected_and_came, shape, times
-from bnn_core.autograder.mistakes import CODE, MODELS, Mistake
+from bnn_core.autograder.mistakes import CODE, MODELS, Mistake, mistake
 
 
 def parameters(evidence: Evidence) -> dict[str, Tensor]:
@@ -28,16 +28,19 @@ def parameters(evidence: Evidence) -> dict[str, Tensor]:
     return {"weight_mean": 10 * evidence.normal(3), "weight_log_std": torch.tensor([-9.0, 0.5, 3.0])}
 
 
-def case(evidence: Evidence, num_samples: int, *size: int, training: bool = True) -> Arguments:
-    """More outputs than are asked for, so that one call too many shows."""
-    outputs = [3 * evidence.normal(*size) + 1 for _ in range(2 * num_samples + 3)]
+def case(evidence: Evidence, num_samples: int, *size: int, training: bool = True, scale: float = 1.0) -> Arguments:
+    """More outputs than are asked for, so that one call too many shows. Where a row's output is one number, so is x."""
+    outputs = [scale * (3 * evidence.normal(*size) + 1) for _ in range(2 * num_samples + 3)]
     model = Model(outputs, parameters(evidence), training)
-    return {"model": model, "x": evidence.normal(*(size or (1,))[:1], 2), "num_samples": num_samples}
+    x = evidence.normal(*size) if len(size) == 1 else evidence.normal(*(size or (1,))[:1], 2)
+    return {"model": model, "x": x, "num_samples": num_samples}
 
 
 def inputs(evidence: Evidence) -> list[Arguments]:
-    sizes = [(4, 5, 1), (2, 3, 2), (7, 4, 7), (10, 3), (3, 2, 3, 4), (5, 1, 1), (6,)]
-    return [case(evidence, *size, training=number % 2 == 0) for number, size in enumerate(sizes)]
+    """The last one's outputs are small, so that what is added to them shows."""
+    sizes = [(4, 3, 2), (2, 5, 1), (7, 4, 7), (10, 3), (3, 2, 3, 4), (5, 1, 1), (6,)]
+    cases = [case(evidence, *size, training=number % 2 == 0) for number, size in enumerate(sizes)]
+    return [*cases, case(evidence, 4, 3, 2, scale=1e-4)]
 
 
 def draws(model: Any, x: Tensor, num_samples: int) -> Tensor:
@@ -91,8 +94,9 @@ def gives_x_in_its_shape(evidence: Evidence) -> None:
 
 
 def refuse_other_input(x: Tensor, given: Sequence[Tensor]) -> NoReturn:
-    came = f"tensors of shape {', '.join(shape(one.shape) for one in given)}" if given else "no tensor"
-    raise Failed(f"x has shape {shape(x.shape)}; the model was called with {came}.", "model-given-other-input")
+    came = " and ".join(f"one of shape {shape(one.shape)}, {one.dtype}" for one in given) or "no tensor"
+    message = f"x has shape {shape(x.shape)}, {x.dtype}; the model was called with {came}."
+    raise Failed(message, "model-given-other-input")
 
 
 pair = exercise.returns("it returns (mean, std), each in the shape of the model's output", SECTION, [
@@ -100,6 +104,12 @@ pair = exercise.returns("it returns (mean, std), each in the shape of the model'
             " draws.", both(lambda d, average: average(d, dim=min(1, d.dim() - 1)))),
     Mistake("over-the-outputs", "Mean and std run over the outputs: dim=0 is the dimension of the draws.",
             both(lambda d, average: average(d, dim=-1))),
+    Mistake("over-the-outputs", "Mean and std run over the outputs as well as over the draws: torch.stack gives the"
+            " draws a dimension of their own, dim=0 (torch.cat doesn't).",
+            both(lambda d, average: average(torch.cat(list(d), dim=-1), dim=-1) if d.dim() > 1 else average(d))),
+    Mistake("draws-stacked-last", "The draws are stacked along the last dimension and averaged along the first, that of"
+            " the batch: torch.stack(draws) puts them first.",
+            both(lambda d, average: average(d.movedim(0, -1), dim=0))),
     Mistake("over-everything", "Mean and std are one number for all elements: dim=0 is the dimension of the draws.",
             both(lambda d, average: average(d))),
     Mistake("dimension-kept", "The dimension of the draws is still there: leave out keepdim.",
@@ -114,12 +124,12 @@ exercise.keeps_arguments("x stays as it was")
 @exercise.check("it calls the model num_samples times, with x as it is", needs=[pair])
 def calls_the_model(evidence: Evidence) -> None:
     images = {**case(evidence, 3, 4, 2), "x": evidence.normal(4, 2, 3)}
-    for arguments in (*inputs(evidence), images):
+    for arguments in (*inputs(evidence), images, named(images), case(evidence, 130, 2, 1)):
         model, x, num_samples = arguments.values()
         exercise.called(evidence, arguments)
         calls = evidence.subject.use_of(model).calls
         for given in (call.args for call in calls):
-            if len(given) != 1 or not close(given[0], x.double()):
+            if len(given) != 1 or given[0].dtype != x.dtype or not close(given[0], x.double()):
                 refuse_other_input(x, given)
         if len(calls) != num_samples:
             message = f"With num_samples = {num_samples} the model was called {times(len(calls))}."
@@ -160,6 +170,11 @@ values = exercise.equals("they are those over the draws, element by element", SE
             of_draws(over_draws, lambda d: d.square().mean(dim=0).sqrt())),
     Mistake("absolute-deviation", "The average absolute deviation stands for the standard deviation: square, average,"
             " take the root.", of_draws(over_draws, lambda d: (d - d.mean(dim=0)).abs().mean(dim=0))),
+    Mistake("deviations-summed", "The squared deviations are added up, and not divided by num_samples.",
+            of_draws(over_draws, lambda d: (d - d.mean(dim=0)).square().sum(dim=0).sqrt())),
+    *mistake("deviation-from-a-draw", "The deviations are taken from one of the draws: take them from the mean.",
+             of_draws(over_draws, lambda d: (d - d[0]).square().mean(dim=0).sqrt()),
+             of_draws(over_draws, lambda d: (d - d[-1]).square().mean(dim=0).sqrt())),
     Mistake("range-for-std", "The range of the draws stands for their standard deviation.",
             of_draws(over_draws, lambda d: d.amax(dim=0) - d.amin(dim=0))),
     Mistake("draws-summed", "The draws are added up and not divided by num_samples.",
@@ -168,11 +183,12 @@ values = exercise.equals("they are those over the draws, element by element", SE
             of_draws(lambda d: d.median(dim=0).values, spread)),
     Mistake("last-draw", "The mean is one draw, and no average.", of_draws(lambda d: d[-1], spread)),
     Mistake("last-draw", "The mean is one draw, and no average.", of_draws(lambda d: d[0], spread)),
-    Mistake("mean-and-std-swapped", "It is (mean, std), in this order.", of_draws(spread, over_draws)),
+    *mistake("mean-and-std-swapped", "It is (mean, std), in this order.",
+             of_draws(spread, over_draws), of_draws(partial(torch.std, dim=0), over_draws)),
     Mistake("mean-twice", "Both are the mean.", of_draws(over_draws, over_draws)),
     Mistake("no-spread", "The standard deviation is 0: all draws are the same one.",
             of_draws(over_draws, lambda d: 0 * d[0])),
-])  # fmt: skip
+], in_part="right-in-part")  # fmt: skip
 
 
 @exercise.check("the spread is right where it is small beside the mean", needs=[values])
@@ -231,7 +247,10 @@ exercise.knows(SECTION, [
             " num_samples.", seen_in=("tensorflow/probability#711",)),
     Mistake("draws-stored", "Draws or results are kept from one use to the next: each use calls the model anew."),
     Mistake("draws-miscounted", "The model isn't called num_samples times."),
-    Mistake("seed-in-the-loop", "The random generator is seeded, so that draws repeat themselves."),
+    Mistake("seed-in-the-loop", "The random generator is seeded or put back, as torch.random.fork_rng does, so that"
+            " draws repeat themselves."),
+    Mistake("right-in-part", "It is right for some outputs and not for those below: is something rounded, added or cut"
+            " off? A spread may be as small as 0."),
     Mistake("gradients-kept", "The results carry gradients, and with them the graphs of all passes: compute them under"
             " torch.no_grad()."),
 ])  # fmt: skip
