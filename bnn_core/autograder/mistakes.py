@@ -608,11 +608,13 @@ LOSS = (
 MOMENTS = (
     Mistake(
         "variance-over-rows",
-        "The variance is summed over too much: each element has its own, Σ X²·A_scale² over the inputs of its row.",
+        "The variance is summed or averaged over too much: each element has its own, Σ X²·A_scale² over the inputs of"
+        " its row.",
     ),
     Mistake(
         "scale-clamped",
-        "The spread is right for usual scales, and wrong for small or large ones: something is clamped or added.",
+        "The spread is right for usual scales, and wrong for small or large ones: something is clamped or added, or the"
+        " variance is a small difference of large numbers.",
     ),
     Mistake(
         "weights-drawn-for-each-row",
@@ -634,6 +636,10 @@ MOMENTS = (
         "The mean is X·A_mean, with X as it is; X is squared in the variance alone.",
     ),
     Mistake(
+        "mean-without-sign",
+        "The mean is X·A_mean, with the signs of both: here one is lost, as abs() does.",
+    ),
+    Mistake(
         "mean-and-scale-swapped",
         "A_mean and A_scale have changed places: the mean of the draws is X·A_mean.",
     ),
@@ -641,6 +647,15 @@ MOMENTS = (
         "root-missing",
         "The noise is multiplied by the variance Σ X²·A_scale²; it must be multiplied by its square root.",
         seen_in=("bayesian_flow_networks#1",),
+    ),
+    Mistake(
+        "neither-squared-nor-rooted",
+        "The noise is multiplied by Σ X²·A_scale: square A_scale, too, and take the root of the sum.",
+    ),
+    Mistake(
+        "sums-multiplied",
+        "X² and A_scale² are summed or averaged each by itself, and multiplied then. Multiply input by input, and sum"
+        " the products, as X**2 @ A_scale**2 does.",
     ),
     Mistake(
         "root-by-precedence",
@@ -718,6 +733,20 @@ MOMENTS = (
         "noise-shared-by-units",
         "The units of a row share their noise: their weights are independent, so draw as much noise as the result"
         " has elements, B × H.",
+    ),
+    Mistake(
+        "noise-mirrored",
+        "The noise of one {what} is that of another but for signs: each needs noise of its own, a new number for every"
+        " row and unit.",
+    ),
+    Mistake(
+        "noise-centred",
+        "The noise of a batch is centred or standardised, which ties its numbers to each other: leave what torch.randn"
+        " draws as it is.",
+    ),
+    Mistake(
+        "zero-row-dropped",
+        "An all-zero row of X is left out of the result: every row has one, and that of zeros is zeros.",
     ),
     Mistake(
         "noise-vanishing",

@@ -37,7 +37,7 @@ RIGHT: dict[str, str] = {
 import torch
 
 
-def sample_preactivation(X, A_mean, A_scale, *, tiny=1e-8):
+def sample_preactivation(X, A_mean, A_scale, *, tiny=1e-10):
     loc = torch.einsum("bd,dh->bh", X, A_mean)
     var = torch.einsum("bd,dh,bd,dh->bh", X, A_scale, X, A_scale)
     return loc + (var + tiny).sqrt() * torch.randn(loc.shape, dtype=loc.dtype, device=loc.device)
@@ -101,7 +101,7 @@ from torch.distributions import MultivariateNormal
 
 
 def sample_preactivation(X, A_mean, A_scale):
-    variance = X.pow(2).mm(A_scale.pow(2)) + 1e-8
+    variance = X.pow(2).mm(A_scale.pow(2)) + 1e-10
     return MultivariateNormal(X.mm(A_mean), scale_tril=torch.diag_embed(variance.sqrt())).rsample()
 """,
 }
@@ -363,7 +363,7 @@ def sample_preactivation(X, A_mean, A_scale):
         "keeps the variance above 0.01",
         changed((STD, "std = torch.sqrt(variance.clamp_min(1e-2))")),
         SPREAD,
-        "scale-clamped",
+        "variance-floor-too-high",
     ),
     Wrong("adds a little to X", changed((MEAN, "X = X + 1e-3\n    mean = X @ A_mean")), CENTRED, None),
     Wrong(
@@ -462,7 +462,7 @@ def sample_preactivation(X, A_mean, A_scale):
                 " = -epsilon[:half]",
             )
         ),
-        NOISE,
+        OWN_ROWS,
         "noise-mirrored",
     ),
     Wrong(
@@ -564,6 +564,81 @@ def sample_preactivation(X, A_mean, A_scale):
         changed((RETURN, "return mean + torch.where(variance == 0, 0.1, std) * epsilon")),
         ZERO_ROW,
         "variance-floor-too-high",
+    ),
+    Wrong(
+        "Flipout: one draw of the weights, with signs for each row",
+        changed(
+            (
+                RETURN,
+                "deviation = A_scale * torch.randn_like(A_scale)\n"
+                "    signs = torch.randn_like(X).sign(), torch.randn_like(mean).sign()\n"
+                "    return mean + (X * signs[0]) @ deviation * signs[1]",
+            )
+        ),
+        OWN_ROWS,
+        "noise-mirrored",
+    ),
+    Wrong(
+        "every second call mirrors the noise of the one before",
+        changed(
+            (
+                EPSILON,
+                "kept = sample_preactivation.__dict__.pop(str(mean.shape), None)\n"
+                "    epsilon = torch.randn_like(mean) if kept is None else -kept.to(mean)\n"
+                "    if kept is None:\n"
+                "        setattr(sample_preactivation, str(mean.shape), epsilon)",
+            )
+        ),
+        OWN_ROWS,
+        "noise-mirrored",
+    ),
+    Wrong(
+        "standardises the noise of a call",
+        changed(
+            (
+                EPSILON,
+                EPSILON + "\n    if mean.numel() > 1:\n        epsilon = (epsilon - epsilon.mean()) / epsilon.std()",
+            )
+        ),
+        OWN_ROWS,
+        "noise-centred",
+    ),
+    Wrong(
+        "repeats its noise after sixteen units",
+        changed((EPSILON, "epsilon = torch.randn_like(mean[:, :16]).repeat(1, mean.shape[1])[:, : mean.shape[1]]")),
+        OWN_UNITS,
+        "noise-shared-by-units",
+    ),
+    Wrong(
+        "adds 1e-8 to the variance",
+        changed((STD, "std = torch.sqrt(variance + 1e-8)")),
+        SPREAD,
+        "scale-clamped",
+    ),
+    Wrong(
+        "keeps the variance above 1e-8",
+        changed((STD, "std = torch.sqrt(variance.clamp_min(1e-8))")),
+        SPREAD,
+        "scale-clamped",
+    ),
+    Wrong(
+        "keeps the variance below 10,000",
+        changed((STD, "std = torch.sqrt(variance.clamp(1e-12, 1e4))")),
+        SPREAD,
+        "scale-clamped",
+    ),
+    Wrong(
+        "takes the variance as a difference of moments",
+        changed((VARIANCE, "variance = (X**2 @ A_scale**2 + mean**2) - mean**2")),
+        SPREAD,
+        "scale-clamped",
+    ),
+    Wrong("keeps the mean below 50", changed((MEAN, "mean = (X @ A_mean).clamp(-50, 50)")), CENTRED, None),
+    Wrong(
+        "leaves zero rows out of the result",
+        changed((MEAN, "X = X[(X != 0).any(dim=1)]\n    mean = X @ A_mean")),
+        ZERO_ROW,
+        "zero-row-dropped",
     ),
     Wrong(
         "repeats its noise in a large batch",

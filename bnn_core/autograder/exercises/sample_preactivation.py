@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import torch
+
 from bnn_core.autograder.exercise import Evidence, Failed
 from bnn_core.autograder.interface import LearnerError
 from bnn_core.autograder.judging import preactivations
@@ -10,8 +12,10 @@ from bnn_core.autograder.judging.formulas import Arguments
 from bnn_core.autograder.judging.function_exercise import FunctionExercise
 from bnn_core.autograder.judging.preactivations import NAMES, Problem
 from bnn_core.autograder.judging.values import numbers, tensor_from
-from bnn_core.autograder.mistakes import CODE, DRAWING, GRADIENTS, MOMENTS
+from bnn_core.autograder.mistakes import CODE, DRAWING, GRADIENTS, MOMENTS, Mistake
 
+# Where X is ½, the standard deviation is half of it, below 1e-4, which 1e-8 under the root would hide.
+SMALLEST_SCALE = 1.6e-4
 SIZES = [(3, 4, 5), (4, 4, 4), (1, 3, 2), (6, 1, 4), (5, 2, 1), (300, 3, 2)]
 
 
@@ -28,7 +32,7 @@ def positive_inputs(evidence: Evidence) -> list[Arguments]:
 
 
 def inputs(evidence: Evidence) -> list[Arguments]:
-    extremes = preactivations.extremes(evidence.generator)
+    extremes = preactivations.extremes(evidence.generator, SMALLEST_SCALE)
     return [*usual_inputs(evidence), *(problem.arguments for problem in extremes)]
 
 
@@ -56,12 +60,17 @@ def own_rows(evidence: Evidence) -> None:
     preactivations.require_own_noise_per_row(tensor_from(exercise.called(evidence, problem.arguments), exercise.name))
     many = preactivations.with_many_equal_rows(problem)
     preactivations.require_no_row_twice(tensor_from(exercise.called(evidence, many.arguments), exercise.name))
+    one_input = problems(evidence)[3].with_positive_inputs()
+    calls = [tensor_from(exercise.called(evidence, one_input.arguments), exercise.name) for _ in range(4)]
+    preactivations.require_untied_noise((torch.stack(calls) - one_input.mean) / one_input.std)
 
 
 @exercise.check("every unit has noise of its own", needs=[anew])
 def own_units(evidence: Evidence) -> None:
     problem = preactivations.with_equal_units(problems(evidence)[0])
     preactivations.require_own_noise_per_unit(tensor_from(exercise.called(evidence, problem.arguments), exercise.name))
+    many = preactivations.with_many_equal_units(problem)
+    preactivations.require_no_unit_twice(tensor_from(exercise.called(evidence, many.arguments), exercise.name))
 
 
 noise = exercise.draws(
@@ -98,4 +107,7 @@ def zero_row(evidence: Evidence) -> None:
 
 exercise.has_manners("the result has the dtype of the arguments", "it leaves the global random seed alone")
 exercise.knows("Your turn: write the function", CODE)
-exercise.knows("The mathematics", MOMENTS, DRAWING, GRADIENTS)
+exercise.knows("The mathematics", [
+    Mistake("noise-multiplies-mean", "Epsilon multiplies the mean, too: only the standard deviation is multiplied by"
+            " it, mean + std·epsilon."),
+], MOMENTS, DRAWING, GRADIENTS)  # fmt: skip

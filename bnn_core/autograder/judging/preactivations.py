@@ -6,8 +6,10 @@ a learner's code is called.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from functools import cached_property
+from itertools import combinations
 
 import torch
 import torch.nn.functional as F
@@ -31,6 +33,9 @@ NAMES = ("X", "A_mean", "A_scale")
 # An all-zero row has standard deviation 0; to keep the square root's slope finite, a little may be added under it.
 ZERO_ROW_TOLERANCE = 1e-2
 
+# What is free doesn't come so near to something else in several calls; below ROUNDED, noise is known in absolute terms.
+TIED, ROUNDED = 1e-3, 1e-2
+
 
 def mean(X: Tensor, A_mean: Tensor, A_scale: Tensor) -> Tensor:
     """The mean of X·A for A ~ N(A_mean, A_scale²), B × H."""
@@ -52,6 +57,9 @@ WRONG_MEANS = (
     shared("preactivation-mean-missing", lambda X, M, S: 0 * (X @ M)),
     shared("input-squared-in-mean", lambda X, M, S: X**2 @ M),
     shared("mean-and-scale-swapped", lambda X, M, S: X @ S),
+    shared("mean-without-sign", lambda X, M, S: X @ M.abs()),
+    shared("mean-without-sign", lambda X, M, S: X.abs() @ M),
+    shared("mean-without-sign", lambda X, M, S: (X @ M).abs()),
 )
 WRONG_STDS = (
     shared("matrix-turned-when-square", lambda X, M, S: (X**2 @ turned(S) ** 2).sqrt()),
@@ -59,6 +67,7 @@ WRONG_STDS = (
     shared("root-by-precedence", lambda X, M, S: X**2 @ S**2 / 2),
     shared("root-twice", lambda X, M, S: (X**2 @ S**2) ** 0.25),
     shared("scale-not-squared", lambda X, M, S: (X**2 @ S).sqrt()),
+    shared("neither-squared-nor-rooted", lambda X, M, S: X**2 @ S),
     shared("input-not-squared", lambda X, M, S: (X.abs() @ S**2).sqrt()),
     shared("input-not-squared", lambda X, M, S: (X @ S**2).abs().sqrt()),
     shared("input-not-squared", lambda X, M, S: (X @ S**2).clamp_min(0).sqrt()),
@@ -78,6 +87,10 @@ WRONG_STDS = (
     shared("variance-over-rows", lambda X, M, S: (X**2 @ S**2).sum(dim=0).sqrt().expand(len(X), -1)),
     shared("variance-over-rows", lambda X, M, S: (X**2 @ S**2).sum().sqrt().expand(len(X), S.shape[1])),
     shared("variance-over-rows", lambda X, M, S: (X**2 @ S**2).sum(dim=1, keepdim=True).sqrt().expand(-1, S.shape[1])),
+    shared("variance-over-rows", lambda X, M, S: (X**2 @ S**2).sqrt().mean(dim=0).expand(len(X), -1)),
+    shared("variance-over-rows", lambda X, M, S: (X**2 @ S**2).mean(dim=0).sqrt().expand(len(X), -1)),
+    shared("sums-multiplied", lambda X, M, S: ((X**2).mean(dim=1, keepdim=True) * (S**2).sum(dim=0)).sqrt()),
+    shared("sums-multiplied", lambda X, M, S: ((X**2).sum(dim=1, keepdim=True) * (S**2).sum(dim=0)).sqrt()),
     shared("mean-in-variance", lambda X, M, S: (X**2 @ (S**2 + M**2)).sqrt()),
 )
 
@@ -160,12 +173,14 @@ class Problem:
         return predictions(WRONG_STDS, self._exact)
 
 
-def extremes(generator: torch.Generator) -> list[Problem]:
-    """Two problems: with scales from 0.001 to 30, one for each unit, and with all of them near 0.0003."""
+def extremes(generator: torch.Generator, smallest: float = 1e-3) -> list[Problem]:
+    """Two problems: with scales from the smallest to 30, one for each unit, and means in proportion to them; and with
+    all scales near 0.0003.
+    """
     wide, narrow = Problem.random(generator, 3, 1, 6), Problem.random(generator, 3, 4, 5)
-    scale = torch.logspace(-3, 1.5, 6)[torch.randperm(6, generator=generator)]
-    X = torch.tensor([[0.5], [1.0], [-2.0]])
-    return [Problem(X, wide.A_mean, scale[None]), narrow.with_scale(3e-4 * narrow.A_scale)]
+    scale = torch.logspace(math.log10(smallest), 1.5, 6)[torch.randperm(6, generator=generator)]
+    X = torch.tensor([[0.5], [1.0], [-4.0]])
+    return [Problem(X, 3 * scale * wide.A_mean.sign(), scale[None]), narrow.with_scale(3e-4 * narrow.A_scale)]
 
 
 def with_zero_row(problem: Problem) -> Problem:
@@ -180,7 +195,10 @@ def require_harmless_zero_row(reply: Reply, again: Tensor, problem: Problem) -> 
 
     reply, again: two draws (B × H) for `with_zero_row`.
     """
-    draws = tensor_from(reply, "code")
+    rows, units = problem.mean.shape
+    if reply.tensor is not None and reply.tensor.shape == (rows - 1, units):
+        raise Failed(f"Of {rows} rows, one all zero, yours gives {rows - 1}.", "zero-row-dropped")
+    draws = tensor_from(reply, "code", (rows, units))
     if not matches(draws[0], torch.zeros_like(draws[0]), ZERO_ROW_TOLERANCE):
         message = f"For an all-zero row of X every draw is 0; yours are {numbers(draws[0])}."
         raise Failed(message, "variance-floor-too-high")
@@ -220,18 +238,56 @@ def require_right_draws(draws: Tensor, problem: Problem, what: str, axes: Sequen
     require_free_sums(noise)
 
 
+MANY = 1200
+
+
 def with_many_equal_rows(problem: Problem) -> Problem:
-    """The first row, 600 times."""
-    return problem.with_inputs(problem.X[:1].abs().repeat(600, 1))
+    """The first row, MANY times."""
+    return problem.with_inputs(problem.X[:1].abs().repeat(MANY, 1))
+
+
+def with_many_equal_units(problem: Problem) -> Problem:
+    """The first unit, MANY times."""
+    return Problem(problem.X.abs(), problem.A_mean[:, :1].repeat(1, MANY), problem.A_scale[:, :1].repeat(1, MANY))
 
 
 def require_no_row_twice(draws: Tensor) -> None:
     """Raise Failed where draws (B × H) for `with_many_equal_rows` come more than once."""
-    different = len(draws.unique(dim=0))
-    # Rounding may make some equal; and noise of a few values, which isn't normal, has more different rows than values.
-    if different < 0.9 * len(draws) and len(draws[:, 0].unique()) == different:
+    if (different := different_of_many(draws)) < len(draws):
         message = f"In a batch of {len(draws)} equal rows there are only {different} different draws."
         raise Failed(message, "noise-shared-by-rows")
+
+
+def require_no_unit_twice(draws: Tensor) -> None:
+    """Raise Failed where draws (B × H) for `with_many_equal_units` come more than once."""
+    if (different := different_of_many(draws.T)) < draws.shape[1]:
+        message = f"Of {draws.shape[1]} units with the same weights only {different} draw something different."
+        raise Failed(message, "noise-shared-by-units")
+
+
+def different_of_many(draws: Tensor) -> int:
+    """How many of many rows differ; all, where some are equal by chance."""
+    different = len(draws.unique(dim=0))
+    # Rounding may make some equal; and noise of a few values, which isn't normal, has more different rows than values.
+    return different if different < 0.9 * len(draws) and len(draws[:, 0].unique()) == different else len(draws)
+
+
+def require_untied_noise(noise: Tensor) -> None:
+    """Raise Failed where the noise of a few calls (N × B × H) is tied: rows or calls differ in signs alone, or averages
+    are always 0. Noise of one size, or of next to none, is no matter of this.
+    """
+    sizes = noise.abs()
+    if sizes.max() < ROUNDED or sizes.max() < (1 + TIED) * sizes.min():
+        return
+    for what, dimension in (("row", 1), ("call", 0)):
+        values = noise.movedim(dimension, 0).flatten(1)
+        for first, second in combinations(values, 2):
+            if matches(first.abs(), second.abs(), TIED * (first.abs() + second.abs() + ROUNDED)):
+                message = f"That of one {what} is {numbers(first)}, of another {numbers(second)}."
+                raise Failed(message, "noise-mirrored", what=what)
+    for among, dimensions in (("rows", (1,)), ("units", (2,)), ("elements", (1, 2))):
+        if noise.mean(dim=dimensions).abs().max() < TIED * sizes.mean():
+            raise Failed(f"In each of {len(noise)} calls the average over all {among} is 0.", "noise-centred")
 
 
 def with_repetition(problem: Problem) -> Problem:
