@@ -83,6 +83,12 @@ WRONG: list[Wrong] = [
     ),
     Wrong("always draws", changed(("if epsilon is None", "if True")), GIVEN, "epsilon-ignored"),
     Wrong(
+        "only the first of several draws that are given",
+        changed((RETURN, f"epsilon = epsilon.reshape(-1, *mean.shape)[0]\n    {RETURN}")),
+        GIVEN,
+        None,
+    ),
+    Wrong(
         "changes the mean",
         changed((RETURN, "mean += torch.exp(log_std) * epsilon\n    return mean")),
         KEPT,

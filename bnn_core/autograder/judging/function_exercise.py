@@ -205,7 +205,7 @@ class FunctionExercise(Exercise):
                 if varying and not close(self.value(self.called(evidence, cases[first]), finite=False), values[first]):
                     raise Failed(message, varying)
                 if values[first].shape != expected[first].shape:
-                    self.value_for(evidence, cases[first])
+                    self.value_for(evidence, cases[first], expected[first].shape)
                 mistake = explanation(known, exact, values) or explanation_of_some(known, exact, values, wrong)
                 if mistake is None and (two := explanation_by_two(known, exact, values, expected)):
                     mistake, second = two
@@ -448,9 +448,9 @@ class FunctionExercise(Exercise):
                 given[name] = value
         return given
 
-    def value_for(self, evidence: Evidence, arguments: Arguments) -> Tensor:
-        """The value for these arguments, in the shape of the right one. Raises Failed, which says for which."""
-        size = self.right(*exactly(arguments)).shape
+    def value_for(self, evidence: Evidence, arguments: Arguments, size: Sequence[int] | None = None) -> Tensor:
+        """The value for these arguments, of this shape, or the right one's. Raises Failed, which says for which."""
+        size = self.right(*exactly(arguments)).shape if size is None else size
         try:
             return self.value(self.called(evidence, arguments), size, finite=False)
         except Failed as failure:
