@@ -158,7 +158,7 @@ WRONG: list[Wrong] = [
     ),
     Wrong(
         "puts the generator back",
-        changed((WITH, "with torch.no_grad(), torch.random.fork_rng():")),
+        changed((WITH, "with torch.no_grad(), torch.random.fork_rng(devices=[]):")),
         ANEW,
         "seed-in-the-loop",
     ),
