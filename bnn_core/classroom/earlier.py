@@ -4,10 +4,11 @@ which are made anew, and which go. It may not know how a submission is graded, o
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from bnn_core.classroom.journal import Journal, Place
+from bnn_core.classroom.journal import Entry, Journal, Place
 from bnn_core.classroom.sandbox.launching import Limits
 from bnn_core.classroom.submissions import Collected, Submission
 from bnn_core.classroom.versions import PACKAGE, course_version, environment_version, key_of, lesson_version
@@ -47,38 +48,91 @@ def others_than_before(journal: Journal, places: Collection[Place], now: Mapping
 
 @dataclass(frozen=True)
 class Rest:
-    """Earlier results of which nothing was handed in this time: those whose student is gone, those that are dropped,
-    those that are kept though the notebook is gone, and those of a lesson that nobody worked on.
+    """Earlier results for which nothing was handed in this time that could take their place.
+
+    lessons: those that the submissions are of, and not just one or two of them. gone: the student is no longer among
+    the submissions that were graded before. dropped: the notebook is gone, and they are not to be kept. untouched: of a
+    lesson that nobody worked on. empty: rows of who handed in nothing then, either. These leave the report.
+
+    kept: though the notebook is gone. poorer: for what was handed in now can't be read, or is as it was handed out.
+    elsewhere: for these submissions are another download, with few of the lesson or none. parting: students of whom
+    nothing stays.
     """
 
+    lessons: frozenset[str]
     gone: frozenset[Place]
     dropped: frozenset[Place]
+    untouched: frozenset[Place]
+    empty: frozenset[Place]
     kept: frozenset[Place]
-    untouched: frozenset[Place] = frozenset()
+    poorer: frozenset[Place]
+    elsewhere: frozenset[Place]
+    parting: frozenset[str]
 
     @property
     def leaving(self) -> frozenset[Place]:
-        return self.gone | self.dropped | self.untouched
+        return self.gone | self.dropped | self.untouched | self.empty
+
+    @property
+    def staying(self) -> frozenset[Place]:
+        return self.kept | self.poorer | self.elsewhere
 
 
-def rest_of(journal: Journal, collected: Collected, lessons: Collection[str], only: str | None, fresh: bool) -> Rest:
-    """Of earlier results those go whose student is gone; where only the notebook is gone, they stay, unless everything
-    is to be graded anew. A notebook that is there and doesn't count is not gone. A student who is missing here is gone
-    from the lessons that are graded now, and not from those of other downloads.
+def rest_of(
+    journal: Journal, collected: Collected, lessons: Collection[str], only: str | None, fresh: bool, is_same: bool
+) -> Rest:
+    """Nobody loses what they worked on because of somebody else's submission. A result goes where its student is gone
+    from the submissions that were graded before, or, where everything is to be graded anew, its notebook; and both only
+    in a lesson that is this download's: one or two who hand in an earlier lesson once more don't make it so. A notebook
+    that is there and doesn't count by the instructor's rule is not gone.
 
-    lessons: those that the course has. only: the one lesson that is graded, where it is one.
+    lessons: those that the course has. only: the one lesson that is graded, where it is one. is_same: whether it is a
+    folder that has been graded into this report before; a zip of the same name is a new download.
     """
     submissions = collected.submissions
     untouched = _of_lessons_nobody_worked_on(journal, collected)
-    there = {(item.student, item.lesson) for item in submissions if item.path is not None or item.set_aside}
+    worked_on = {Place(item.student, item.lesson) for item in submissions if item.is_worked_on}
+    set_aside = {Place(item.student, item.lesson) for item in submissions if item.set_aside}
+    there = {Place(item.student, item.lesson) for item in submissions if item.path is not None} | set_aside
     students = {item.student for item in submissions}
-    lacking = {place for place in journal.latest if place not in there and place.lesson in (only or place.lesson)}
-    lacking = {place for place in lacking if place.student in students or place.lesson in collected.lessons}
-    lacking -= untouched
-    gone = {place for place in lacking if place.student not in students}
-    dropped = {place for place in lacking if fresh or place.lesson not in lessons}
-    kept = {place for place in lacking - gone - dropped if journal.latest[place].graded.code}
-    return Rest(frozenset(gone), frozenset(dropped), frozenset(kept), untouched)
+    held = {place for place, entry in journal.latest.items() if is_work(entry)}
+    working = worked_on | {Place(one, lesson) for lesson, students in collected.workers.items() for one in students}
+    own = lessons_of_most(collected.lessons, working, held)  # of a share, the whole class is there, and its own is held
+
+    concerned = {place for place in journal.latest if place.lesson in (only or place.lesson)} - untouched
+    poorer = (concerned & held & there) - worked_on - set_aside
+    lacking = {place for place in concerned - there if place.student in students or place.lesson in collected.lessons}
+    handed_in = {place for place in lacking if journal.latest[place].graded.code}
+    absent = {place for place in lacking if place.student not in students}
+    gone = {place for place in absent if is_same and place.lesson in own}
+    removed = {place for place in lacking if place.lesson not in lessons or (fresh and place.lesson in own)}
+    dropped, empty = (removed - gone) & handed_in, (removed - gone) - handed_in
+    left = handed_in - gone - dropped
+    kept = {place for place in left - absent if place.lesson in own}
+    leaving = gone | dropped | empty | untouched
+    parting = {place.student for place in leaving} - {place.student for place in journal.latest.keys() - leaving}
+    return Rest(
+        frozenset(own),
+        gone=frozenset(gone),
+        dropped=frozenset(dropped),
+        untouched=untouched,
+        empty=frozenset(empty),
+        kept=frozenset(kept),
+        poorer=frozenset(poorer),
+        elsewhere=frozenset(left - kept),
+        parting=frozenset(parting - students),
+    )
+
+
+def lessons_of_most(lessons: Collection[str], worked_on: Collection[Place], held: Collection[Place]) -> set[str]:
+    """Those of the lessons that are worked on here by at least half as many as in the report."""
+    here, there = (Counter(place.lesson for place in places) for places in (worked_on, held))
+    return {lesson for lesson in lessons if 2 * here[lesson] >= there[lesson]}
+
+
+def is_work(entry: Entry) -> bool:
+    """Whether a notebook was handed in that somebody had worked on, and that could be read."""
+    return bool(entry.graded.code) and any(row["status"] != "not_attempted" for row in entry.graded.rows)
 
 
 def _of_lessons_nobody_worked_on(journal: Journal, collected: Collected) -> frozenset[Place]:

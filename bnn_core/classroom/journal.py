@@ -29,7 +29,7 @@ JOURNAL = "results.jsonl"
 STATUSES = ("passed", "failed", "not_attempted", "error", "timeout", "unreadable")
 
 _RESULTS = ({"key", "graded"}, {"key", "seed", "graded"})
-_NOTES = ("seed", "home", "again", "people", "policy", "origins", "attempts", "part", "left", "circumstances")
+_NOTES = ("seed", "home", "again", "people", "policy", "origins", "attempts", "part", "left", "circumstances", "marks")
 _LINES = (*({name} for name in _NOTES), *_RESULTS)
 
 _ORIGIN = tuple[str, str, str, str, bool, str, str, str, int, int, str]
@@ -49,6 +49,18 @@ class Place(NamedTuple):
 
     student: str
     lesson: str
+
+
+class Mark(NamedTuple):
+    """What somebody has in an exercise. student: by the name of the place, "" for who handed in nothing; person: their
+    id on the list of the class, "" for who is not on it.
+    """
+
+    student: str
+    person: str
+    lesson: str
+    exercise: str
+    score: float
 
 
 @dataclass(frozen=True)
@@ -89,11 +101,12 @@ class Entry:
 class Journal:
     """The lines of a report's folder: whose report it is, and every result that it ever took in.
 
-    latest: for each place of the report the result that stands there. seed: the last grading's. home: the folder of the
-    submissions. people: the class, where a list of it was given. policy: the text of the instructor's file. origins:
-    where results came from. attempts: where the best of several counts, the key and the origin of each. part: what
-    share of the class it holds, where not all. circumstances: by lesson, and by what it is, in short, all on which the
-    last grading's results depend beside the submissions. Nothing is written before `begin`.
+    latest: for each place of the report the result that stands there. seed: the last grading's. homes: the folders of
+    submissions, or zips, that were graded into it, the last one last. people: the class, where a list of it was given.
+    policy: the text of the instructor's file. origins: where results came from. attempts: where the best of several
+    counts, the key and the origin of each. part: what share of the class it holds, where not all. circumstances: by
+    lesson, and by what it is, in short, all on which the last grading's results depend beside the submissions. marks:
+    those of the last report that was written, None where none was. Nothing is written before `begin`.
     """
 
     def __init__(self, report: Path, fresh: bool = False, alone: bool = False) -> None:
@@ -102,7 +115,7 @@ class Journal:
         self._alone = alone
         self._begun = False
         self.seed: int | None = None
-        self.home: str | None = None
+        self.homes: list[Path] = []
         self.latest: dict[Place, Entry] = {}
         self.people: tuple[Person, ...] = ()
         self.policy = ""
@@ -110,6 +123,7 @@ class Journal:
         self.attempts: dict[Place, list[tuple[str, Origin]]] = {}
         self.part: Part | None = None
         self.circumstances: dict[str, dict[str, str]] = {}
+        self.marks: list[Mark] | None = None
         self.is_foreign = False
         self._known: dict[str, Entry] = {}
         self._file: IO[str] | None = self._opened() if alone and self.path.exists() else None
@@ -156,7 +170,7 @@ class Journal:
             case {"seed": int(seed)}:
                 self.seed = seed
             case {"home": str(home)}:
-                self.home = home
+                self.homes = [*(one for one in self.homes if one != Path(home)), Path(home)]
             case {"again": str() | None as lesson}:
                 self._forget_known(lesson)
             case {"people": list(people)}:
@@ -179,6 +193,9 @@ class Journal:
             case {"circumstances": dict(circumstances)}:
                 if _fits(circumstances, dict[str, dict[str, str]]):
                     self.circumstances = circumstances
+            case {"marks": list(marks)}:
+                if _fits(marks, list[tuple[str, str, str, str, float]]):
+                    self.marks = [Mark(*mark) for mark in marks]
             case {"left": [str(student), str(lesson)]}:
                 self.latest.pop(Place(student, lesson), None)
 
@@ -194,9 +211,10 @@ class Journal:
         if seed != self.seed:
             self.seed = seed
             self._write({"seed": seed})
-        if home is not None and str(home) != self.home:
-            self.home = str(home)
-            self._write({"home": self.home})
+        if home is not None and [home] != self.homes[-1:]:
+            line = {"home": str(home)}
+            self._take(line)
+            self._write(line)
 
     def enrol(self, people: Sequence[Person]) -> None:
         """Note who is in the class."""
@@ -216,6 +234,12 @@ class Journal:
         if known != self.circumstances:
             self.circumstances = known
             self._write({"circumstances": known})
+
+    def note_marks(self, marks: Sequence[Mark]) -> None:
+        """Note what everyone has in the report that has just been written."""
+        if self.marks is None or list(marks) != self.marks:
+            self.marks = list(marks)
+            self._write({"marks": [list(mark) for mark in self.marks]})
 
     def note_part(self, part: Part) -> None:
         """Note what share of the class this is, and how far it has been graded."""

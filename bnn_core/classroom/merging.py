@@ -121,9 +121,9 @@ class Merged:
 
 def _share_in(folder: Path) -> GradedShare:
     journal = Journal(folder)
-    if journal.part is None or journal.home is None:
+    if journal.part is None or not journal.homes:
         raise Unmergeable(f"{folder} holds no share of a class; `bnn-course grade --shard` makes one")
-    return GradedShare(folder, journal, journal.part, Path(journal.home))
+    return GradedShare(folder, journal, journal.part, journal.homes[-1])
 
 
 def _shares(numbers: Sequence[int]) -> str:

@@ -8,8 +8,10 @@ import os
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
-from bnn_core.classroom.journal import JOURNAL, Journal
+from bnn_core.classroom.journal import JOURNAL, Journal, Place
+from bnn_core.classroom.roster import Person
 from bnn_core.classroom.shares import Share
+from bnn_core.classroom.standing import Names
 
 PAGE_MARK = '<meta name="generator" content="bnn-course grade">'
 """By this a page is known for one that a grading wrote."""
@@ -38,20 +40,48 @@ def of_another_share(report: Path, journal: Journal, share: Share | None) -> str
     return f"{report} holds {held or 'the report of a whole class'}, and not {share or 'the whole of it'}; give another"
 
 
-def of_another_class(report: Path, journal: Journal, submissions: Path, students: Collection[str]) -> str | None:
+def was_graded_into(journal: Journal, submissions: Path) -> bool:
+    """Whether the journal's report was made from this folder or zip before."""
+    return any(_same(home, submissions) for home in journal.homes)
+
+
+def of_another_class(
+    report: Path,
+    journal: Journal,
+    submissions: Path,
+    students: Collection[str],
+    handed_in: Collection[Place],
+    names: Names,
+    are_named: bool,
+) -> str | None:
     """Why the report that lies there isn't this class's, None where it is, or where there is none yet.
 
-    Its class is the one of the same folder of submissions or, where that has been moved since, of mostly the same
-    students.
+    Of the same class are those who are mostly the report's, be they all of them or one who hands in later. Where they
+    come from another folder that is still there, folders' names alone don't tell two classes with a `group 1` apart, so
+    that these may not take the place of what the report holds. students: of the submissions. handed_in: the places of
+    what they did. are_named: whether a school's system named the students.
     """
-    known, common = journal.students, journal.students & set(students)
-    moved = journal.home is not None and not _same(Path(journal.home), submissions)
-    if moved and known and os.path.isdir(journal.home or ""):
-        return f"{report} holds the report of another class, whose submissions lie in {journal.home}; give another"
-    if (moved and 2 * len(common) < len(known)) or (len(known) > 1 and not common):
-        who = f"of its {len(known)} students {_few(common)} in {submissions}"
-        return f"{report} holds the report of another class: {who}; give another"
+    known = {_who(names, student) for student in journal.students}
+    here = {_who(names, student) for student in students}
+    common = here & (known | set(names.absent.values()))
+    others = [home for home in journal.homes if os.path.isdir(home) and not _same(home, submissions)]
+    lies = f", whose submissions lie in {others[-1]}" if others else ""
+    if known and here and 2 * len(common) < min(len(known), len(here)):
+        who = f"of the {len(here)} students in {submissions} {_few(common)} in it"
+        return f"{report} holds the report of another class{lies}: {who}; give another"
+    if others and not are_named and not was_graded_into(journal, submissions):
+        for lesson in sorted({place.lesson for place in handed_in}):
+            held = {place for place in journal.latest if place.lesson == lesson}
+            if held and 2 * len(held & set(handed_in)) >= len(held):
+                return (
+                    f"{report} holds the report of another class{lies}, as far as folders' names can tell; if it is "
+                    "the same class, rename that folder, and otherwise give another"
+                )
     return None
+
+
+def _who(names: Names, student: str) -> Person | str:
+    return names.people.get(student, student)
 
 
 def in_the_way(report: Path, journal: Journal, pages: Mapping[tuple[str, str], str]) -> Path | None:
@@ -95,5 +125,5 @@ def _same(one: Path, other: Path) -> bool:
         return False
 
 
-def _few(common: Collection[str]) -> str:
+def _few(common: Collection[object]) -> str:
     return f"only {len(common)} are" if common else "none is"

@@ -51,7 +51,8 @@ class Part:
 
     alike: by what it is, all that the shares of a class must have in common, in short. students: everyone in the
     folder of submissions, and when it was looked into, in seconds since 1970. lessons: those that the class was graded
-    on, in this grading and before; now: in this one. is_done: whether every submission of the share has been graded.
+    on, in this grading and before; now: those that this one's submissions are of, and not just a few of them. is_done:
+    whether every submission of the share has been graded.
     """
 
     share: Share

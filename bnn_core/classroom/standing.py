@@ -13,7 +13,7 @@ from pathlib import Path
 from bnn_core.answers.notebook import exercises_of
 from bnn_core.classroom import attempts
 from bnn_core.classroom.grading import Graded, Row, graded_as_missing
-from bnn_core.classroom.journal import Journal, Origin, Place
+from bnn_core.classroom.journal import Journal, Mark, Origin, Place
 from bnn_core.classroom.overrides import OVERRIDES, Directory, Override
 from bnn_core.classroom.policy import PLAIN, HandedIn, Policy, apply, in_words, read_policy, time_shown
 from bnn_core.classroom.results import number
@@ -117,6 +117,15 @@ class ClassStanding:
     def ids(self) -> dict[str, str]:
         """By the name shown, the id of everyone who is on the list of the class."""
         return {one.student: one.person.id for one in self.standings if one.person is not None}
+
+    def marks(self) -> list[Mark]:
+        """What everyone has in every exercise."""
+        return [
+            Mark(one.place.student if one.place else "", one.person.id if one.person else "", one.lesson,
+                 row["exercise"], row["score"])
+            for one in self.standings
+            for row in one.rows
+        ]  # fmt: skip
 
     def told_by_hand(self) -> dict[tuple[str, str], str]:
         """By student and lesson what a person decided, with the grader's own marks, in a line."""

@@ -52,7 +52,7 @@ class Submission:
     the result of this notebook depends. handed_in: when the notebook was, in ISO 8601, without a zone where the
     system gives none, and empty where it gives no time; late: whether the system says so. key, system and entry: what
     tells the student from others of the same name, the platform that named the files, and what the file or the folder
-    is called there.
+    is called there. is_worked_on: whether the notebook can be read, and isn't as it was handed out.
     """
 
     student: str
@@ -74,6 +74,7 @@ class Submission:
     attempt: int = 1
     attempts: int = 1
     why: str = ""
+    is_worked_on: bool = False
 
     @property
     def others(self) -> str:
@@ -240,6 +241,7 @@ class _Collection:
             key=self.student.key,
             system=self.student.system,
             entry=self._entry(chosen),
+            is_worked_on=chosen is not None and chosen.kind == "notebook" and not chosen.is_untouched,
         )
         submission = replace(submission, handed_in=self._handed_in(home, chosen), late=self._is_late(submission.entry))
         if counts is not None:

@@ -34,8 +34,9 @@ from bnn_core.course.arguments import (
 )
 from bnn_core.course.arguments import BadArgument as CannotGrade
 from bnn_core.course.given_files import explained, look_at_overrides, people_in, policy_beside, policy_text, rule_of
+from bnn_core.course.interrupting import interruptible
 from bnn_core.course.lessons import graded_lesson, graded_lessons
-from bnn_core.course.report_writing import refuse_unfit_report, tell, write
+from bnn_core.course.report_writing import marks_before, refuse_unfit_report, tell, write
 from bnn_core.lesson_files import Course
 
 if TYPE_CHECKING:
@@ -118,7 +119,7 @@ class Request:
 @click.option("--call-timeout", type=SECONDS, default=10.0, show_default=True, help="Seconds for one call.")
 @click.option("--memory", type=Amount(0.1, MOST_MEMORY), default=2.0, show_default=True, help="GiB for a submission.")
 @click.option("--seed", type=click.IntRange(0, LARGEST_SEED), help="Repeat a grading: the seed that its report names.")
-@click.option("--fresh", is_flag=True, help="Grade again what this report holds already.")
+@click.option("--fresh", is_flag=True, help="Grade again what is there now, whatever the report holds.")
 @click.option(
     "--again", multiple=True, help="Grade this student, or everyone in this exercise, again; may be repeated."
 )
@@ -200,8 +201,6 @@ def _grade(request: Request, people: Sequence[Person] | None) -> None:
         from bnn_core.classroom.control import NotProven
         from bnn_core.classroom.journal import Journal
         from bnn_core.classroom.nbgrader_gradebook import look_at
-        from bnn_core.classroom.overrides import read_overrides
-        from bnn_core.classroom.standing import class_standing
         from bnn_core.course.told import what_happened
 
         policy = policy_text(request.policy, request.submissions)
@@ -210,7 +209,7 @@ def _grade(request: Request, people: Sequence[Person] | None) -> None:
             look_at(request.gradebook)
         began = time.monotonic()
         with Journal(request.output, alone=True) as journal:
-            before = class_standing(journal, read_overrides(request.output)) if journal.latest else None
+            before = marks_before(request.output, journal)
             try:
                 summary, lessons = _results(
                     request, grade_all, journal, hidden, people, rule_of(policy, journal.policy)
@@ -281,7 +280,7 @@ def _dry_run(request: Request, people: Sequence[Person] | None) -> None:
     rest = _rest(request, journal, collected)
     for what, whom in what_becomes_of(rest, names, request.fresh):
         tell(what, whom, err=False)
-    graded = [item for item in submissions if (item.student, item.lesson) not in rest.kept]
+    graded = [item for item in submissions if (item.student, item.lesson) not in rest.staying]
     todo = _to_grade(request, journal, graded, names)
     why = _why_again(request, journal, todo, request.settings(journal.seed).circumstances())
     for line in would_happen(graded, todo, names, why):
@@ -314,9 +313,11 @@ def _why_again(request: Request, journal: Journal, todo: Sequence[Submission], n
 
 def _rest(request: Request, journal: Journal, collected: Collected) -> Rest:
     from bnn_core.classroom.earlier import rest_of
+    from bnn_core.classroom.report_folder import was_graded_into
 
     only = graded_lesson(request.lesson) if request.lesson is not None else None
-    return rest_of(journal, collected, graded_lessons(), only, request.fresh)
+    is_same = request.submissions.is_dir() and was_graded_into(journal, request.submissions.resolve())
+    return rest_of(journal, collected, graded_lessons(), only, request.fresh, is_same)
 
 
 def _results(
@@ -342,6 +343,7 @@ def _results(
         raise CannotGrade("all shares of a class are graded with one seed; give --seed and a number, the same to each")
     seed = secrets.randbits(31) if settings.seed is None else settings.seed
     settings = replace(settings, seed=seed)
+    rest = _rest(request, journal, collected)
     journal.begin(seed, folder)
     if people is not None:
         journal.enrol(people)
@@ -350,9 +352,9 @@ def _results(
     for line in few_worked_on(collected, names):
         click.echo(line, err=True)
     seen = seen_as(collected.submissions)
-    submissions = _settle_the_rest(request, journal, collected, names)
+    submissions = _settle_the_rest(request, journal, collected, rest, names)
     if request.shard is not None:
-        _begin_share(request.shard, journal, collected, settings)
+        _begin_share(request.shard, journal, collected, rest, settings)
     keys = settings.keys(submissions)
     again = again_of(request.again, submissions, names)
     missing = [number for number, key in enumerate(keys) if key not in journal or submissions[number] in again]
@@ -362,7 +364,7 @@ def _results(
     why = _why_again(request, journal, todo, circumstances)
     journal.note_circumstances(collected.lessons, circumstances)
     with tqdm(total=len(submissions), initial=len(submissions) - len(todo), unit="submission", disable=None) as bar:
-        for position, graded in grade_all(todo, assignment) if todo else ():
+        for position, graded in interruptible(grade_all(todo, assignment) if todo else iter(())):
             journal.add(keys[missing[position]], graded)
             bar.update()
     _note_what_counts(journal, submissions, keys, version_shown(course_version(PACKAGE)))
@@ -401,7 +403,7 @@ def _note_what_counts(journal: Journal, submissions: Sequence[Submission], keys:
     journal.note_attempts({place: attempts for place, attempts in tried.items() if len(attempts) > 1}, tried)
 
 
-def _begin_share(share: Share, journal: Journal, collected: Collected, settings: Settings) -> None:
+def _begin_share(share: Share, journal: Journal, collected: Collected, rest: Rest, settings: Settings) -> None:
     """Note what is graded, and how."""
     from bnn_core.classroom.shares import Part
     from bnn_core.classroom.versions import machine
@@ -409,7 +411,7 @@ def _begin_share(share: Share, journal: Journal, collected: Collected, settings:
     alike = machine(Course(PACKAGE.parent)) | settings.named()
     before = journal.part.lessons if journal.part is not None else ()
     lessons = tuple(sorted({*before, *collected.lessons}))
-    journal.note_part(Part(share, alike, collected.students, time.time(), lessons, now=collected.lessons))
+    journal.note_part(Part(share, alike, collected.students, time.time(), lessons, now=tuple(sorted(rest.lessons))))
 
 
 def _end_share(journal: Journal) -> ClassStanding:
@@ -426,24 +428,29 @@ def _end_share(journal: Journal) -> ClassStanding:
 
 def _refuse_unfit_output(request: Request, journal: Journal, submissions: Sequence[Submission], names: Names) -> None:
     """Raises CannotGrade where the report can't go to where it is to go."""
+    from bnn_core.classroom.journal import Place
     from bnn_core.classroom.report_folder import misplaced
 
-    places = {(item.student, item.lesson) for item in submissions}
+    handed_in = {Place(item.student, item.lesson) for item in submissions if item.path is not None}
+    students = {item.student for item in submissions}
+    are_named = all(item.system for item in submissions)
     reason = misplaced(request.output, request.submissions)
     if reason is not None:
         raise CannotGrade(f"{reason} folder with --output")
-    refuse_unfit_report(request.output, journal, request.submissions.resolve(), places, names, request.shard)
+    folder = request.submissions.resolve()
+    refuse_unfit_report(request.output, journal, folder, students, handed_in, names, are_named, request.shard)
 
 
-def _settle_the_rest(request: Request, journal: Journal, collected: Collected, names: Names) -> list[Submission]:
+def _settle_the_rest(
+    request: Request, journal: Journal, collected: Collected, rest: Rest, names: Names
+) -> list[Submission]:
     """The submissions to grade, where what is left of earlier results has been settled."""
     from bnn_core.course.told import what_becomes_of
 
-    rest = _rest(request, journal, collected)
     journal.leave_out(rest.leaving)
     for what, whom in what_becomes_of(rest, names, request.fresh):
         tell(what, whom)
-    return [item for item in collected.submissions if (item.student, item.lesson) not in rest.kept]
+    return [item for item in collected.submissions if (item.student, item.lesson) not in rest.staying]
 
 
 def _find(request: Request, folder: Path, rule: str) -> Collected:

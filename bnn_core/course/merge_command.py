@@ -12,7 +12,7 @@ import click
 
 from bnn_core.course.arguments import BadArgument, Folder, TableFile, listed, refusing_unusable
 from bnn_core.course.given_files import look_at_overrides, people_in, policy_beside, policy_text, rule_of
-from bnn_core.course.report_writing import refuse_unfit_report, write
+from bnn_core.course.report_writing import marks_before, refuse_unfit_report, write
 
 if TYPE_CHECKING:
     from bnn_core.classroom.journal import Journal
@@ -39,8 +39,7 @@ def merge(shares: tuple[Path, ...], output: Path, roster: Path | None, policy: P
     """
     from bnn_core.classroom.journal import Journal
     from bnn_core.classroom.merging import Merged
-    from bnn_core.classroom.overrides import read_overrides
-    from bnn_core.classroom.standing import class_standing, names_of
+    from bnn_core.classroom.standing import names_of
     from bnn_core.course.told import what_happened
 
     began = time.monotonic()
@@ -61,8 +60,10 @@ def merge(shares: tuple[Path, ...], output: Path, roster: Path | None, policy: P
             if people is not None and not names.people:
                 raise BadArgument(f"none of the {len(people)} students in {roster} is in these shares; "
                                   "give the list of this class")  # fmt: skip
-            refuse_unfit_report(output, journal, home, {place for place, _, _ in merged.results()}, names)
-            before = class_standing(journal, read_overrides(output)) if journal.latest else None
+            handed_in = {place for place, entry, _ in merged.results() if entry.graded.code}
+            are_named = all(origin.system for _, _, origin in merged.results())
+            refuse_unfit_report(output, journal, home, merged.students, handed_in, names, are_named)
+            before = marks_before(output, journal)
             output.mkdir(parents=True, exist_ok=True)
             journal.begin(merged.seed, home)
             if people is not None:
@@ -86,16 +87,25 @@ def _refuse_another_rule(merged: Merged, rule: str) -> None:
 
 
 def _take_all(merged: Merged, journal: Journal) -> None:
-    """Put every result into the report's journal, and take out of these lessons what is in no share any more."""
+    """Put every result into the report's journal, and take out of these lessons what is in no share any more. What
+    somebody worked on stays where the shares have nothing that could take its place.
+    """
+    from bnn_core.classroom.earlier import is_work, lessons_of_most
+
     origins, attempts = {}, {}
+    held = {place for place, entry in journal.latest.items() if is_work(entry)}
     for place, entry, origin in merged.results():
+        if place in held and not is_work(entry):
+            continue
         if tried := merged.attempts(place):
             attempts[place] = [(one.key, where) for one, where in tried]
         for one in (*(one for one, _ in tried), entry):
             journal.take(one)
         origins[place] = origin
-    lessons = {*merged.lessons, *(place.lesson for place in origins)}
-    gone = [place for place in journal.latest if place not in origins and place.lesson in lessons]
+    there = {place: is_work(entry) for place, entry, _ in merged.results()}
+    worked_on = {place for place, is_worked_on in there.items() if is_worked_on}
+    lessons = lessons_of_most({*merged.lessons, *(place.lesson for place in there)}, worked_on, held)
+    gone = [place for place in journal.latest if place not in there and place.lesson in lessons]
     journal.leave_out(gone)
     journal.note_origins(origins)
     journal.note_attempts(attempts, origins)

@@ -51,6 +51,7 @@ def override(report: Path, student: str, exercise: str, score: float, comment: s
         write_atomically(report / OVERRIDES, with_override(report, Override(found[0], exercise, score, comment)))
         standing = class_standing(journal, read_overrides(report))
         write_report_of(report, standing, journal.seed or 0)
+        journal.note_marks(standing.marks())
     said = next(
         one.by_hand[exercise] for one in standing.standings if exercise in one.by_hand and one.student == found[0]
     )

@@ -15,7 +15,7 @@ from bnn_core.classroom.text import as_name, natural
 from bnn_core.course.arguments import BadArgument, listed, refusing_unusable
 
 if TYPE_CHECKING:
-    from bnn_core.classroom.journal import Journal
+    from bnn_core.classroom.journal import Journal, Mark, Place
     from bnn_core.classroom.standing import ClassStanding, Names
 
 
@@ -23,27 +23,39 @@ def refuse_unfit_report(
     output: Path,
     journal: Journal,
     folder: Path,
-    places: Collection[tuple[str, str]],
+    students: Collection[str],
+    handed_in: Collection[Place],
     names: Names,
+    are_named: bool,
     share: Share | None = None,
 ) -> None:
-    """Raises BadArgument where a report of these places, of students and lessons, can't go there. folder: of the
-    submissions.
+    """Raises BadArgument where a report of these students can't go there. folder: of the submissions. handed_in: the
+    places of what they did. are_named: whether a school's system named the students.
     """
     from bnn_core.classroom.page_places import pages_of
     from bnn_core.classroom.report_folder import in_the_way, of_another_class, of_another_share
 
-    students = {student for student, _ in places}
-    places = {*places, *journal.latest}
-    shown = {place: (names.shown[place[0]], place[1]) for place in places}
-    of_roster = {(name, lesson) for name in names.enrolled for _, lesson in places} - set(shown.values())
+    places = {*handed_in, *journal.latest}
+    shown = {(place.student, place.lesson): (names.shown[place.student], place.lesson) for place in places}
+    of_roster = {(name, place.lesson) for name in names.enrolled for place in places} - set(shown.values())
     shown |= {place: place for place in of_roster}
     found = pages_of(shown.values())
-    reason = of_another_share(output, journal, share) or of_another_class(output, journal, folder, students)
+    reason = of_another_share(output, journal, share)
+    reason = reason or of_another_class(output, journal, folder, students, handed_in, names, are_named)
     if reason is None and (path := in_the_way(output, journal, {one: found[page] for one, page in shown.items()})):
         reason = f"{as_name(str(path))} is no report of this course's, and would be overwritten; give another"
     if reason is not None:
         raise BadArgument(f"{reason} folder with --output")
+
+
+def marks_before(output: Path, journal: Journal) -> list[Mark] | None:
+    """Those of the last report, None where there is none; one that an earlier version wrote has no list of them."""
+    from bnn_core.classroom.overrides import read_overrides
+    from bnn_core.classroom.standing import class_standing
+
+    if journal.marks is None and journal.latest and (output / "index.html").exists():
+        return class_standing(journal, read_overrides(output)).marks()
+    return journal.marks
 
 
 def write(output: Path, journal: Journal, lessons: Collection[str]) -> ClassStanding:
@@ -56,6 +68,7 @@ def write(output: Path, journal: Journal, lessons: Collection[str]) -> ClassStan
     with refusing_unusable():
         standing = class_standing(journal, read_overrides(output))
     write_report_of(output, standing, journal.seed or 0)
+    journal.note_marks(standing.marks())
     names, rows = standing.names, standing.rows
     tell("in the roster, and handed in nothing", list(names.absent))
     for lesson, whom in handed_in_nothing(standing, lessons).items():

@@ -12,8 +12,9 @@ from bnn_core.answers.notebook import exercises_of
 from bnn_core.autograder.exercises import EXERCISES
 from bnn_core.classroom.attention import is_nothing
 from bnn_core.classroom.earlier import Rest
+from bnn_core.classroom.journal import Mark
 from bnn_core.classroom.results import number
-from bnn_core.classroom.standing import ClassStanding, Names, Standing
+from bnn_core.classroom.standing import ClassStanding, Names
 from bnn_core.classroom.submissions import Collected, Submission
 from bnn_core.classroom.text import as_name
 from bnn_core.course.arguments import BadArgument, listed
@@ -90,16 +91,26 @@ def would_happen(
 
 
 def what_becomes_of(rest: Rest, names: Names, fresh: bool) -> Iterator[tuple[str, list[str]]]:
-    """Of earlier results for which nothing was handed in this time: what becomes of them, and whose they are."""
+    """Of earlier results for which nothing was handed in this time that could take their place: what becomes of them,
+    and whose they are.
+    """
     why = "--fresh takes only what is there now" if fresh else "the course has no such lesson"
-    gone = [names.shown[place.student] for place in rest.gone]
-    yield "no longer among the submissions, and so no longer in the report", gone
+    parting = [names.shown[student] for student in rest.parting]
+    yield "no longer among the submissions, and so no longer in the report", parting
     for what, places in (
-        (f"dropped, for the notebook is gone and {why}", rest.dropped - rest.gone),
-        ("kept from before, though the notebook is gone (--fresh drops them)", rest.kept),
+        (
+            "no longer among the submissions, and so no longer in the report for this lesson",
+            {place for place in rest.gone if place.student not in rest.parting},
+        ),
+        (f"dropped, for the notebook is gone and {why}", rest.dropped),
         ("dropped, for nobody worked on the lesson", rest.untouched),
+        ("kept from before, though the notebook is gone (--fresh drops them)", rest.kept),
+        ("kept from before, for the notebook here can't be read or is as it was handed out", rest.poorer),
     ):
         yield what, [f"{names.shown[place.student]} {place.lesson}" for place in places]
+    elsewhere = Counter(place.lesson for place in rest.elsewhere)
+    counts = [f"{lesson} of {count} {'student' if count == 1 else 'students'}" for lesson, count in elsewhere.items()]
+    yield "kept from before, and not among these submissions", counts
 
 
 def why_again(again: int, others: Sequence[str]) -> str:
@@ -131,26 +142,28 @@ def _called(item: Submission, names: Names) -> set[str]:
     return {item.student, item.key, names.shown[item.student], *(person.ids if person else ())}
 
 
-def what_happened(before: ClassStanding | None, after: ClassStanding, summary: str, seconds: float) -> Iterator[str]:
-    """summary: of how many were graded."""
+def what_happened(
+    before: Sequence[Mark] | None, after: ClassStanding, summary: str, seconds: float
+) -> Iterator[str]:
+    """before: the marks of the last report, None where there was none. summary: of how many were graded."""
     took = f"{seconds:.0f} s" if seconds < MOST_FOR_MINUTES else f"{seconds / 60:.0f} minutes"
     yield f"{summary}, in {took}"
     if before is None:
         return
-    old = {(who, row["exercise"]): row["score"] for one in before.standings for who in _who(one) for row in one.rows}
-    lessons = {one.lesson for one in before.standings}
+    old = {which: mark.score for mark in before for which in _which(mark)}
+    lessons = {mark.lesson for mark in before}
+    shown = [(one.student, row["exercise"]) for one in after.standings for row in one.rows]
     changes = []
-    for one in after.standings:
-        nothing = 0.0 if one.lesson in lessons else None  # in a lesson that is new to the report, nobody's mark changed
-        for row in one.rows:
-            known = (old[who, row["exercise"]] for who in _who(one) if (who, row["exercise"]) in old)
-            earlier = next(known, nothing)
-            if earlier is not None and abs(earlier - row["score"]) > 0.005:
-                changes.append(f"{one.student} in {row['exercise']} from {number(earlier)} to {number(row['score'])}")
+    for (student, exercise), mark in zip(shown, after.marks(), strict=True):
+        nothing = 0.0 if mark.lesson in lessons else None  # in a lesson that is new to the report, no mark has changed
+        earlier = next((old[which] for which in _which(mark) if which in old), nothing)
+        if earlier is not None and abs(earlier - mark.score) > 0.005:
+            changes.append(f"{student} in {exercise} from {number(earlier)} to {number(mark.score)}")
     if changes:
         yield f"marks changed: {listed(changes)}"
 
 
-def _who(one: Standing) -> list[object]:
-    """By what a student is known again: the place of what was handed in, and the id of whoever is on the roster."""
-    return [known for known in (one.place, one.person and one.person.id) if known]
+def _which(mark: Mark) -> list[tuple[str, ...]]:
+    """By what a mark is known again: the place of what was handed in, and the id of whoever is on the roster."""
+    of = (mark.lesson, mark.exercise)
+    return [(kind, who, *of) for kind, who in (("place", mark.student), ("person", mark.person)) if who]

@@ -118,6 +118,13 @@ def test_a_lesson_alone_removes_who_is_gone_from_this_lesson_alone(course_class:
     assert course_class.graded("--lesson", "03") == ALL - {("bo", THIRD, 5.0)}
 
 
+def test_who_is_gone_from_one_lesson_alone_is_told_with_the_lesson(course_class: Class) -> None:
+    course_class.graded()
+    shutil.rmtree(course_class.folder / "bo")
+    said = course_class.grade("--lesson", "03").output
+    assert f"no longer among the submissions, and so no longer in the report for this lesson: bo {THIRD}" in said
+
+
 @pytest.mark.parametrize("options", [(), ("--lesson", "06"), ("--fresh", "--lesson", "06"), ("--fresh",)], ids=" ".join)
 def test_who_is_missing_from_a_later_download_keeps_the_marks_of_other_lessons(
     course_class: Class, options: tuple[str, ...]
@@ -172,6 +179,97 @@ def test_an_untouched_notebook_takes_no_lesson_from_those_who_worked_on_it(cours
     (course_class.folder / "ada" / f"{SIXTH}.ipynb").write_text(given, encoding="utf-8")
     (course_class.folder / "bo" / f"{SIXTH}.ipynb").unlink()
     assert course_class.graded() == ALL
+
+
+# A term of downloads
+
+
+STUDENTS = ("ada", "bo", "cy", "di", "ed", "flo")
+
+
+def given_out(lesson: str) -> str:
+    return Course().learner_notebook(lesson).read_text(encoding="utf-8")
+
+
+@pytest.fixture(params=["folders", "zips"])
+def next_download(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Class]:
+    """A later download for the report of a class that was graded on 03: all but flo handed in 06."""
+    first, later = Class(tmp_path), Class(tmp_path / "later")
+    later.report = first.report
+    for student in STUDENTS:
+        first.hand_in(student, THIRD)
+        if student != "flo":
+            later.hand_in(student, SIXTH)
+    as_handed_in = Class.grade
+
+    def packed(self: Class, *options: str, **rest: Any) -> Result:
+        folder = self.folder
+        self.folder = Path(shutil.make_archive(str(folder), "zip", folder))
+        try:
+            return as_handed_in(self, *options, **rest)
+        finally:
+            self.folder = folder
+
+    with pytest.MonkeyPatch.context() as patch:
+        if request.param == "zips":
+            patch.setattr(Class, "grade", packed)
+        first.graded()
+        yield later
+
+
+MARKS = {(student, THIRD, 5.0) for student in STUDENTS}
+
+
+@pytest.mark.parametrize("options", [(), ("--fresh",), ("--lesson", "03"), ("--lesson", "03", "--fresh")], ids=" ".join)
+@pytest.mark.parametrize("worth", [9, 0], ids=["handed in once more", "as it was handed out"])
+def test_one_notebook_for_an_earlier_lesson_takes_nobody_s_marks(
+    next_download: Class, options: tuple[str, ...], worth: int
+) -> None:
+    next_download.hand_in("ada", THIRD, worth)
+    if not worth:
+        (next_download.folder / "ada" / f"{THIRD}.ipynb").write_text(given_out(THIRD), encoding="utf-8")
+    held = {one for one in next_download.graded(*options) if one[1] == THIRD}
+    assert held == (MARKS - {("ada", THIRD, 5.0)} | {("ada", THIRD, 9.0)} if worth else MARKS)
+
+
+def test_what_stays_for_a_later_download_is_told(next_download: Class) -> None:
+    next_download.hand_in("ada", THIRD, 9)
+    (next_download.folder / "bo" / f"{THIRD}.ipynb").write_text(given_out(THIRD), encoding="utf-8")
+    for options in (("--dry-run",), ()):
+        said = next_download.grade(*options).output
+        assert f"kept from before, and not among these submissions: {THIRD} of 4 students" in said
+        assert f"kept from before, for the notebook here can't be read or is as it was handed out: bo {THIRD}" in said
+        assert "no longer" not in said
+        assert "dropped" not in said
+
+
+def test_a_notebook_that_can_t_be_read_takes_no_mark(next_download: Class) -> None:
+    next_download.hand_in("bo", THIRD, 7)
+    (next_download.folder / "ada" / f"{THIRD}.ipynb").write_text('{"cells": [{"cell', encoding="utf-8")
+    held = {one for one in next_download.graded() if one[1] == THIRD}
+    assert held == MARKS - {("bo", THIRD, 5.0)} | {("bo", THIRD, 7.0)}
+
+
+def test_what_one_student_handed_in_once_more_can_be_graded_alone(next_download: Class, tmp_path: Path) -> None:
+    alone = Class(tmp_path / "alone")
+    alone.report = next_download.report
+    alone.hand_in("flo", THIRD, 8)
+    assert alone.graded() == MARKS - {("flo", THIRD, 5.0)} | {("flo", THIRD, 8.0)}
+    assert next_download.grade().exit_code == 0
+
+
+def test_the_same_lesson_from_another_folder_needs_a_word_of_who_grades(tmp_path: Path) -> None:
+    first, later = Class(tmp_path), Class(tmp_path / "later")
+    later.report = first.report
+    for student in STUDENTS:
+        first.hand_in(student, THIRD)
+        later.hand_in(student, THIRD, 6)
+    first.graded()
+    line = later.refused()
+    assert f"whose submissions lie in {first.folder}, as far as folders' names can tell" in line
+    assert "if it is the same class, rename that folder" in line
+    first.folder.rename(tmp_path / "class of before")
+    assert later.graded() == {(student, THIRD, 6.0) for student in STUDENTS}
 
 
 # Where it may not go

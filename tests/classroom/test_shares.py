@@ -235,6 +235,17 @@ def test_who_is_missing_from_a_later_download_keeps_the_marks_of_other_lessons(c
     assert {row["lesson"] for row in rows_of(merged) if row["student"] == gone} == {THIRD}
 
 
+def test_one_notebook_for_an_earlier_lesson_takes_nobody_s_marks(course_class: Class) -> None:
+    whole(course_class, *SEED, "--lesson", "06")
+    before = {row["student"]: row["score"] for row in rows_of(course_class.report)}
+    for path in course_class.folder.glob(f"*/{SIXTH}.ipynb"):
+        path.unlink()
+    course_class.hand_in("ada", SIXTH, 8)
+    assert merge(grade_shares(course_class, 3, *SEED), course_class.report).exit_code == 0
+    after = {row["student"]: row["score"] for row in rows_of(course_class.report) if row["lesson"] == SIXTH}
+    assert after == before | {"ada": 8.0}
+
+
 def test_merging_keeps_what_one_machine_graded_of_other_lessons(course_class: Class) -> None:
     whole(course_class, *SEED, "--lesson", "06")
     assert merge(grade_shares(course_class, 2, *SEED, "--lesson", "03"), course_class.report).exit_code == 0

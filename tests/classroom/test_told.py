@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from classroom.quick_class import SIXTH, THIRD, Class, snapshot
@@ -20,7 +21,8 @@ from classroom.systems import (
     moodle_entry,
 )
 
-from bnn_core.classroom import earlier
+from bnn_core.classroom import crew, earlier
+from bnn_core.classroom.grading import Graded
 
 
 @pytest.fixture
@@ -87,6 +89,48 @@ def test_a_mark_where_there_was_nothing_has_changed(own: Class, tmp_path: Path, 
     shutil.rmtree(own.folder / "ada")
     said = own.grade("--lesson", "03").output
     assert (f"marks changed: {ada} in BayesianLinear from 6 to 0" in said) == with_roster
+
+
+@pytest.mark.parametrize(
+    ("now", "changes"),
+    [
+        ("ada,BayesianLinear,7\n", ""),
+        ("ada,BayesianLinear,2\n", "ada in BayesianLinear from 7 to 2"),
+        ("", "ada in BayesianLinear from 7 to 5"),
+        ("bo,BayesianLinear,9\n", "ada in BayesianLinear from 7 to 5, bo in BayesianLinear from 5 to 9"),
+    ],
+    ids=["nothing", "another score", "none any more", "another student"],
+)
+def test_what_a_person_changes_in_the_overrides_has_changed(own: Class, now: str, changes: str) -> None:
+    for student in ("ada", "bo"):
+        own.hand_in(student, THIRD, worth=5)
+    own.report.mkdir()
+    overrides = own.report / "overrides.csv"
+    overrides.write_text("student,exercise,score\nada,BayesianLinear,7\n", encoding="utf-8")
+    assert "marks changed" not in own.grade().output
+    overrides.write_text(f"student,exercise,score\n{now}", encoding="utf-8")
+    told = [line for line in own.grade().output.splitlines() if "marks changed" in line]
+    assert told == ([f"marks changed: {changes}"] if changes else [])
+    assert "marks changed" not in own.grade().output
+
+
+def test_after_an_interruption_no_mark_has_changed(own: Class, monkeypatch: pytest.MonkeyPatch) -> None:
+    for student in ("ada", "bo"):
+        own.hand_in(student, THIRD, worth=5)
+    grade_all = crew.grade_all
+
+    def interrupted(*arguments: Any) -> Iterator[tuple[int, Graded]]:
+        yield next(iter(grade_all(*arguments)))
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(crew, "grade_all", interrupted)
+        assert "stopped" in own.grade().output
+    said = own.grade().output
+    assert "1 graded anew, 1 kept from before" in said
+    assert "marks changed" not in said
+    own.hand_in("bo", THIRD, worth=6)
+    assert "marks changed: bo in BayesianLinear from 5 to 6\n" in own.grade().output
 
 
 def test_a_roster_that_is_given_later_changes_no_mark(own: Class, tmp_path: Path) -> None:
@@ -170,7 +214,7 @@ def test_a_student_is_graded_again_by_the_name_or_the_id_of_the_roster(
 
 
 def test_what_is_dropped_is_told_with_the_reason(own: Class) -> None:
-    for student, lesson in (("ada", THIRD), ("ada", SIXTH), ("bo", THIRD)):
+    for student, lesson in (("ada", THIRD), ("ada", SIXTH), ("bo", THIRD), ("cy", SIXTH)):
         own.hand_in(student, lesson)
     own.grade()
     (own.folder / "ada" / f"{SIXTH}.ipynb").unlink()
