@@ -1,7 +1,8 @@
 """Everything that is measured of the course, written into RESULTS.md beside this file, with the machine and the date.
 
 Run it as `python tests/benchmarks/results.py` on a machine that has nothing else to do: it takes about half an hour.
-Libraries that aren't installed are named in the tables as skipped.
+With `--part` it measures that part anew and leaves the others. Libraries that aren't installed are named in the tables
+as skipped.
 """
 
 from __future__ import annotations
@@ -28,6 +29,17 @@ HERE = Path(__file__).parent
 COURSE = HERE.parents[1]
 RESULTS = HERE / "RESULTS.md"
 PACKAGES = ("torch", "numpy", "pyro-ppl", "jupyterlab")
+PARTS = {
+    "layers": "A training step",
+    "grading": "Grading a class",
+    "cluster": "Grading on a cluster of this machine's cores",
+    "lessons": "Running the solved lessons",
+    "start-ups": "Starting",
+}
+BEGINNING = """# What was measured
+
+By `python tests/benchmarks/results.py`. Ratios hold on other machines, too; seconds are those of the machine named.
+"""
 START_UPS = {
     "`import bnn_core`, less Python's own start": ["-c", "import bnn_core"],
     "`bnn-course --help`": ["-m", "bnn_core", "--help"],
@@ -38,26 +50,35 @@ START_UPS = {
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--sizes", type=int, nargs="+", default=[10, 100, 1000], help="of the classes that are graded")
-    sizes = parser.parse_args().sizes
-    parts: list[tuple[str, Callable[[], Iterator[str]]]] = [
-        ("A training step", layers),
-        ("Grading a class", lambda: grading(sizes)),
-        ("Grading on a cluster of this machine's cores", lambda: output_of("cluster.py", "--size", "400")),
-        ("Running the solved lessons", lessons),
-        ("Starting", start_ups),
-    ]
-    lines = ["# What was measured", "", *machine()]
-    for title, measure in tqdm(parts):
-        lines += ["", f"## {title}", "", *measure()]
-    RESULTS.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    parser.add_argument("--part", nargs="+", choices=PARTS, default=list(PARTS), help="what to measure (default: all)")
+    arguments = parser.parse_args()
+    measures: dict[str, Callable[[], Iterator[str]]] = {
+        "layers": layers,
+        "grading": lambda: grading(arguments.sizes),
+        "cluster": lambda: output_of("cluster.py", "--size", "400"),
+        "lessons": lessons,
+        "start-ups": start_ups,
+    }
+    told = told_before()
+    for part in tqdm(arguments.part):
+        where = list(machine())
+        told[PARTS[part]] = "\n".join([*where, "", *measures[part]()])
+    sections = [f"## {title}\n\n{told[title]}\n" for title in PARTS.values() if title in told]
+    RESULTS.write_text("\n".join([BEGINNING, *sections]), encoding="utf-8")
+
+
+def told_before() -> dict[str, str]:
+    """What stands in the file, by title."""
+    written = RESULTS.read_text(encoding="utf-8") if RESULTS.exists() else ""
+    sections = (section.partition("\n") for section in written.split("\n## ")[1:])
+    return {title: text.strip() for title, _, text in sections}
 
 
 def machine() -> Iterator[str]:
     """Where and when, and what was busy besides."""
     packages = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
-    yield f"By `python tests/benchmarks/results.py` on {datetime.date.today()}: {processor()}, {os.cpu_count()} cores,"
-    yield f"Python {platform.python_version()}, {packages}. The load was {os.getloadavg()[0]:.1f} at the start."
-    yield "Ratios hold on other machines, too; seconds are this one's."
+    yield f"On {datetime.date.today()}: {processor()}, {os.cpu_count()} cores, Python {platform.python_version()},"
+    yield f"{packages}. The load was {os.getloadavg()[0]:.1f} at the start."
 
 
 def processor() -> str:
