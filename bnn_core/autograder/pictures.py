@@ -1,6 +1,6 @@
 """What a failed check saw, as numbers that any process can hand on, and the small picture that is drawn of them where
 somebody looks: a learner's values against the right ones, or a histogram of the draws under the curve they should
-follow. It may not know checks or notebooks.
+follow. It may not know checks or notebooks, nor load torch where a picture is only shown.
 """
 
 from __future__ import annotations
@@ -8,10 +8,10 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
-from torch import Tensor
+if TYPE_CHECKING:
+    from torch import Tensor
 
 FEWEST, MOST = 3, 60
 """How many values make a picture: fewer are told better by the numbers, more aren't told apart."""
@@ -64,6 +64,8 @@ def of_values(what: str, right: Tensor, came: Tensor) -> Values | None:
 
 def of_all_values(what: str, right: Sequence[Tensor], came: Sequence[Tensor]) -> Values | None:
     """The picture of the values of several calls."""
+    import torch
+
     alike = [(one, other) for one, other in zip(right, came, strict=True) if one.shape == other.shape]
     if not alike:
         return None
@@ -74,6 +76,8 @@ def of_draws(draws: Tensor, mean: Tensor, std: Tensor) -> Draws | None:
     """The picture of an element of the draws (N × …): the one whose distance from N(mean, std²), in place and in width,
     is best seen; what is much farther away would be two needles.
     """
+    import torch
+
     draws, mean, std = draws.double().flatten(1), mean.double().flatten(), std.double().flatten()
     if draws.shape[1] == 0 or not draws.isfinite().all() or not (std > 0).all():
         return None

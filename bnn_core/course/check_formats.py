@@ -18,7 +18,7 @@ from pathlib import Path
 
 from bnn_core.autograder.report import SIGNS, Outcome, Report, plain, state, waiting
 from bnn_core.classroom.text import MOST_CHARACTERS, clean
-from bnn_core.course.notebook_checks import NotebookReport
+from bnn_core.course.notebook_report import NotebookReport
 from bnn_core.course.places import Place, Places
 
 MOST_ANNOTATIONS = 10

@@ -7,7 +7,7 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from importlib.util import spec_from_loader
@@ -24,20 +24,8 @@ from bnn_core.autograder.exercises import EXERCISES
 from bnn_core.autograder.in_notebook import CountingSink, report_on, undisturbed
 from bnn_core.autograder.report import Report
 from bnn_core.classroom.sandbox.staging import importable_files
+from bnn_core.course.notebook_report import NotebookReport
 from bnn_core.lesson_files import Course, LessonFileError
-
-
-@dataclass(frozen=True)
-class NotebookReport:
-    """What came of a notebook: a report for each exercise of its lesson, and remarks on how it was read."""
-
-    lesson: str
-    reports: tuple[Report, ...]
-    notes: tuple[str, ...]
-
-    @property
-    def passed(self) -> bool:
-        return all(report.passed for report in self.reports)
 
 
 def lesson_in(path: Path) -> str:

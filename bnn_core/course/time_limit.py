@@ -25,7 +25,7 @@ from bnn_core.lesson_files import LessonFileError
 
 if TYPE_CHECKING:
     from bnn_core.autograder.report import Report, Status
-    from bnn_core.course.notebook_checks import NotebookReport
+    from bnn_core.course.notebook_report import NotebookReport
 
 SECONDS = 30.0
 """What the checks of one exercise may take, and before them the cells that they need."""
@@ -80,7 +80,7 @@ class Checker:
             if isinstance(message, LessonFileError):
                 raise message
             if not isinstance(message, Stopped):
-                return _with_stopped(message, stopped)
+                return _with_stopped(message, stopped) if stopped else message
             found = _reports(path, lesson, exercise, message.sentence, status)
             if exercise is None:
                 return found
@@ -200,7 +200,8 @@ def _reports(path: Path, lesson: str | None, exercise: str | None, sentence: str
     from bnn_core.answers.notebook import exercises_of
     from bnn_core.autograder.exercises import EXERCISES
     from bnn_core.autograder.report import Report
-    from bnn_core.course.notebook_checks import NotebookReport, lesson_in
+    from bnn_core.course.notebook_checks import lesson_in
+    from bnn_core.course.notebook_report import NotebookReport
 
     lesson = lesson or lesson_in(path)
     names = exercises_of(lesson) if exercise is None else (exercise,)
@@ -210,7 +211,7 @@ def _reports(path: Path, lesson: str | None, exercise: str | None, sentence: str
 
 def _with_stopped(report: NotebookReport, stopped: dict[str, Report]) -> NotebookReport:
     from bnn_core.answers.notebook import exercises_of
-    from bnn_core.course.notebook_checks import NotebookReport
+    from bnn_core.course.notebook_report import NotebookReport
 
     found = {one.exercise: one for one in report.reports} | stopped
     return NotebookReport(report.lesson, tuple(found[name] for name in exercises_of(report.lesson)), report.notes)

@@ -8,7 +8,7 @@ import pytest
 
 from bnn_core import guesses
 from bnn_core.autograder.report import Outcome, Report
-from bnn_core.course.notebook_checks import NotebookReport
+from bnn_core.course.notebook_report import NotebookReport
 from bnn_core.lesson_files import Course
 from bnn_core.progress import NOT_AMONG_THE_LESSONS, LessonProgress, _Way, lines, next_step, progress, summary
 

@@ -150,3 +150,8 @@ def test_a_script_that_checks_is_not_run_again(tmp_path: Path) -> None:
     )
     done = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=120)
     assert done.stdout.split() == ["once", "True"], done.stderr
+
+
+def test_who_waits_for_checks_loads_no_torch() -> None:
+    code = "import sys, bnn_core.course.check_formats, bnn_core.course.time_limit; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
