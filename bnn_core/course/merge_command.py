@@ -12,7 +12,7 @@ import click
 
 from bnn_core.course.arguments import BadArgument, Folder, TableFile, listed, refusing_unusable
 from bnn_core.course.given_files import look_at_overrides, people_in, policy_beside, policy_text, rule_of
-from bnn_core.course.report_writing import refuse_unfit_report, write
+from bnn_core.course.report_writing import KEPT_ROSTER, refuse_unfit_report, refuse_unfit_roster, write
 
 if TYPE_CHECKING:
     from bnn_core.classroom.journal import Journal
@@ -37,10 +37,11 @@ def merge(shares: tuple[Path, ...], output: Path, roster: Path | None, policy: P
 
     What was merged before stays, where it is of other lessons. Merge again after a share was graded again.
     """
+    from bnn_core.classroom.downloads import is_test_student
     from bnn_core.classroom.journal import Journal
     from bnn_core.classroom.merging import Merged
     from bnn_core.classroom.overrides import read_overrides
-    from bnn_core.classroom.standing import class_standing, names_of
+    from bnn_core.classroom.standing import class_standing, names_of, systems_test_students
     from bnn_core.course.told import what_happened
 
     began = time.monotonic()
@@ -57,10 +58,10 @@ def merge(shares: tuple[Path, ...], output: Path, roster: Path | None, policy: P
             for place, _, origin in merged.results():
                 called.setdefault(place.student, set()).update((place.student, origin.key or place.student))
             called |= {place.student: {place.student} for place in journal.latest if place.student not in called}
-            names = names_of(called, journal.people if people is None else people)
-            if people is not None and not names.people:
-                raise BadArgument(f"none of the {len(people)} students in {roster} is in these shares; "
-                                  "give the list of this class")  # fmt: skip
+            tests = {place.student for place, _, origin in merged.results() if origin.system}
+            tests = {student for student in tests | systems_test_students(journal) if is_test_student(student)}
+            names = names_of(called, journal.people if people is None else people, tests)
+            refuse_unfit_roster(names, str(roster or KEPT_ROSTER))
             refuse_unfit_report(output, journal, home, {place for place, _, _ in merged.results()}, names)
             before = class_standing(journal, read_overrides(output)) if journal.latest else None
             output.mkdir(parents=True, exist_ok=True)

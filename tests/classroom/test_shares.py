@@ -408,7 +408,8 @@ def test_a_roster_of_another_class_is_refused(course_class: Class) -> None:
     roster.write_text("id,name\n1,Nobody of these\n")
     folders = grade_shares(course_class, 2, *SEED)
     line = refused(folders, course_class.folder.parent / "merged", "--roster", str(roster))
-    assert "give the list of this class" in line
+    assert "none of the 1 students in" in line
+    assert "the list of this class" in line
 
 
 def test_a_share_may_be_nobodys(course_class: Class) -> None:
