@@ -61,7 +61,7 @@ def override(report: Path, student: str, exercise: str, score: float, comment: s
         write_atomically(report / OVERRIDES, with_override(report, Override(found[0], exercise, score, comment)))
         standing = class_standing(journal, read_overrides(report))
         write_report_of(report, standing, journal.seed or 0)
-    said = next(
-        one.by_hand[exercise] for one in standing.standings if exercise in one.by_hand and one.student == found[0]
-    )
-    click.echo(f"{found[0]}, {exercise}: {number(said.score)} points; the grader gave {number(said.own)}")
+    one = next(one for one in standing.standings if exercise in one.by_hand and one.student == found[0])
+    said = one.by_hand[exercise]
+    why = ", for nothing was handed in" if one.place is None else ""
+    click.echo(f"{found[0]}, {exercise}: {number(said.score)} points; the grader gave {number(said.own)}{why}")

@@ -88,6 +88,7 @@ def test_marks_that_go_out_are_the_decided_ones(own: Class, tmp_path: Path) -> N
     for name, points in (("4712", 1), ("Lovelace, Ada (4717)", 2), ("ada@uni.example", 3), (ABSENT.sortable, 4)):
         result = override(school, name, "BayesianLinear", points)
         assert result.exit_code == 0, result.output
+    assert result.output.endswith("the grader gave 0, for nothing was handed in\n")
     result = override(school, "--comment", "fine", "--", "-Minus, Max", "BayesianLinear", 6)
     assert result.exit_code == 0, result.output
     export = ["export", "marks", str(school.report), "--format", "canvas", "--into", str(path), "--title", "Homework 3"]
