@@ -241,7 +241,15 @@ def match(students: Mapping[str, Collection[str]], people: Sequence[Person]) -> 
                 found[student] = free[next(iter(positions))]
             elif positions:
                 unclear.add(student)
+    of_people = set().union(*(in_any_order(plain(person.name)) for person in people))
+    unclear |= {student for student, keys in students.items() if _letters_of_several(student, keys) in of_people}
     return Matched(found, tuple(sorted(unclear - set(found))))
+
+
+def _letters_of_several(student: str, keys: Collection[str]) -> str:
+    """The letters of a name that has a number behind it because others of the submissions have it too."""
+    name = next((student.removesuffix(f" ({key})") for key in keys if student.endswith(f" ({key})")), "")
+    return letters_of(plain(name))
 
 
 def fits_too_few(matched: int, students: int, people: int) -> bool:

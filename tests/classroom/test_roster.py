@@ -42,6 +42,19 @@ from bnn_core.course.command_line import main
 OWN = table([["name", "username", "email"], *([one.full, one.login, one.email] for one in CLASS)])
 
 
+FRENCH = [Someone(f"Emma{n}", f"Dubois{n}", 5000 + n, f"login{n}") for n in range(8)]
+
+
+def hand_in_to_canvas(own: Class, people: list[Someone]) -> None:
+    own.folder.mkdir(exist_ok=True)
+    for one in people:
+        (own.folder / canvas_entry(one)).write_text(notebook(5), encoding="utf-8")
+
+
+def own_list(names: list[str]) -> str:
+    return table([["name", "email"], *([name, f"x{n}@uni.example"] for n, name in enumerate(names))])
+
+
 def roster(text: str | bytes) -> list[Person]:
     content = text.encode() if isinstance(text, str) else text
     return list(read_roster(Table(Path("list.csv"), content)).people)
@@ -158,6 +171,16 @@ def test_an_order_that_fits_two_decides_nothing(names: list[str], people: list[s
     assert not match({name: {name} for name in names}, someone).people
 
 
+@pytest.mark.parametrize("people", [["Anna Lee"], ["Anna Lee", "Anna Lee"]])
+def test_two_students_of_one_name_are_listed_as_not_told_apart(own: Class, tmp_path: Path, people: list[str]) -> None:
+    hand_in_to_canvas(own, [*FRENCH, Someone("Anna", "Lee", 1, ""), Someone("Anna", "Lee", 2, "")])
+    names = [*(one.full for one in FRENCH), *people]
+    result = own.grade("--roster", write(tmp_path / "list.csv", own_list(names)))
+    assert result.exit_code == 0, result.output
+    assert "not told apart by the roster: leeanna (1), leeanna (2)\n" in result.output
+    assert "in no roster" not in result.output
+
+
 def test_a_comma_says_which_name_stands_first() -> None:
     people = [Person("Lee, Anna", "1"), Person("Anna, Lee", "2")]
     assert match({"annalee": ["annalee"], "leeanna": ["leeanna"]}, people).people == {
@@ -209,19 +232,6 @@ def test_everyone_of_the_class_has_a_row(
     with (own.report / "grades.csv").open(newline="", encoding="utf-8") as file:
         assert {line["id"].removeprefix("'") for line in csv.DictReader(file)} == {person.id for person in people}
     assert len(list(own.report.glob(f"*/{LESSON}.html"))) == len(CLASS)
-
-
-FRENCH = [Someone(f"Emma{n}", f"Dubois{n}", 5000 + n, f"login{n}") for n in range(8)]
-
-
-def hand_in_to_canvas(own: Class, people: list[Someone]) -> None:
-    own.folder.mkdir(exist_ok=True)
-    for one in people:
-        (own.folder / canvas_entry(one)).write_text(notebook(5), encoding="utf-8")
-
-
-def own_list(names: list[str]) -> str:
-    return table([["name", "email"], *([name, f"x{n}@uni.example"] for n, name in enumerate(names))])
 
 
 def test_a_list_of_first_and_last_names_fits_the_names_of_files(own: Class, tmp_path: Path) -> None:
