@@ -58,8 +58,8 @@ def merge(shares: tuple[Path, ...], output: Path, roster: Path | None, policy: P
             for place, _, origin in merged.results():
                 called.setdefault(place.student, set()).update((place.student, origin.key or place.student))
             called |= {place.student: {place.student} for place in journal.latest if place.student not in called}
-            tests = {place.student for place, _, origin in merged.results() if origin.system}
-            tests = {student for student in tests | systems_test_students(journal) if is_test_student(student)}
+            tests = systems_test_students(journal)
+            tests |= {at.student for at, _, origin in merged.results() if origin.system and is_test_student(at.student)}
             names = names_of(called, journal.people if people is None else people, tests)
             refuse_unfit_roster(names, str(roster or KEPT_ROSTER))
             refuse_unfit_report(output, journal, home, {place for place, _, _ in merged.results()}, names)
