@@ -2,7 +2,8 @@
 name they are handed in. It reads what this copy of the course holds, and runs nothing.
 
 A learner who copies the published solution into the learner's notebook has answered: that notebook bears the mark that
-the build left in it, which isn't the solved one's.
+the build left in it, which isn't the solved one's, and has none of the cells in which a solved notebook proves what its
+text claims.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ def is_own_notebook(notebook: Notebook, lesson: str) -> bool:
     """Whether the build wrote this notebook with the answers in it.
 
     That shows in its mark, even when experiments in it were changed since; where the mark is lost, in that its code is
-    the solved notebook's from beginning to end.
+    the solved notebook's from beginning to end, claims and all. So does an exported script's.
     """
     if notebook.is_as_built:
         return bool(exercises_of(lesson)) and not any(_STUB in source for source in _answers(notebook, lesson).values())
@@ -43,11 +44,10 @@ def is_own_notebook(notebook: Notebook, lesson: str) -> bool:
         return any(_same_code(source, own[name]) for name, source in _answers(notebook, lesson).items() if name in own)
     if notebook.mark is not None:
         return False
-    # The learner's notebook, from which the solved one may have been made, has no claims.
-    return any(
-        _statements(cells(notebook)) == _solved_statements(lesson, cells) != []
-        for cells in (_all_cells, _without_claims)
-    )
+    if _has_claims(notebook):
+        return _statements(_without_claims(notebook)) == _solved_statements(lesson, _without_claims) != []
+    # A script has lost the tags, and so has its claims among the rest.
+    return _has_claims(solved) and _statements(notebook.cells) == _solved_statements(lesson, _all_cells) != []
 
 
 def prepare(lessons: Iterable[str]) -> None:
@@ -91,6 +91,10 @@ def _solved(lesson: str) -> Notebook | None:
         return _unfolded(read_notebook(course.learner_notebook(lesson)), lesson)
     except Unreadable:
         return None
+
+
+def _has_claims(notebook: Notebook) -> bool:
+    return any("claim" in tags for tags in notebook.tags)
 
 
 def _all_cells(notebook: Notebook) -> tuple[str, ...]:

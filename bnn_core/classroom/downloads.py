@@ -17,6 +17,12 @@ _MOODLE = re.compile(r"(?P<name>.+?)_(?P<id>\d+)_assignsubmission_(?P<plugin>[a-
 _BLACKBOARD = re.compile(
     r"(?P<head>.+?)_attempt_(?P<attempt>\d{4}(?:-\d\d){5})(?:_(?P<file>.+)|\.txt)?", re.DOTALL
 )  # without a file's name it is the attempt's own text
+_TEST_STUDENT = re.compile(r"(?:student[\W_]*test|test[\W_]*student)(?: \(\d+\))?", re.IGNORECASE)
+
+
+def is_test_student(name: str) -> bool:
+    """Whether Canvas calls nobody of the class so but itself: it is whom a teacher sees the course as."""
+    return _TEST_STUDENT.fullmatch(name.strip()) is not None
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,19 @@ import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from bnn_core.classroom.downloads import is_test_student
 from bnn_core.classroom.grading import Row
 from bnn_core.classroom.results import as_text, number
-from bnn_core.classroom.roster import Person, is_blackboard, is_canvas, is_moodle, match, maximum_column, read_roster
+from bnn_core.classroom.roster import (
+    Person,
+    fits_too_few,
+    is_blackboard,
+    is_canvas,
+    is_moodle,
+    match,
+    maximum_column,
+    read_roster,
+)
 from bnn_core.classroom.tables import BadTable, Table, amount
 from bnn_core.classroom.text import as_name, natural
 
@@ -78,9 +88,9 @@ def fill_in(
         raise BadTable(f"{table.path} is not {WHAT_TO_GIVE[system]}; download that one and give it with --into")
     column = _column(table, system, title)
     factor = _factor(table, column, most, scale)
-    people = read_roster(table).people
+    people = [person for person in read_roster(table).people if not is_test_student(person.name)]
     matched = match({mark.student: mark.called for mark in marks}, people).people
-    if not matched or 2 * len(matched) < min(len(people), len(marks)):
+    if fits_too_few(len(matched), len(marks), len(people)):
         some = f"only {len(matched)}" if matched else "none"
         raise BadTable(
             f"{table.path} is of another class: of its {len(people)} students {some} "

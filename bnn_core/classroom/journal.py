@@ -102,11 +102,12 @@ class Journal:
     """The lines of a report's folder: whose report it is, and every result that it ever took in.
 
     latest: for each place of the report the result that stands there. seed: the last grading's. homes: the folders of
-    submissions, or zips, that were graded into it, the last one last. people: the class, where a list of it was given.
-    policy: the text of the instructor's file. origins: where results came from. attempts: where the best of several
-    counts, the key and the origin of each. part: what share of the class it holds, where not all. circumstances: by
-    lesson, and by what it is, in short, all on which the last grading's results depend beside the submissions. marks:
-    those of the last report that was written, None where none was. Nothing is written before `begin`.
+    submissions, or zips, that were graded into it, the last one last. people: the class, where a list of it was given;
+    once_people: the earlier lists. policy: the text of the instructor's file. origins: where results came from.
+    attempts: where the best of several counts, the key and the origin of each. part: what share of the class it holds,
+    where not all. circumstances: by lesson, and by what it is, in short, all on which the last grading's results depend
+    beside the submissions. marks: those of the last report that was written, None where none was. Nothing is written
+    before `begin`.
     """
 
     def __init__(self, report: Path, fresh: bool = False, alone: bool = False) -> None:
@@ -118,6 +119,7 @@ class Journal:
         self.homes: list[Path] = []
         self.latest: dict[Place, Entry] = {}
         self.people: tuple[Person, ...] = ()
+        self.once_people: list[tuple[Person, ...]] = []
         self.policy = ""
         self.origins: dict[Place, Origin] = {}
         self.attempts: dict[Place, list[tuple[str, Origin]]] = {}
@@ -176,7 +178,7 @@ class Journal:
             case {"people": list(people)}:
                 hints = get_type_hints(Person)
                 if all(isinstance(one, dict) and set(one) == set(hints) and _has(one, hints) for one in people):
-                    self.people = tuple(Person(**{**one, "aliases": tuple(one["aliases"])}) for one in people)
+                    self._set_people([Person(**{**one, "aliases": tuple(one["aliases"])}) for one in people])
             case {"policy": str(policy)}:
                 self.policy = policy
             case {"origins": list(origins)}:
@@ -219,8 +221,12 @@ class Journal:
     def enrol(self, people: Sequence[Person]) -> None:
         """Note who is in the class."""
         if tuple(people) != self.people:
-            self.people = tuple(people)
+            self._set_people(people)
             self._write({"people": [asdict(person) for person in self.people]})
+
+    def _set_people(self, people: Sequence[Person]) -> None:
+        self.once_people += [self.people] if self.people else []
+        self.people = tuple(people)
 
     def set_policy(self, text: str) -> None:
         """Note how marks follow from checks."""

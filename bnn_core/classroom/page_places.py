@@ -12,7 +12,7 @@ _SAFE_NAME = re.compile(r"[\w][\w .,@+=()-]*")
 _LONGEST_NAME = 120
 """Bytes; file systems take about twice as many."""
 _RESERVED = re.compile(
-    r"index\.html|report\.json|(grades|marks|overrides)\.csv|results\.jsonl|feedback-\w+\.zip"
+    r"index\.html|report\.json|(grades|overrides|marks(-[\w-]+)?)\.csv|results\.jsonl|feedback-[\w-]+\.zip"
     r"|(con|prn|aux|nul|com\d|lpt\d)(\..*)?",
     re.IGNORECASE,
 )

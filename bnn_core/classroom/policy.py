@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from bnn_core.autograder.exercises import EXERCISES
 from bnn_core.classroom import attempts
+from bnn_core.classroom.directory import lesson_called
 from bnn_core.classroom.grading import Row
 from bnn_core.classroom.refusals import Unusable
 from bnn_core.classroom.results import number
@@ -24,8 +25,8 @@ NUMBERS = ("grace_minutes", "penalty_per_day", "none_after_days", "late_days", "
 KEYS = ("attempt", "boundaries", "deadline", "time_zone", *NUMBERS, "points", "weights", "deadlines")
 _OF_LATENESS = ("grace_minutes", "penalty_per_day", "none_after_days", "late_days")
 _DAY = timedelta(days=1)
-NEAR = 1.0
-"""Points in a hundred."""
+NEAR, MOST_NEAR = 1.0, 50.0
+"""Points in a hundred: how near a boundary is near, where nothing is said, and at most."""
 
 TOTAL, OTHERS = "total", "lessons"
 """Of what boundaries may be, beside lessons: of the points of all, and of every lesson that isn't named."""
@@ -132,6 +133,9 @@ def read_policy(text: str, name: str = POLICY) -> Policy:
     if "attempt" in said and attempt not in attempts.RULES:
         known = " or ".join(f'"{one}"' for one in attempts.RULES)
         raise BadPolicy(f"{name}: attempt is {known}; it is {attempt!r}")
+    if numbers.get("near_boundary", 0.0) > MOST_NEAR:
+        near = number(numbers["near_boundary"])
+        raise BadPolicy(f"{name}: near_boundary is in percent of the points, at most {number(MOST_NEAR)}; it is {near}")
     if "near_boundary" in numbers and not boundaries:
         raise BadPolicy(f"{name} has near_boundary and no boundaries; add some, such as boundaries = [50, 60]")
     return Policy(
@@ -170,16 +174,19 @@ def _percentages(value: object, name: str) -> tuple[float, ...]:
     found = [_number(one, "a boundary", name) for one in value] if isinstance(value, list) else None
     if found is None or any(one > 100 for one in found):
         raise BadPolicy(f"{name}: boundaries are a list of percentages, such as [50, 60]; it is {value!r}")
+    if shares := [one for one in found if 0 < one <= 1]:
+        meant = f"write {number(100 * shares[0])} for {number(shares[0])}"
+        raise BadPolicy(f"{name}: boundaries are in percent of the points, such as [50, 60], and no shares; {meant}")
     return tuple(sorted(found))
 
 
 def _lesson(key: str, name: str) -> str:
     """The lesson of this name, number or topic."""
     lessons = sorted({exercise.lesson for exercise in EXERCISES.values()})
-    fitting = [lesson for lesson in lessons if key in (lesson, lesson.partition("_")[0], lesson.partition("_")[2])]
-    if not fitting:
+    lesson = lesson_called(key, lessons)
+    if not lesson:
         raise BadPolicy(f"{name}: there is no lesson {key!r} with exercises{_meant(key, lessons)}")
-    return fitting[0]
+    return lesson
 
 
 def _zone(value: object, name: str) -> tzinfo | None:

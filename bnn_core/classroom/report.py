@@ -8,6 +8,8 @@ from __future__ import annotations
 import base64
 import contextlib
 import hashlib
+import html
+import re
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any
@@ -38,6 +40,8 @@ MOST_CODE = 200_000
 MOST_EXAMPLE = 40
 """Lines of an example of code on the class page."""
 
+_OPTION = re.compile(r"--[a-z][a-z-]*")
+
 CLASS_PAGE = "../index.html"
 SCRIPT = Path(__file__).parent / "templates" / "matrix.js"
 """The one script that there is, on the class page alone, whose hash the page names."""
@@ -57,7 +61,7 @@ def write_report_of(report: Path, standing: ClassStanding, seed: int) -> None:
     write_report(report / "report.json", standing.rows)
     write_grades(report / "grades.csv", standing.rows, standing.ids, standing.told_by_hand())
     strangers, unfit = standing.names.strangers, standing.unfit
-    write_pages(report, standing.standings, seed, standing.seeds, strangers, unfit, standing.policy)
+    write_pages(report, standing.standings, seed, standing.seeds, strangers, unfit, standing.policy, standing.apart)
 
 
 def write_pages(
@@ -68,16 +72,18 @@ def write_pages(
     strangers: Collection[str] = (),
     unfit: Sequence[str] = (),
     policy: Policy = PLAIN,
+    apart: Sequence[Standing] = (),
 ) -> None:
     """Write index.html and a page for each result, and remove the pages of those that are gone.
 
     earlier_seeds: of results from gradings with other seeds. strangers: who is not on the list of the class.
-    unfit: sentences on what a person decided about marks that don't exist.
+    unfit: sentences on what a person decided about marks that don't exist. apart: results that have a page and are
+    counted nowhere, of the school's system's test student.
     """
     environment = templates()
-    pages = pages_of((one.student, one.lesson) for one in standings)
+    pages = pages_of((one.student, one.lesson) for one in (*standings, *apart))
     _remove_pages_but(report, set(pages.values()))
-    for one in standings:
+    for one in (*standings, *apart):
         write_atomically(report / pages[one.student, one.lesson], student_page(one, environment, CLASS_PAGE))
     rows = [row for one in standings for row in one.rows]
     notes = {(one.student, one.lesson): one.graded.notes for one in standings if one.graded.notes}
@@ -94,6 +100,7 @@ def write_pages(
         unfit=unfit,
         concerns=concerns(standings, strangers, policy),
         pages=pages,
+        apart=[(one.student, one.lesson) for one in apart],
         examples=_examples(standings, summary["misunderstood"]),
         script=script,
         script_hash=f"sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}",
@@ -177,9 +184,15 @@ def templates() -> Environment:
         "url": lambda path: quote(path.encode("utf-8", "surrogatepass")),
         "name": as_name,
         "folded": folded,
+        "whole_options": whole_options,
     }
     pages.filters |= filters
     return pages
+
+
+def whole_options(text: str) -> str:
+    """The text as HTML, in which no line ends between the hyphens of an option and its name."""
+    return _OPTION.sub(r'<span class="bnn-option">\g<0></span>', html.escape(text))
 
 
 def _cut(code: str) -> str:

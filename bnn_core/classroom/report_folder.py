@@ -67,7 +67,7 @@ def of_another_class(
     others = [home for home in journal.homes if os.path.isdir(home) and not _same(home, submissions)]
     lies = f", whose submissions lie in {others[-1]}" if others else ""
     if known and here and 2 * len(common) < min(len(known), len(here)):
-        who = f"of the {len(here)} students in {submissions} {_few(common)} in it"
+        who = f"of those in {submissions} {_few(common)} in it"
         return f"{report} holds the report of another class{lies}: {who}; give another"
     if others and not are_named and not was_graded_into(journal, submissions):
         for lesson in sorted({place.lesson for place in handed_in}):

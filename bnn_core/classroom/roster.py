@@ -10,6 +10,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from bnn_core.classroom.spellings import in_any_order, in_one_case, letters_of, plain, words_of
 from bnn_core.classroom.tables import BadTable, Table
 
 IDS = (
@@ -43,6 +44,11 @@ class Person:
     @property
     def ids(self) -> tuple[str, ...]:
         return (self.id, *self.aliases)
+
+    @property
+    def called(self) -> frozenset[str]:
+        """All that they may be called by."""
+        return frozenset({self.name, f"{self.name} ({self.id})", *self.ids})
 
 
 @dataclass(frozen=True)
@@ -235,7 +241,23 @@ def match(students: Mapping[str, Collection[str]], people: Sequence[Person]) -> 
                 found[student] = free[next(iter(positions))]
             elif positions:
                 unclear.add(student)
+    of_people = set().union(*(in_any_order(plain(person.name)) for person in people))
+    unclear |= {student for student, keys in students.items() if _letters_of_several(student, keys) in of_people}
     return Matched(found, tuple(sorted(unclear - set(found))))
+
+
+def _letters_of_several(student: str, keys: Collection[str]) -> str:
+    """The letters of a name that has a number behind it because others of the submissions have it too."""
+    name = next((student.removesuffix(f" ({key})") for key in keys if student.endswith(f" ({key})")), "")
+    return letters_of(plain(name))
+
+
+def fits_too_few(matched: int, students: int, people: int) -> bool:
+    """Whether so few are the same that a list is of another class, or calls its people by what nobody here is called.
+
+    students: of the submissions; people: on the list.
+    """
+    return not matched or 2 * matched < min(students, people)
 
 
 _Seen = Callable[[str, Collection[str]], set[str]]
@@ -244,31 +266,19 @@ _Seen = Callable[[str, Collection[str]], set[str]]
 def _ways() -> list[tuple[_Seen, Callable[[Person], set[str]]]]:
     """The ways in which a student and a person may be found to be the same, the surest first."""
     return [
-        (lambda _, keys: {_folded(key) for key in keys}, lambda person: {_folded(person.id)}),
-        (lambda _, keys: {_folded(key) for key in keys}, lambda person: {_folded(one) for one in person.aliases}),
-        (lambda _, keys: {_folded(key) for key in keys}, _mailboxes),
-        (lambda name, _: {_folded(name)}, lambda person: {_folded(person.name)}),
+        (lambda _, keys: set(map(in_one_case, keys)), lambda person: {in_one_case(person.id)}),
+        (lambda _, keys: set(map(in_one_case, keys)), lambda person: set(map(in_one_case, person.aliases))),
+        (lambda _, keys: set(map(in_one_case, keys)), _mailboxes),
+        (lambda name, _: {in_one_case(name)}, lambda person: {in_one_case(person.name)}),
         (lambda name, _: {words_of(name)}, lambda person: {words_of(person.name)}),
-        (lambda name, _: {_letters(name)}, lambda person: {_letters(person.name)}),
+        (lambda name, _: {letters_of(name)}, lambda person: in_any_order(person.name)),
+        (lambda name, _: {words_of(plain(name))}, lambda person: {words_of(plain(person.name))}),
+        (lambda name, _: {letters_of(plain(name))}, lambda person: in_any_order(plain(person.name))),
     ]
 
 
 def _mailboxes(person: Person) -> set[str]:
-    return {_folded(one.partition("@")[0]) for one in person.ids if "@" in one}
-
-
-def _folded(text: str) -> str:
-    return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
-
-
-def words_of(name: str) -> str:
-    """The words of a name in the order of the alphabet, so that "Lovelace, Ada" is "Ada Lovelace"."""
-    return " ".join(sorted(re.findall(r"[^\W_]+", _folded(name)))) or _folded(name)
-
-
-def _letters(name: str) -> str:
-    """As Canvas writes names into those of files: small letters and digits alone."""
-    return re.sub(r"\W", "", _folded(name)) or _folded(name)
+    return {in_one_case(one.partition("@")[0]) for one in person.ids if "@" in one}
 
 
 def shown_names(people: Iterable[Person], others: Iterable[str] = ()) -> tuple[dict[Person, str], dict[str, str]]:

@@ -11,10 +11,13 @@ from itertools import groupby
 from pathlib import Path
 
 from bnn_core.answers.notebook import exercises_of
+from bnn_core.autograder.exercises import EXERCISES
 from bnn_core.classroom import attempts
+from bnn_core.classroom.directory import Directory, exercise_called
+from bnn_core.classroom.downloads import is_test_student
 from bnn_core.classroom.grading import Graded, Row, graded_as_missing
 from bnn_core.classroom.journal import Journal, Mark, Origin, Place
-from bnn_core.classroom.overrides import OVERRIDES, Directory, Override
+from bnn_core.classroom.overrides import OVERRIDES, Override
 from bnn_core.classroom.policy import PLAIN, HandedIn, Policy, apply, in_words, read_policy, time_shown
 from bnn_core.classroom.results import number
 from bnn_core.classroom.roster import Matched, Person, match, shown_names
@@ -27,13 +30,17 @@ UNKNOWN = Origin()
 
 @dataclass(frozen=True)
 class Names:
-    """By which name each student of the submissions is shown, who is whom, and who of the class handed in nothing."""
+    """By which name each student of the submissions is shown, who is whom, and who of the class handed in nothing.
+
+    test_students: the names of the school's system's own, who are no persons of the class.
+    """
 
     shown: Mapping[str, str]
     people: Mapping[str, Person]
     absent: Mapping[str, Person]
     strangers: tuple[str, ...] = ()
     unclear: tuple[str, ...] = ()
+    test_students: tuple[str, ...] = ()
 
     @property
     def enrolled(self) -> dict[str, Person]:
@@ -59,6 +66,7 @@ class Standing:
     """A student's result in a lesson, as it is shown.
 
     place: where it stands in the journal; None for who handed in nothing. by_hand: by exercise, what a person decided.
+    once: what an earlier list of the class called the student.
     rules: sentences on what the policy changed; policy: on how points come about in this lesson. handed_in: when, as it
     is shown.
     """
@@ -68,6 +76,7 @@ class Standing:
     graded: Graded
     place: Place | None = None
     person: Person | None = None
+    once: frozenset[str] = frozenset()
     origin: Origin = UNKNOWN
     by_hand: Mapping[str, ByHand] = field(default_factory=dict)
     rules: tuple[str, ...] = ()
@@ -82,9 +91,7 @@ class Standing:
     @property
     def called(self) -> set[str]:
         """All that the student may be called by."""
-        found = {self.student}
-        if person := self.person:
-            found |= {person.name, f"{person.name} ({person.id})", *person.ids}
+        found = {self.student, *(self.person.called if self.person is not None else ())}
         return found | ({self.place.student, self.origin.key or self.student} if self.place else set())
 
     @property
@@ -99,10 +106,13 @@ class Standing:
 
 @dataclass(frozen=True)
 class ClassStanding:
-    """Everyone's results, in the order of names and lessons."""
+    """Everyone's results, in the order of names and lessons. apart: those of the school's system's test student, which
+    count nowhere.
+    """
 
     standings: tuple[Standing, ...]
     names: Names
+    apart: tuple[Standing, ...] = ()
     seeds: frozenset[int] = field(default_factory=frozenset)
     unfit: tuple[str, ...] = ()
     """A sentence for each override of what doesn't exist."""
@@ -142,20 +152,36 @@ class ClassStanding:
             found[one.student] |= one.called
         return dict(found)
 
+    def directory(self) -> Directory:
+        """Finds the students of the class by whatever they are called by."""
+        with_work = {one.student for one in self.standings if one.place is not None}
+        called = self.called_by()
+        once = {one.student: one.once for one in self.standings}
+        return Directory(called, called.keys() - with_work, once)
 
-def names_of(called: Mapping[str, Collection[str]], people: Sequence[Person]) -> Names:
+
+def names_of(
+    called: Mapping[str, Collection[str]], people: Sequence[Person], test_students: Collection[str] = ()
+) -> Names:
     """called: for each student of the submissions what they are called by. people: the class, nobody where no list of
-    it was given.
+    it was given. test_students: of the submissions, those that a platform calls so.
     """
-    if not people:
-        return Names({student: student for student in called}, {}, {})
     matched: Matched = match(called, people)
+    tests = {student for student, person in matched.people.items() if is_test_student(person.name)} | set(test_students)
     others = sorted((student for student in called if student not in matched.people), key=natural)
     names, apart = shown_names(people, others)
     shown = apart | {student: names[person] for student, person in matched.people.items()}
     there = set(matched.people.values())
-    absent = {names[person]: person for person in people if person not in there}
-    return Names(shown, matched.people, absent, tuple(apart.values()), tuple(apart[one] for one in matched.unclear))
+    missing = {names[person]: person for person in people if person not in there}
+    strangers = {student: name for student, name in apart.items() if people and student not in tests}
+    return Names(
+        shown,
+        {student: person for student, person in matched.people.items() if student not in tests},
+        {name: person for name, person in missing.items() if not is_test_student(person.name)},
+        tuple(strangers.values()),
+        tuple(strangers[one] for one in matched.unclear if one in strangers),
+        (*(shown[one] for one in sorted(tests)), *(name for name in missing if is_test_student(name))),
+    )
 
 
 def called_in(journal: Journal, submissions: Iterable[Submission] = ()) -> dict[str, set[str]]:
@@ -168,15 +194,24 @@ def called_in(journal: Journal, submissions: Iterable[Submission] = ()) -> dict[
     return dict(called)
 
 
+def systems_test_students(journal: Journal, submissions: Iterable[Submission] = ()) -> set[str]:
+    """Of those in the journal and of some submissions, those whom the platform calls a test student."""
+    systems = {place.student: journal.origins.get(place, UNKNOWN).system for place in journal.latest}
+    systems |= {item.student: item.system for item in submissions}
+    return {student for student, system in systems.items() if system and is_test_student(student)}
+
+
 def class_standing(journal: Journal, overrides: Sequence[Override] = ()) -> ClassStanding:
     """overrides: what a person decided; of two about the same mark the later counts."""
-    names = names_of(called_in(journal), journal.people)
+    called = called_in(journal)
+    names = names_of(called, journal.people, systems_test_students(journal))
+    once = _called_once(called, journal.once_people)
     standings: list[Standing] = []
     for place in journal.latest:
         student, person = names.shown[place.student], names.people.get(place.student)
         for entry, origin in journal.tried(place):
             graded = replace(entry.graded, rows=[row | {"student": student} for row in entry.graded.rows])
-            standings.append(Standing(student, place.lesson, graded, place, person, origin))
+            standings.append(Standing(student, place.lesson, graded, place, person, once[place.student], origin))
     there = {(one.student, one.lesson) for one in standings}
     for lesson in {place.lesson for place in journal.latest if exercises_of(place.lesson)}:
         for student, person in names.enrolled.items():
@@ -188,7 +223,20 @@ def class_standing(journal: Journal, overrides: Sequence[Override] = ()) -> Clas
     seeds = frozenset(entry.seed for entry in journal.latest.values() if entry.seed is not None)
     policy = read_policy(journal.policy)
     standings = _by_policy(policy, standings)
-    return _with_overrides(ClassStanding(tuple(standings), names, seeds, policy=policy), overrides)
+    of_class = tuple(one for one in standings if one.student not in names.test_students)
+    apart = tuple(one for one in standings if one.student in names.test_students)
+    return _with_overrides(ClassStanding(of_class, names, apart, seeds, policy=policy), overrides)
+
+
+def _called_once(
+    called: Mapping[str, Collection[str]], lists: Iterable[Sequence[Person]]
+) -> defaultdict[str, frozenset[str]]:
+    """For each student of the submissions, what they were called by on earlier lists of the class."""
+    found: defaultdict[str, frozenset[str]] = defaultdict(frozenset)
+    for people in lists:
+        for student, person in match(called, people).people.items():
+            found[student] |= person.called
+    return found
 
 
 def _by_policy(policy: Policy, standings: Sequence[Standing]) -> list[Standing]:
@@ -230,12 +278,13 @@ def origin_of(submission: Submission, version: str = "") -> Origin:
 
 
 def _with_overrides(standing: ClassStanding, overrides: Sequence[Override]) -> ClassStanding:
-    directory = Directory(standing.called_by())
+    directory = standing.directory()
     results = {(one.student, row["exercise"]): (one, row) for one in standing.standings for row in one.rows}
     decided: dict[tuple[str, str], Override] = {}
     unfit = []
     for override in overrides:
         found = directory.find(override.student)
+        override = replace(override, exercise=exercise_called(override.exercise) or override.exercise)
         if why := misfit(
             override, found, results.get((found[0], override.exercise), (None, None))[1] if found else None
         ):
@@ -256,7 +305,9 @@ def misfit(override: Override, students: Sequence[str], row: Row | None) -> str:
     if len(students) > 1:
         return f"{override.student!r} may be {' or '.join(students)}; give an id"
     if row is None or not override.exercise:
-        return f"{students[0]} has no result of an exercise {override.exercise!r}"
+        known = EXERCISES.get(override.exercise)
+        of_lesson = f", which is of {known.lesson}" if known is not None else ""
+        return f"{students[0]} has no result of an exercise {override.exercise!r}{of_lesson}"
     if not 0 <= override.score <= row["max_score"]:
         return (
             f"{number(override.score)} is not among the points of {override.exercise}, 0 to {number(row['max_score'])}"

@@ -18,7 +18,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from bnn_core.answers.course_own import prepare
 from bnn_core.answers.slicing import COURSE_PACKAGE
 from bnn_core.classroom.attempts import USUAL, Candidate, Counting, counting, none_named
-from bnn_core.classroom.downloads import CANVAS, delivery
+from bnn_core.classroom.downloads import CANVAS, delivery, is_test_student
 from bnn_core.classroom.handed_in import FOLDER, Refused, Tree
 from bnn_core.classroom.recognising import HIDDEN_NAME, Found, Root, exercises_handed_out, is_hidden, recognise
 from bnn_core.classroom.sandbox.reading import MOST_FILE_BYTES, MOST_FILES, Say, in_children
@@ -444,9 +444,11 @@ def _of_student(
 
 
 def _workers(collections: Sequence[_Collection]) -> dict[str, tuple[str, ...]]:
-    """By lesson, who worked on it; who handed in a file of its name that can't be read may have."""
+    """By lesson, who of the class worked on it; who handed in a file of its name that can't be read may have."""
     found: defaultdict[str, list[str]] = defaultdict(list)
     for collection in collections:
+        if collection.student.system and is_test_student(collection.student.name):
+            continue
         for lesson, notebooks in collection.notebooks().items():
             if lesson and not all(item.is_untouched for item in notebooks):
                 found[lesson].append(collection.student.name)

@@ -8,7 +8,7 @@ import contextlib
 import errno
 import math
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +16,14 @@ import click
 
 from bnn_core.classroom.refusals import Unusable
 from bnn_core.classroom.shares import Share
+from bnn_core.classroom.tables import amount
 from bnn_core.classroom.text import as_name, clean
 from bnn_core.lesson_files import LessonFileError
 
 MOST_NAMES = 20
 """How many names a line lists."""
+
+_HELD = "\N{NON-BREAKING HYPHEN}"
 
 LONGEST_TIME = 86_400.0
 """Seconds that anything may be given: a day."""
@@ -36,13 +39,13 @@ class BadArgument(click.ClickException):
 
 
 class Amount(click.FloatRange):
-    """A number within bounds, which `nan` is not."""
+    """A number within bounds, which `nan` is not, with a point or a comma in it."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        amount: float = super().convert(value, param, ctx)
-        if math.isnan(amount):
+        found = amount(str(value))
+        if found is None or math.isnan(found):
             self.fail(f"{value} is no number.", param, ctx)
-        return amount
+        return float(super().convert(found, param, ctx))
 
 
 class Folder(click.Path):
@@ -84,8 +87,33 @@ class TableFile(click.Path):
 SECONDS = Amount(0.1, LONGEST_TIME)
 
 
+class WholeWords(click.HelpFormatter):
+    """Help in which no line ends within `--timeout` or `bnn-course`, so that what is to be typed can be copied."""
+
+    def write_text(self, text: str) -> None:
+        super().write_text(text.replace("-", _HELD))
+
+    def write_dl(self, rows: Iterable[tuple[str, str]], col_max: int = 30, col_spacing: int = 2) -> None:
+        super().write_dl([(first, second.replace("-", _HELD)) for first, second in rows], col_max, col_spacing)
+
+    def getvalue(self) -> str:
+        return super().getvalue().replace(_HELD, "-")
+
+
+class CommandContext(click.Context):
+    formatter_class = WholeWords
+
+
 class Commands(click.Group):
     """Commands whose complaints are one line and no traceback."""
+
+    context_class = CommandContext
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        command = super().get_command(ctx, cmd_name)
+        if command is not None:
+            command.context_class = CommandContext
+        return command
 
     def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
         with in_one_line():

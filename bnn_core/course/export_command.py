@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bnn_core.course.arguments import BadArgument, Folder, TableFile, listed, refusing_unusable
+from bnn_core.course.arguments import BadArgument, Commands, Folder, TableFile, listed, refusing_unusable
 from bnn_core.course.lessons import graded_lesson, graded_lessons
+from bnn_core.course.report_writing import KEPT_ROSTER, refuse_unfit_roster
 from bnn_core.lesson_files import Course
 
 if TYPE_CHECKING:
@@ -20,13 +21,14 @@ if TYPE_CHECKING:
     from bnn_core.classroom.journal import Journal
     from bnn_core.classroom.standing import ClassStanding, Standing
 
-MARKS, FEEDBACK = "marks.csv", "feedback-{}.zip"
+MARKS, FEEDBACK = "marks", "feedback-{}"
+"""What is written into the report is called so, with the lesson where it is of one alone."""
 
 report_folder = click.argument("report", type=Folder(exists=True))
 one_lesson = click.option("--lesson", help="Of this lesson alone: its name, its number or its topic.  [default: all]")
 
 
-@click.group()
+@click.group(cls=Commands)
 def export() -> None:
     """Marks and feedback from a report, as your school's system takes them; and the course for other systems."""
 
@@ -38,7 +40,11 @@ def export() -> None:
 @click.option("--title", help="The assignment's title, where that table has several.")
 @one_lesson
 @click.option("--scale", is_flag=True, help="Convert points where the system gives another number of them at most.")
-@click.option("--output", type=TableFile(), help="The file to write.  [default: that of --into, or REPORT/marks.csv]")
+@click.option(
+    "--output",
+    type=TableFile(),
+    help="The file to write.  [default: that of --into, or marks.csv in REPORT, or marks-LESSON.csv]",
+)
 def marks(
     report: Path, form: str, into: Path | None, title: str | None, lesson: str | None, scale: bool, output: Path | None
 ) -> None:
@@ -57,8 +63,9 @@ def marks(
             f"--format {form} fills in {gradebooks.WHAT_TO_GIVE[form]}; download it, and give it with --into"
         )
     standing, chosen = _of_lesson(report, lesson)
+    refuse_unfit_roster(standing.names, f"{KEPT_ROSTER}, {report},")
     if into is None:
-        path = output or report / MARKS
+        path = output or _place(report, MARKS, "csv", lesson)
         rows = [row for one in chosen for row in one.rows]
         late: dict[str, int] = {}
         for one in chosen:
@@ -83,7 +90,11 @@ def marks(
 @report_folder
 @click.option("--format", "form", required=True, type=click.Choice(["canvas", "moodle", "folder"]))
 @one_lesson
-@click.option("--output", type=TableFile(), help="The zip to write.  [default: REPORT/feedback-FORMAT.zip]")
+@click.option(
+    "--output",
+    type=TableFile(),
+    help="The zip to write.  [default: feedback-FORMAT.zip in REPORT, or feedback-FORMAT-LESSON.zip]",
+)
 def feedback(report: Path, form: str, lesson: str | None, output: Path | None) -> None:
     """Pack the students' pages of REPORT into a zip: with the names by which the system finds whose they are, or with a
     folder for each student.
@@ -95,10 +106,12 @@ def feedback(report: Path, form: str, lesson: str | None, output: Path | None) -
     packed = pack(chosen, form)
     if not packed.count:
         raise BadArgument(f"nothing in {report} was graded from a download of {form.title()}; give --format folder")
-    path = output or report / FEEDBACK.format(form)
+    path = output or _place(report, FEEDBACK.format(form), "zip", lesson)
     write_atomically(path, packed.content)
     _say("left out, for the system takes back no page for what they handed in", packed.left_out)
-    click.echo(f"{packed.count} pages in {path}")
+    lessons = sorted({one.lesson for one in chosen})
+    several = f" of {len(lessons)} lessons ({listed(lessons)}); --lesson takes one alone" if len(lessons) > 1 else ""
+    click.echo(f"{packed.count} pages in {path}{several}")
 
 
 @export.command()
@@ -168,6 +181,11 @@ def nbgrader(course: Course, folder: Path, lessons: tuple[str, ...]) -> None:
     except SourceError as error:
         raise BadArgument(str(error).partition("\n")[0]) from None
     click.echo(f"{len(names)} assignments in {folder / 'source'}. In {folder}: nbgrader generate_assignment {names[0]}")
+
+
+def _place(report: Path, name: str, suffix: str, lesson: str | None) -> Path:
+    """Where an export goes when nothing is said: what is of one lesson takes no other's place."""
+    return report / f"{name}{'-' + graded_lesson(lesson) if lesson is not None else ''}.{suffix}"
 
 
 def _of_lesson(report: Path, wanted: str | None) -> tuple[ClassStanding, list[Standing]]:

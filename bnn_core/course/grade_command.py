@@ -36,7 +36,14 @@ from bnn_core.course.arguments import BadArgument as CannotGrade
 from bnn_core.course.given_files import explained, look_at_overrides, people_in, policy_beside, policy_text, rule_of
 from bnn_core.course.interrupting import interruptible
 from bnn_core.course.lessons import graded_lesson, graded_lessons
-from bnn_core.course.report_writing import marks_before, refuse_unfit_report, tell, write
+from bnn_core.course.report_writing import (
+    KEPT_ROSTER,
+    marks_before,
+    refuse_unfit_report,
+    refuse_unfit_roster,
+    tell,
+    write,
+)
 from bnn_core.lesson_files import Course
 
 if TYPE_CHECKING:
@@ -104,7 +111,9 @@ class Request:
     help="Who is in the class: a CSV with ids, or the gradebook that your school's system exports.",
 )
 @click.option(
-    "--policy", type=TableFile(), help="How marks follow from checks and time.  [default: grading.toml there]"
+    "--policy",
+    type=TableFile(),
+    help="How marks follow from checks and time.  [default: grading.toml in the folder, or beside the zip]",
 )
 @click.option("--explain", is_flag=True, help="Say in words how marks come about by that policy, and grade nothing.")
 @click.option(
@@ -289,9 +298,9 @@ def _dry_run(request: Request, people: Sequence[Person] | None) -> None:
 
 def _to_grade(request: Request, journal: Journal, submissions: Sequence[Submission], names: Names) -> list[Submission]:
     """Those of which the journal holds no result that would be taken."""
-    from bnn_core.course.told import again_of
+    from bnn_core.course.meant import to_grade_again
 
-    again = again_of(request.again, submissions, names)
+    again = to_grade_again(request.again, submissions, names)
     keys = request.settings(journal.seed).keys(submissions)
     return [
         item
@@ -334,10 +343,12 @@ def _results(
     """
     from bnn_core.classroom.crew import Assignment
     from bnn_core.classroom.versions import course_version, version_shown
-    from bnn_core.course.told import again_of, few_worked_on, seen_as
+    from bnn_core.course.meant import to_grade_again
+    from bnn_core.course.told import few_worked_on, seen_as
 
     folder = request.submissions.resolve()
     collected, names = _class_of(request, journal, people, rule)
+    again = to_grade_again(request.again, collected.submissions, names)
     settings = request.settings(journal.seed)
     if settings.seed is None and request.shard is not None:
         raise CannotGrade("all shares of a class are graded with one seed; give --seed and a number, the same to each")
@@ -356,7 +367,6 @@ def _results(
     if request.shard is not None:
         _begin_share(request.shard, journal, collected, rest, settings)
     keys = settings.keys(submissions)
-    again = again_of(request.again, submissions, names)
     missing = [number for number, key in enumerate(keys) if key not in journal or submissions[number] in again]
     assignment = Assignment(settings.limits, seed, hidden, request.unsafe)
     todo = [submissions[position] for position in missing]
@@ -376,15 +386,15 @@ def _class_of(
     request: Request, journal: Journal, people: Sequence[Person] | None, rule: str
 ) -> tuple[Collected, Names]:
     """What was handed in, and by whom. Raises CannotGrade where the list of the class or the report is of another."""
-    from bnn_core.classroom.standing import called_in, names_of
+    from bnn_core.classroom.standing import called_in, names_of, systems_test_students
 
     folder = request.submissions.resolve()
     collected = _find(request, folder, rule)
     submissions = collected.submissions
-    names = names_of(called_in(journal, submissions), journal.people if people is None else people)
-    if people is not None and not names.people:
-        raise CannotGrade(f"none of the {len(people)} students in {request.roster} handed in any of {folder}; "
-                          "give the list of this class")  # fmt: skip
+    called, tests = called_in(journal, submissions), systems_test_students(journal, submissions)
+    names = names_of(called, journal.people if people is None else people, tests)
+    if request.shard is None:
+        refuse_unfit_roster(names, str(request.roster or KEPT_ROSTER))
     _refuse_unfit_output(request, journal, submissions, names)
     return collected, names
 

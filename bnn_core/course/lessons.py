@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from bnn_core.course.arguments import BadArgument
 
 
@@ -16,10 +14,9 @@ def graded_lessons() -> list[str]:
 
 def graded_lesson(wanted: str) -> str:
     """By its name, its number or its topic. Raises BadArgument."""
-    name = Path(wanted).name.removesuffix(".ipynb")
+    from bnn_core.classroom.directory import lesson_called
+
     lessons = graded_lessons()
-    for lesson in lessons:
-        number, _, topic = lesson.partition("_")
-        if name in (lesson, number, number.lstrip("0") or "0", topic):
-            return lesson
+    if lesson := lesson_called(wanted, lessons):
+        return lesson
     raise BadArgument(f"there is no lesson {wanted!r} with exercises; there are: {', '.join(lessons)}")

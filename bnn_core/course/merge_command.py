@@ -12,7 +12,13 @@ import click
 
 from bnn_core.course.arguments import BadArgument, Folder, TableFile, listed, refusing_unusable
 from bnn_core.course.given_files import look_at_overrides, people_in, policy_beside, policy_text, rule_of
-from bnn_core.course.report_writing import marks_before, refuse_unfit_report, write
+from bnn_core.course.report_writing import (
+    KEPT_ROSTER,
+    marks_before,
+    refuse_unfit_report,
+    refuse_unfit_roster,
+    write,
+)
 
 if TYPE_CHECKING:
     from bnn_core.classroom.journal import Journal
@@ -37,9 +43,10 @@ def merge(shares: tuple[Path, ...], output: Path, roster: Path | None, policy: P
 
     What was merged before stays, where it is of other lessons. Merge again after a share was graded again.
     """
+    from bnn_core.classroom.downloads import is_test_student
     from bnn_core.classroom.journal import Journal
     from bnn_core.classroom.merging import Merged
-    from bnn_core.classroom.standing import names_of
+    from bnn_core.classroom.standing import names_of, systems_test_students
     from bnn_core.course.told import what_happened
 
     began = time.monotonic()
@@ -56,10 +63,10 @@ def merge(shares: tuple[Path, ...], output: Path, roster: Path | None, policy: P
             for place, _, origin in merged.results():
                 called.setdefault(place.student, set()).update((place.student, origin.key or place.student))
             called |= {place.student: {place.student} for place in journal.latest if place.student not in called}
-            names = names_of(called, journal.people if people is None else people)
-            if people is not None and not names.people:
-                raise BadArgument(f"none of the {len(people)} students in {roster} is in these shares; "
-                                  "give the list of this class")  # fmt: skip
+            tests = systems_test_students(journal)
+            tests |= {at.student for at, _, origin in merged.results() if origin.system and is_test_student(at.student)}
+            names = names_of(called, journal.people if people is None else people, tests)
+            refuse_unfit_roster(names, str(roster or KEPT_ROSTER))
             handed_in = {place for place, entry, _ in merged.results() if entry.graded.code}
             are_named = all(origin.system for _, _, origin in merged.results())
             refuse_unfit_report(output, journal, home, merged.students, handed_in, names, are_named)

@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from bnn_core.classroom.journal import Journal, Mark, Place
     from bnn_core.classroom.standing import ClassStanding, Names
 
+KEPT_ROSTER = "the roster that the report has"
+FEW = 3
+"""So many names show how a list writes them."""
+
 
 def refuse_unfit_report(
     output: Path,
@@ -58,6 +62,24 @@ def marks_before(output: Path, journal: Journal) -> list[Mark] | None:
     return journal.marks
 
 
+def refuse_unfit_roster(names: Names, roster: str) -> None:
+    """Raises BadArgument where the list of the class is of another, or calls most people by what nobody here is called:
+    everyone would get a row of nothing beside their own. roster: the list, in the sentence.
+    """
+    from bnn_core.classroom.roster import fits_too_few
+
+    known, students, people = (len(one) for one in (names.people, [*names.people, *names.strangers], names.enrolled))
+    if not people or not students or not fits_too_few(known, students, people):
+        return
+    count = f"only {known} of the {people}" if known else f"none of the {people}"
+    there, here = (listed(sorted(one, key=natural), FEW) for one in (names.absent, names.strangers))
+    raise BadArgument(
+        f"{count} students in {roster} {'is' if known == 1 else 'are'} among the {students} who handed in. "
+        f"Nobody who did is called {there}; nobody in it {here}. Give --roster the list of this class: "
+        "the one that your school's system exports, or one with the ids, logins or names that the submissions have"
+    )
+
+
 def write(output: Path, journal: Journal, lessons: Collection[str]) -> ClassStanding:
     """The report of everything that the journal holds. lessons: those that were graded now."""
     from bnn_core.classroom.overrides import read_overrides
@@ -75,10 +97,12 @@ def write(output: Path, journal: Journal, lessons: Collection[str]) -> ClassStan
         tell(f"in the roster, and handed in nothing for {lesson}", whom)
     tell("in no roster", [name for name in names.strangers if name not in names.unclear])
     tell("not told apart by the roster", names.unclear)
+    tell("a test student of the school's system, in no count", names.test_students)
     for sentence in standing.unfit:
         click.echo(f"not applied: {sentence}", err=True)
     passed = sum(row["status"] == "passed" for row in rows)
-    count = f"{len(journal.latest)} submissions, {passed} of {len(rows)} exercises passed"
+    places = {one.place for one in standing.standings if one.place is not None}
+    count = f"{len(places)} submissions, {passed} of {len(rows)} exercises passed"
     click.echo(f"{count}. Read {output / 'index.html'}")
     return standing
 

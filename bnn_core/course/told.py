@@ -4,12 +4,10 @@ before.
 
 from __future__ import annotations
 
-import difflib
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 
 from bnn_core.answers.notebook import exercises_of
-from bnn_core.autograder.exercises import EXERCISES
 from bnn_core.classroom.attention import is_nothing
 from bnn_core.classroom.earlier import Rest
 from bnn_core.classroom.journal import Mark
@@ -17,7 +15,7 @@ from bnn_core.classroom.results import number
 from bnn_core.classroom.standing import ClassStanding, Names
 from bnn_core.classroom.submissions import Collected, Submission
 from bnn_core.classroom.text import as_name
-from bnn_core.course.arguments import BadArgument, listed
+from bnn_core.course.arguments import listed
 
 MOST_FOR_MINUTES = 120.0
 FEW, MANY = 2, 4
@@ -54,6 +52,8 @@ def understood(collected: Collected, names: Names) -> Iterator[str]:
             yield from (f"{as_name(name)}, {lesson}: handed in nothing" for lesson in collected.lessons)
     for name in names.strangers:
         yield f"{as_name(name)}: in no roster"
+    for name in names.test_students:
+        yield f"{as_name(name)}: a test student of the school's system, in no count"
 
 
 def handed_in_nothing(standing: ClassStanding, lessons: Collection[str]) -> dict[str, list[str]]:
@@ -122,29 +122,7 @@ def why_again(again: int, others: Sequence[str]) -> str:
     return f"; {again} {'was' if again == 1 else 'were'} graded before, with another {' and another '.join(others)}"
 
 
-def again_of(wanted: Sequence[str], submissions: Sequence[Submission], names: Names) -> list[Submission]:
-    """What is to be graded again: a student's submissions, or everyone's in an exercise. Raises BadArgument."""
-    found: list[Submission] = []
-    for name in wanted:
-        fitting = [item for item in submissions if name in exercises_of(item.lesson)]
-        fitting += [item for item in submissions if name in _called(item, names)]
-        if not fitting:
-            known = [*EXERCISES, *(names.shown[item.student] for item in submissions)]
-            near = difflib.get_close_matches(name, known, 3, 0.5)
-            hint = f"; did you mean {listed(near)}?" if near else ""
-            raise BadArgument(f"there is no student and no exercise {name!r} among the submissions{hint}")
-        found += fitting
-    return found
-
-
-def _called(item: Submission, names: Names) -> set[str]:
-    person = names.people.get(item.student)
-    return {item.student, item.key, names.shown[item.student], *(person.ids if person else ())}
-
-
-def what_happened(
-    before: Sequence[Mark] | None, after: ClassStanding, summary: str, seconds: float
-) -> Iterator[str]:
+def what_happened(before: Sequence[Mark] | None, after: ClassStanding, summary: str, seconds: float) -> Iterator[str]:
     """before: the marks of the last report, None where there was none. summary: of how many were graded."""
     took = f"{seconds:.0f} s" if seconds < MOST_FOR_MINUTES else f"{seconds / 60:.0f} minutes"
     yield f"{summary}, in {took}"

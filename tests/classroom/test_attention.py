@@ -147,6 +147,9 @@ def test_the_page_begins_with_it_and_names_nobody_in_an_example(tmp_path: Path) 
     assert places == sorted(places)
     page = Tags(text)
     assert "It took too long: 1" in page.text
+    assert (
+        '<span class="bnn-option">--again</span> NAME and a longer <span class="bnn-option">--timeout</span>.' in text
+    )
     (example,) = [part.partition("</pre>")[0] for part in text.split('<pre class="bnn-code" tabindex="0">')[1:]]
     assert "y = &#39;&lt;b&gt;&#39;" in example
     assert "ada" not in example

@@ -38,6 +38,7 @@ from classroom.systems import (
 )
 from click.testing import CliRunner, Result
 
+from bnn_core.classroom.page_places import pages_of
 from bnn_core.course.command_line import main
 
 WORTH = {one.number: position % 10 for position, one in enumerate(CLASS)}
@@ -256,7 +257,40 @@ def test_a_wide_table_has_a_line_for_each_student(own: Class, tmp_path: Path) ->
     assert not [cell for line in lines for cell in line.values() if cell.startswith(("=", "+", "-", "@"))]
 
 
+def test_what_is_of_one_lesson_takes_no_other_s_place(own: Class) -> None:
+    graded(own, SYSTEMS[0])
+    own.folder.joinpath(canvas_entry(CLASS[1]).replace(LESSON, SIXTH)).write_text(notebook(3), encoding="utf-8")
+    assert own.grade().exit_code == 0
+    for arguments, name in (
+        (("marks", "--format", "wide"), "marks{}.csv"),
+        (("feedback", "--format", "canvas"), "feedback-canvas{}.zip"),
+    ):
+        command, *options = arguments
+        assert export(command, own.report, *options).exit_code == 0
+        term = (own.report / name.format("")).read_bytes()
+        result = export(command, own.report, *options, "--lesson", "6")
+        assert result.exit_code == 0
+        assert name.format(f"-{SIXTH}") in result.output
+        assert (own.report / name.format("")).read_bytes() == term
+        assert (own.report / name.format(f"-{SIXTH}")).read_bytes() != term
+
+
+@pytest.mark.parametrize("name", [f"marks-{SIXTH}.csv", f"feedback-canvas-{SIXTH}.zip"])
+def test_no_student_s_folder_lies_where_an_export_goes(name: str) -> None:
+    assert pages_of([(name, LESSON)]) != {(name, LESSON): f"{name}/{LESSON}.html"}
+
+
 # Feedback
+
+
+def test_pages_of_several_lessons_are_packed_and_said_to_be(own: Class) -> None:
+    for lesson in (LESSON, SIXTH):
+        own.hand_in("ada", lesson)
+    assert own.grade().exit_code == 0
+    said = export("feedback", own.report, "--format", "folder").output
+    assert f"2 pages in {own.report / 'feedback-folder.zip'} of 2 lessons ({LESSON}, {SIXTH}); --lesson takes" in said
+    said = export("feedback", own.report, "--format", "folder", "--lesson", "3").output
+    assert said == f"1 pages in {own.report / f'feedback-folder-{LESSON}.zip'}\n"
 
 
 def names_in(path: Path) -> list[str]:

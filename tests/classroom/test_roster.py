@@ -24,6 +24,7 @@ from classroom.systems import (
     blackboard_entry,
     canvas_entry,
     canvas_gradebook,
+    canvas_takes,
     download,
     folder_entry,
     moodle_entry,
@@ -31,11 +32,27 @@ from classroom.systems import (
     notebook,
     table,
 )
+from click.testing import CliRunner
 
+from bnn_core.classroom.journal import Journal
 from bnn_core.classroom.roster import Person, match, read_roster, shown_names
 from bnn_core.classroom.tables import BadTable, Table
+from bnn_core.course.command_line import main
 
 OWN = table([["name", "username", "email"], *([one.full, one.login, one.email] for one in CLASS)])
+
+
+FRENCH = [Someone(f"Emma{n}", f"Dubois{n}", 5000 + n, f"login{n}") for n in range(8)]
+
+
+def hand_in_to_canvas(own: Class, people: list[Someone]) -> None:
+    own.folder.mkdir(exist_ok=True)
+    for one in people:
+        (own.folder / canvas_entry(one)).write_text(notebook(5), encoding="utf-8")
+
+
+def own_list(names: list[str]) -> str:
+    return table([["name", "email"], *([name, f"x{n}@uni.example"] for n, name in enumerate(names))])
 
 
 def roster(text: str | bytes) -> list[Person]:
@@ -124,6 +141,54 @@ def test_a_name_may_be_written_in_several_ways(name: str) -> None:
     assert match({name: {name}}, [person]).people == {name: person}
 
 
+@pytest.mark.parametrize(
+    ("name", "person"),
+    [
+        ("duboisemma", "Emma Dubois"),
+        ("vandenbergrosa", "Rosa van den Berg"),
+        ("garcíamárquezgabriel", "Gabriel García Márquez"),
+        ("mullerzoe", "Zoë Müller"),
+        ("muller zoe", "Zoë Müller"),
+        ("oneilłukasz", "Lukasz O’Neil"),
+    ],
+)
+def test_a_name_is_found_in_the_systems_own_order(name: str, person: str) -> None:
+    someone = Person(person, "7")
+    assert match({name: {name, "4711"}}, [someone, Person("Zoë Mühler", "8")]).people == {name: someone}
+
+
+@pytest.mark.parametrize(
+    ("names", "people"),
+    [
+        (["annalee", "leeanna"], ["Anna Lee", "Lee Anna"]),
+        (["annalee"], ["Anna Lee", "Lee Anna"]),
+        (["leeanna (1)", "leeanna (2)"], ["Anna Lee", "Anna Lee"]),
+        (["müllerzoë", "mullerzoe"], ["Zoe Müller"]),
+    ],
+)
+def test_an_order_that_fits_two_decides_nothing(names: list[str], people: list[str]) -> None:
+    someone = [Person(name, f"id{position}") for position, name in enumerate(people)]
+    assert not match({name: {name} for name in names}, someone).people
+
+
+@pytest.mark.parametrize("people", [["Anna Lee"], ["Anna Lee", "Anna Lee"]])
+def test_two_students_of_one_name_are_listed_as_not_told_apart(own: Class, tmp_path: Path, people: list[str]) -> None:
+    hand_in_to_canvas(own, [*FRENCH, Someone("Anna", "Lee", 1, ""), Someone("Anna", "Lee", 2, "")])
+    names = [*(one.full for one in FRENCH), *people]
+    result = own.grade("--roster", write(tmp_path / "list.csv", own_list(names)))
+    assert result.exit_code == 0, result.output
+    assert "not told apart by the roster: leeanna (1), leeanna (2)\n" in result.output
+    assert "in no roster" not in result.output
+
+
+def test_a_comma_says_which_name_stands_first() -> None:
+    people = [Person("Lee, Anna", "1"), Person("Anna, Lee", "2")]
+    assert match({"annalee": ["annalee"], "leeanna": ["leeanna"]}, people).people == {
+        "leeanna": people[0],
+        "annalee": people[1],
+    }
+
+
 def test_nobody_is_shown_under_another_s_name() -> None:
     people = [Person("Ada", "1"), Person("Ada", "2"), Person("Bo", "3")]
     names, apart = shown_names(people, ["Bo", "Cy"])
@@ -167,6 +232,113 @@ def test_everyone_of_the_class_has_a_row(
     with (own.report / "grades.csv").open(newline="", encoding="utf-8") as file:
         assert {line["id"].removeprefix("'") for line in csv.DictReader(file)} == {person.id for person in people}
     assert len(list(own.report.glob(f"*/{LESSON}.html"))) == len(CLASS)
+
+
+def test_a_list_of_first_and_last_names_fits_the_names_of_files(own: Class, tmp_path: Path) -> None:
+    hand_in_to_canvas(own, FRENCH)
+    result = own.grade("--roster", write(tmp_path / "list.csv", own_list([one.full for one in FRENCH])))
+    assert result.exit_code == 0, result.output
+    assert "in no roster" not in result.output
+    assert "handed in nothing" not in result.output
+    rows = json.loads((own.report / "report.json").read_text(encoding="utf-8"))["results"]
+    assert {(row["student"], row["score"]) for row in rows} == {(one.full, 5.0) for one in FRENCH}
+
+
+def test_a_list_that_fits_few_is_refused_before_anything_runs(
+    own: Class, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = replace_grading(monkeypatch)
+    hand_in_to_canvas(own, FRENCH)
+    names = [one.full for one in FRENCH[:3]] + [f"Emma D. {n}" for n in range(9)]
+    path = write(tmp_path / "list.csv", own_list(names))
+    for options in (("--roster", path), ("--roster", path, "--dry-run")):
+        line = own.refused(*options)
+        assert f"only 3 of the 12 students in {path} are among the 8 who handed in" in line
+        assert "Nobody who did is called Emma D. 0, Emma D. 1, Emma D. 2 and 6 more" in line
+        assert "nobody in it dubois3emma3, dubois4emma4, dubois5emma5 and 2 more" in line
+        assert "the one that your school's system exports" in line
+    assert seen == []
+    better = write(tmp_path / "list.csv", own_list([*names[:3], FRENCH[3].full, *names[3:]]))
+    assert own.grade("--roster", better).exit_code == 0
+
+
+def test_a_list_that_was_taken_before_and_fits_few_gives_nobody_a_mark(own: Class) -> None:
+    hand_in_to_canvas(own, FRENCH)
+    assert own.grade().exit_code == 0
+    with Journal(own.report, alone=True) as journal:
+        journal.enrol([Person(f"Emma D. {n}", f"x{n}") for n in range(9)])
+    assert "none of the 9 students in the roster that the report has" in own.refused()
+    result = CliRunner().invoke(main, ["export", "marks", str(own.report), "--format", "wide"])
+    assert result.exit_code == 2
+    assert "none of the 9 students in the roster that the report has" in result.output
+
+
+def test_a_list_fits_who_alone_handed_in_so_far(own: Class, tmp_path: Path) -> None:
+    hand_in_to_canvas(own, FRENCH[:1])
+    assert own.grade("--roster", write(tmp_path / "list.csv", own_list([one.full for one in FRENCH]))).exit_code == 0
+
+
+# The system's test student
+
+
+TESTER = Someone("Test", "Student", 4799, "b1c5")
+
+
+@pytest.mark.parametrize("with_roster", ["none", "Canvas's", "one's own"])
+def test_the_system_s_test_student_is_no_person_of_the_class(own: Class, tmp_path: Path, with_roster: str) -> None:
+    people = [*FRENCH, TESTER]
+    hand_in_to_canvas(own, [*FRENCH[:7], TESTER])
+    (own.folder / canvas_entry(TESTER)).write_text(notebook(0), encoding="utf-8")
+    (own.folder / canvas_entry(TESTER).replace(LESSON, SIXTH)).write_text(notebook(0), encoding="utf-8")
+    lists = {"Canvas's": canvas_gradebook(people), "one's own": own_list([one.full for one in people])}
+    options = ("--roster", write(tmp_path / "list.csv", lists[with_roster])) if with_roster in lists else ()
+    result = own.grade(*options)
+    assert result.exit_code == 0, result.output
+    shown = {"Canvas's": "Student, Test", "one's own": "Test Student"}.get(with_roster, "studenttest")
+    assert result.output.count(shown) == 1
+    assert f"a test student of the school's system, in no count: {shown}" in result.output
+    assert "7 submissions, 0 of" in result.output
+    rows = json.loads((own.report / "report.json").read_text(encoding="utf-8"))["results"]
+    assert {row["lesson"] for row in rows} == {LESSON}
+    assert len(rows) == (8 if options else 7)
+    assert shown not in (own.report / "grades.csv").read_text(encoding="utf-8")
+    index = (own.report / "index.html").read_text(encoding="utf-8")
+    assert index.count(f">{shown}</a>") == 1
+    assert f'is counted nowhere: <a href="{shown.replace(" ", "%20").replace(",", "%2C")}/{LESSON}.html">' in index
+    assert (own.report / shown / f"{LESSON}.html").exists()
+    assert f"{shown}: a test student of the school's system, in no count" in own.grade("--dry-run").output
+
+
+def test_the_system_s_test_student_keeps_its_row(own: Class, tmp_path: Path) -> None:
+    path = tmp_path / "canvas.csv"
+    hand_in_to_canvas(own, [*FRENCH, TESTER])
+    write(path, canvas_gradebook([*FRENCH, TESTER]))
+    assert own.grade("--roster", str(path)).exit_code == 0
+    export = ["export", "marks", str(own.report), "--format", "canvas", "--into", str(path), "--title", "Homework 3"]
+    result = CliRunner().invoke(main, export)
+    assert result.exit_code == 0, result.output
+    assert result.output.startswith("8 marks in")
+    assert "Test" not in result.output
+    assert canvas_takes(path.read_bytes(), "Homework 3") == {one.number: "5" for one in FRENCH} | {TESTER.number: ""}
+
+
+def test_a_test_student_that_handed_in_nothing_is_not_absent(own: Class, tmp_path: Path) -> None:
+    hand_in_to_canvas(own, FRENCH)
+    result = own.grade("--roster", write(tmp_path / "canvas.csv", canvas_gradebook([*FRENCH, TESTER])))
+    assert "handed in nothing" not in result.output
+    assert "in no count: Student, Test\n" in result.output
+
+
+def test_a_folder_is_no_test_student(own: Class) -> None:
+    own.hand_in("test_student", LESSON)
+    assert own.graded() == {("test_student", LESSON, 5.0)}
+
+
+def test_a_class_of_the_test_student_alone_is_graded(own: Class) -> None:
+    hand_in_to_canvas(own, [TESTER])
+    result = own.grade()
+    assert result.exit_code == 0, result.output
+    assert (own.report / "studenttest" / f"{LESSON}.html").exists()
 
 
 def test_a_list_stays_until_another_is_given(own: Class, tmp_path: Path) -> None:

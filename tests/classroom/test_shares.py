@@ -419,7 +419,22 @@ def test_a_roster_of_another_class_is_refused(course_class: Class) -> None:
     roster.write_text("id,name\n1,Nobody of these\n")
     folders = grade_shares(course_class, 2, *SEED)
     line = refused(folders, course_class.folder.parent / "merged", "--roster", str(roster))
-    assert "give the list of this class" in line
+    assert "none of the 1 students in" in line
+    assert "the list of this class" in line
+
+
+def test_a_test_student_of_the_system_is_in_no_count_of_a_merged_class_either(tmp_path: Path) -> None:
+    made = Class(tmp_path)
+    for number, name in enumerate(["studenttest", "duboisemma", "leeanna", "kimjo"]):
+        made.hand_in("x", THIRD)
+        notebook = (made.folder / "x" / f"{THIRD}.ipynb").read_bytes()
+        (made.folder / f"{name}_{number}_9{number}_{THIRD}.ipynb").write_bytes(notebook)
+    shutil.rmtree(made.folder / "x")
+    result = merge(grade_shares(made, 2, *SEED), tmp_path / "merged")
+    assert "a test student of the school's system, in no count: studenttest\n" in result.output
+    whole(made, *SEED)
+    for name in ("report.json", "grades.csv", "index.html", "studenttest/03_bayesian_linear.html"):
+        assert (tmp_path / "merged" / name).read_bytes() == (made.report / name).read_bytes()
 
 
 def test_a_share_may_be_nobodys(course_class: Class) -> None:

@@ -8,13 +8,14 @@ import json
 import os
 import signal
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from bnn_core.answers import course_own
 from bnn_core.answers.notebook import Unreadable
 from bnn_core.classroom import recognising
 from bnn_core.classroom.downloads import delivery
@@ -512,8 +513,8 @@ def with_cell(tag: str, source: str, of: dict[str, Any]) -> dict[str, Any]:
     return dict(content)
 
 
-def as_script() -> str:
-    code = ["".join(cell["source"]) for cell in solved()["cells"] if cell["cell_type"] == "code"]
+def as_script(of: dict[str, Any] | None = None) -> str:
+    code = ["".join(cell["source"]) for cell in (of or solved())["cells"] if cell["cell_type"] == "code"]
     return "\n\n".join(f"# In[{n}]:\n\n\n{source}\n\n\n# ## A heading\n" for n, source in enumerate(code))
 
 
@@ -552,27 +553,32 @@ def test_the_course_s_own_solved_notebook_is_no_submission(
     assert bo.notes == [f"mine.ipynb was graded; {name} is the course's own."]
 
 
-@pytest.mark.parametrize("keeps_solutions", [True, False])
-def test_where_solutions_were_not_handed_out_they_are_known_all_the_same(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, keeps_solutions: bool
-) -> None:
-    from bnn_core.answers import course_own
-
+@pytest.fixture
+def course_without_solutions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     course = Course(tmp_path / "course")
     put(course.learner_notebook(LINEAR), Course().learner_notebook(LINEAR).read_bytes())
-    monkeypatch.setattr(course_own, "Course", lambda: course)
-    for cache in (course_own._solved, course_own._solved_statements, course_own._own_modules):
-        cache.cache_clear()
-    put(tmp_path / "class" / "ada" / "x.ipynb", OWN["without mark, outputs and text"]())
-    try:
-        assert only_one(tmp_path / "class").ignored == ("x.ipynb",)
-    finally:
-        for cache in (course_own._solved, course_own._solved_statements, course_own._own_modules):
+    caches = (course_own._solved, course_own._solved_statements, course_own._own_modules)
+    with monkeypatch.context() as patch:
+        patch.setattr(course_own, "Course", lambda: course)
+        for cache in caches:
             cache.cache_clear()
+        yield
+    for cache in caches:
+        cache.cache_clear()
+
+
+@pytest.mark.usefixtures("course_without_solutions")
+def test_where_solutions_were_not_handed_out_they_are_known_all_the_same(tmp_path: Path) -> None:
+    put(tmp_path / "class" / "ada" / "x.ipynb", OWN["without mark, outputs and text"]())
+    assert only_one(tmp_path / "class").ignored == ("x.ipynb",)
 
 
 FAIR = {
     "the published solution, in the learner's notebook": lambda: with_cell("exercise", answer_of_course(), learner()),
+    "the same without the mark": lambda: {
+        **with_cell("exercise", answer_of_course(), learner()),
+        "metadata": {},
+    },
     "one's own answer, in the solved notebook": lambda: with_cell("exercise", DEFINES_LINEAR, solved()),
     "the published solution, in a notebook of one's own": lambda: json.loads(text("import torch", answer_of_course())),
     "nothing, in the learner's notebook": lambda: learner(),
@@ -588,6 +594,18 @@ def learner() -> dict[str, Any]:
 def test_what_a_learner_wrote_is_a_submission(tmp_path: Path, content: Callable[[], dict[str, Any]]) -> None:
     put(tmp_path / "ada" / "x.ipynb", json.dumps(content()))
     assert found(tmp_path) == [("ada", LINEAR, "x.ipynb")]
+
+
+@pytest.mark.parametrize("comment", ["", "\n# mine"])
+@pytest.mark.parametrize("keeps_solutions", [True, False])
+def test_the_published_solution_in_the_learner_s_notebook_counts_as_a_script_too(
+    tmp_path: Path, request: pytest.FixtureRequest, comment: str, keeps_solutions: bool
+) -> None:
+    if not keeps_solutions:
+        request.getfixturevalue("course_without_solutions")
+    answered = with_cell("exercise", answer_of_course() + comment, learner())
+    put(tmp_path / "class" / "ada" / f"{LINEAR}.py", as_script(answered))
+    assert found(tmp_path / "class") == [("ada", LINEAR, f"{LINEAR}.py")]
 
 
 @pytest.mark.parametrize("above", ["", "my-clone/", "hw.zip/course/"])

@@ -20,9 +20,11 @@ from classroom.systems import (
     folder_entry,
     moodle_entry,
 )
+from click.testing import CliRunner
 
 from bnn_core.classroom import crew, earlier
 from bnn_core.classroom.grading import Graded
+from bnn_core.course.command_line import main
 
 
 @pytest.fixture
@@ -197,8 +199,46 @@ def test_one_student_or_one_exercise_can_be_graded_again(own: Class, graded: lis
         assert graded == again
     graded.clear()
     line = own.grade("--again", "adda").output.splitlines()[-1]
-    assert "no student and no exercise 'adda' among the submissions; did you mean ada?" in line
+    assert "no student and no exercise 'adda' among the submissions; there is ada" in line
     assert graded == []
+
+
+@pytest.mark.parametrize("name", ["García, Quentin", "quentin garcia", "Quentin O’Brian García", "garciaquentin"])
+def test_a_student_is_known_to_again_as_to_override(own: Class, graded: list[tuple[str, str]], name: str) -> None:
+    student = "Quentin O'Brian García" if "Brian" in name else "Quentin García"
+    for one in (student, "Bo"):
+        own.hand_in(one, THIRD)
+    own.grade()
+    graded.clear()
+    result = own.grade("--again", name)
+    assert result.exit_code == 0, result.output
+    assert graded == [(student, THIRD)]
+    assert CliRunner().invoke(main, ["override", str(own.report), name, "bayesian_linear", "1"]).exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("Smith", "no student and no exercise 'Smith' among the submissions; there is Dmitri Smith, Noor Smith"),
+        ("Noor Smyth", "'Noor Smyth' among the submissions; there is Noor Smith"),
+        ("BayesianLiner", "'BayesianLiner' among the submissions; there is BayesianLinear"),
+        ("Zoë Kim", "'Zoë Kim' among the submissions; --dry-run has all names"),
+        ("hidden_layer", f"HiddenLayer is an exercise of {SIXTH}, which isn't graded now; there is BayesianLinear"),
+        ("Di", "Di handed in nothing that could be graded again"),
+        ("Li", "'Li' may be Li (3) or Li (4); give an id"),
+    ],
+)
+def test_what_can_t_be_graded_again_is_said_before_anything_is_written(
+    own: Class, tmp_path: Path, name: str, says: str
+) -> None:
+    names = ["Dmitri Smith", "Noor Smith", "Rosa Park", "Li", "Li", "Ann Lu", "Di"]
+    for number, one in enumerate(names[:-1]):
+        own.hand_in(str(number) if one == "Li" else one, THIRD)
+    lines = [f"{number if one == 'Li' else f'x{number}'},{one}\n" for number, one in enumerate(names)]
+    roster = tmp_path / "list.csv"
+    roster.write_text("id,name\n" + "".join(lines), encoding="utf-8")
+    assert own.grade("--roster", str(roster)).exit_code == 0
+    assert says in own.refused("--again", name, "--fresh")
 
 
 def test_a_student_is_graded_again_by_the_name_or_the_id_of_the_roster(

@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import click
 import nbformat
 import pytest
 from click.testing import CliRunner, Result
@@ -43,6 +44,22 @@ CODE = {
 
 def run(course: Course, *arguments: str) -> Result:
     return CliRunner().invoke(main, ["--course", str(course.root), *arguments])
+
+
+def commands_of(group: click.Group, *path: str) -> Iterator[tuple[str, ...]]:
+    for name, command in group.commands.items():
+        yield (*path, name)
+        if isinstance(command, click.Group):
+            yield from commands_of(command, *path, name)
+
+
+@pytest.mark.parametrize("command", list(commands_of(main)), ids=" ".join)
+def test_help_breaks_no_line_within_what_is_to_be_typed(command: tuple[str, ...]) -> None:
+    for width in (66, 72, 80):
+        result = CliRunner().invoke(main, [*command, "--help"], terminal_width=width)
+        assert result.exit_code == 0
+        assert not [line for line in result.output.splitlines() if line.endswith("-")]
+        assert "\N{NON-BREAKING HYPHEN}" not in result.output
 
 
 def write(course: Course, code: str | None) -> Path:
