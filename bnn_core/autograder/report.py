@@ -6,7 +6,9 @@ The diagnosis stands first, failed checks above passed ones. This module knows r
 from __future__ import annotations
 
 import functools
+import re
 from dataclasses import dataclass
+from html import escape
 from typing import TYPE_CHECKING, Any, Literal
 
 from bnn_core.autograder import pictures
@@ -20,6 +22,8 @@ Status = Literal["passed", "failed", "not_attempted", "error", "timeout"]
 
 INDENT = "  "
 SIGNS = {"passed": "✓", "failed": "✗", "skipped": "–"}
+
+_CODE = re.compile(r"`([^`\n]+)`")
 
 
 @dataclass(frozen=True)
@@ -105,6 +109,7 @@ def environment(*packages: str) -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["with_code"] = with_code
     environment.globals |= {
         "signs": SIGNS,
         "counted": {"skipped": waiting, "passed": "{} passed".format},
@@ -115,6 +120,11 @@ def environment(*packages: str) -> Environment:
         "light_pages": LIGHT,
     }
     return environment
+
+
+def with_code(text: str) -> str:
+    """The text as HTML, with what stands between backticks as code."""
+    return _CODE.sub(r"<code>\1</code>", escape(text))
 
 
 def _in_state(report: Report, wanted: str) -> list[Outcome]:

@@ -13,7 +13,7 @@ from bnn_core.autograder.exercise import STILL_A_STUB
 from bnn_core.classroom.attempts import NONE_NAMED, SEVERAL_HANDED_IN, USUAL
 from bnn_core.classroom.policy import PLAIN, TOTAL, Policy
 from bnn_core.classroom.standing import Standing
-from bnn_core.classroom.submissions import NO_NOTEBOOK
+from bnn_core.classroom.submissions import COURSE_OWN, NO_NOTEBOOK, NONE_FOR_LESSON
 
 Place = tuple[str, str]
 """A student and a lesson."""
@@ -31,16 +31,18 @@ LEAST_ALIKE = 80
 @dataclass(frozen=True)
 class Concern:
     """title: what there is; advice: what to do. groups: those concerned, who are alike in it together; none where it is
-    the whole class.
+    the whole class. about: of each group, in which exercises, where that is to be said.
     """
 
     title: str
     advice: str
     groups: tuple[tuple[Place, ...], ...]
+    about: tuple[str, ...] = ()
 
     @property
-    def count(self) -> int:
-        return sum(map(len, self.groups))
+    def students(self) -> int:
+        """How many people it concerns."""
+        return len({student for group in self.groups for student, _ in group})
 
 
 def _statuses(*statuses: str) -> Callable[[Standing], bool]:
@@ -52,8 +54,8 @@ def _notes(words: str) -> Callable[[Standing], bool]:
 
 
 def is_nothing(one: Standing) -> bool:
-    """Whether nothing was handed in."""
-    return any(row["message"].startswith(NO_NOTEBOOK) for row in one.rows)
+    """Whether nothing was handed in, not even the course's own notebooks."""
+    return _said(NO_NOTEBOOK)(one) and not _said(COURSE_OWN)(one)
 
 
 def _said(words: str) -> Callable[[Standing], bool]:
@@ -112,7 +114,12 @@ _KINDS: tuple[tuple[str, str, Callable[[Standing], bool]], ...] = (
     (
         "The course's own notebooks were handed in",
         "They are never graded. If nothing else is there, ask for the learner's notebook.",
-        lambda one: _notes("the course's own")(one) or _said("the course's own")(one),
+        lambda one: _notes(COURSE_OWN)(one) or _said(COURSE_OWN)(one),
+    ),
+    (
+        "A notebook of another lesson, and none of this one",
+        "The page names it. Ask for the one that was meant; or grade without `--lesson`, where it was.",
+        _said(NONE_FOR_LESSON),
     ),
     (
         "Checks passed, and lateness took all points",
@@ -153,7 +160,8 @@ def concerns(standings: Sequence[Standing], strangers: Collection[str] = (), pol
                 "The same answer, letter by letter",
                 "Comments and all. It may be the published solution, work in pairs, or a copy: a question to ask, and "
                 "no verdict.",
-                alike,
+                tuple(alike),
+                tuple(alike.values()),
             )
         )
     unknown = [(one.student, one.lesson) for one in standings if one.student in strangers]
@@ -191,16 +199,21 @@ def _totals_near(standings: Sequence[Standing], policy: Policy) -> list[Place]:
     ]
 
 
-def same_answers(standings: Sequence[Standing]) -> tuple[tuple[Place, ...], ...]:
-    """Groups of students of whom an exercise's answer is the same. Who answered nothing isn't among them."""
+def same_answers(standings: Sequence[Standing]) -> dict[tuple[Place, ...], str]:
+    """Groups of students of whom an exercise's answer is the same, the largest first, with the exercises of which that
+    is so. Who answered nothing isn't among them.
+    """
     alike: defaultdict[tuple[str, str], list[Place]] = defaultdict(list)
     for one in standings:
         for row in one.rows:
             answer = answer_in(one, row["exercise"])
             if row["status"] not in ("not_attempted", "unreadable") and len(answer) >= LEAST_ALIKE:
                 alike[row["exercise"], answer].append((one.student, one.lesson))
-    groups = {tuple(places) for places in alike.values() if len(places) > 1}
-    return tuple(sorted(groups, key=lambda places: (-len(places), places)))
+    about: defaultdict[tuple[Place, ...], list[str]] = defaultdict(list)
+    for (exercise, _), places in alike.items():
+        if len(places) > 1:
+            about[tuple(places)].append(exercise)
+    return {places: " and ".join(about[places]) for places in sorted(about, key=lambda places: (-len(places), places))}
 
 
 def answer_in(one: Standing, exercise: str) -> str:

@@ -81,6 +81,7 @@ def class_summary(
         "telling": {
             exercise: _telling(rows, exercise) for exercise in {row["exercise"] for row in rows if row["exercise"]}
         },
+        "rows": len(rows),
         "statuses": Counter(row["status"] for row in rows),
         "exercises": _heat_map(rows),
         "misunderstood": _misunderstood(rows, pages),

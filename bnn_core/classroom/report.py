@@ -8,7 +8,6 @@ from __future__ import annotations
 import base64
 import contextlib
 import hashlib
-import html
 import re
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
@@ -19,7 +18,7 @@ from jinja2 import Environment
 
 from bnn_core.autograder.pictures import from_data
 from bnn_core.autograder.report import environment as report_environment
-from bnn_core.autograder.report import shown
+from bnn_core.autograder.report import shown, with_code
 from bnn_core.classroom.attention import answer_in, concerns
 from bnn_core.classroom.class_summary import MOST_NOTES, Misunderstood, class_summary, state
 from bnn_core.classroom.examples import example
@@ -184,15 +183,15 @@ def templates() -> Environment:
         "url": lambda path: quote(path.encode("utf-8", "surrogatepass")),
         "name": as_name,
         "folded": folded,
-        "whole_options": whole_options,
+        "advice": advice,
     }
     pages.filters |= filters
     return pages
 
 
-def whole_options(text: str) -> str:
+def advice(text: str) -> str:
     """The text as HTML, in which no line ends between the hyphens of an option and its name."""
-    return _OPTION.sub(r'<span class="bnn-option">\g<0></span>', html.escape(text))
+    return _OPTION.sub(r'<span class="bnn-option">\g<0></span>', with_code(text))
 
 
 def _cut(code: str) -> str:

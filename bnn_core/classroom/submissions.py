@@ -27,6 +27,10 @@ from bnn_core.classroom.students import NBGRADER_FOLDER, Student, printable, stu
 from bnn_core.classroom.text import clean
 
 NO_NOTEBOOK = "No notebook was handed in."
+NONE_FOR_LESSON = "No notebook of this lesson was handed in."
+COURSE_OWN = "the course's own"
+"""By these words the kinds of what is missing are known in rows and notes."""
+
 MOST_LISTED = 12
 MOST_DEATHS = 5
 """How often looking through a submission is begun anew, each time without the file on which the reader died."""
@@ -87,7 +91,7 @@ class Submission:
         notes = []
         if self.path is not None and self.ignored:
             own = ", ".join(self.ignored)
-            notes.append(f"{self.name} was graded; {own} {'is' if len(self.ignored) == 1 else 'are'} the course's own.")
+            notes.append(f"{self.name} was graded; {own} {'is' if len(self.ignored) == 1 else 'are'} {COURSE_OWN}.")
         return [*notes, *self.remarks]
 
     @property
@@ -96,9 +100,14 @@ class Submission:
         return self.path is not None or self.missing != NO_NOTEBOOK
 
     @property
+    def is_of_another_lesson(self) -> bool:
+        """Whether nothing but a notebook of another lesson is there."""
+        return self.path is None and self.missing.startswith(NONE_FOR_LESSON)
+
+    @property
     def status_without(self) -> str:
         """The status of a row of a submission that has no notebook: whether there was anything else."""
-        return "not_attempted" if self.missing.startswith(NO_NOTEBOOK) else "unreadable"
+        return "not_attempted" if self.missing.startswith((NO_NOTEBOOK, NONE_FOR_LESSON)) else "unreadable"
 
 
 @dataclass(frozen=True)
@@ -123,10 +132,14 @@ class Collected:
         lines = [f"{name} {beside}. {HIDDEN_NAME if is_hidden(name) else put_it}" for name in self.strays]
         for submission in self.submissions:
             told = submission.remarks
-            if submission.path is None and submission.was_handed_in:
+            if submission.path is None and submission.was_handed_in and not submission.is_of_another_lesson:
                 told = (submission.missing,)
             lines += [f"{submission.student}: {remark}" for remark in told]
         return [clean(line) for line in dict.fromkeys(lines)]
+
+    def of_another_lesson(self) -> list[str]:
+        """Who handed in a notebook of another lesson, and none of the one that is graded."""
+        return [item.student for item in self.submissions if item.is_of_another_lesson]
 
 
 def find_submissions(
@@ -237,7 +250,7 @@ class _Collection:
             chosen.name if chosen else "",
             tuple((_from_folder(item, chosen), home.joinpath(*item.parts)) for item in beside if chosen),
             tuple(remarks),
-            none_named(lesson, names) if names and not chosen else self._why_missing(own, remarks),
+            none_named(lesson, names) if names and not chosen else self._why_missing(own, remarks, all_chosen),
             key=self.student.key,
             system=self.student.system,
             entry=self._entry(chosen),
@@ -299,12 +312,14 @@ class _Collection:
                 folders |= above
         return list(taken.values())
 
-    def _why_missing(self, own: Sequence[str], remarks: Sequence[str]) -> str:
-        """Why there is no notebook, in sentences."""
+    def _why_missing(self, own: Sequence[str], remarks: Sequence[str], others: Mapping[str, Found]) -> str:
+        """Why there is no notebook, in sentences. others: the student's notebooks of other lessons."""
         if self.student.trouble:
             return f"The folder was not looked into. {self.student.trouble}"
-        first = "No notebook that can be read was handed in." if remarks else NO_NOTEBOOK
-        told = [f"{name} is the course's own, with its answers, and no submission." for name in own]
+        without = NONE_FOR_LESSON if others and not own else NO_NOTEBOOK
+        first = "No notebook that can be read was handed in." if remarks else without
+        told = [f"{name} is {COURSE_OWN}, with its answers, and no submission." for name in own]
+        told += [f"{other.name} is of {lesson}." for lesson, other in others.items() if not own]
         return " ".join([first, *told, *remarks])
 
     def _remarks(self, lesson: str, candidates: Sequence[Found], all_chosen: Mapping[str, Found]) -> list[str]:

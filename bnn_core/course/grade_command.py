@@ -475,6 +475,7 @@ def _find(request: Request, folder: Path, rule: str) -> Collected:
         raise CannotGrade(f"{request.submissions} can't be read. {refused.reason}") from None
     for line in collected.unread():
         click.echo(line, err=True)
+    tell(f"handed in a notebook of another lesson, and none of {only}", collected.of_another_lesson())
     nothing = not any(submission.was_handed_in for submission in collected.submissions)
     if nothing and only is None and (request.shard is None or not collected.students):
         raise CannotGrade(f"{request.submissions} holds no notebook in a student's folder")

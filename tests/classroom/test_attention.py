@@ -17,7 +17,7 @@ from bnn_core.classroom.grading import Graded
 from bnn_core.classroom.policy import in_words, read_policy
 from bnn_core.classroom.report import write_pages
 from bnn_core.classroom.standing import ByHand, Standing
-from bnn_core.classroom.submissions import NO_NOTEBOOK
+from bnn_core.classroom.submissions import NO_NOTEBOOK, NONE_FOR_LESSON
 
 ANSWER = "class BayesianLinear(nn.Module):\n    # mine\n" + "\n".join(f"    x{n} = {n}" for n in range(9))
 
@@ -54,6 +54,14 @@ def test_a_class_without_a_trouble_needs_no_eye() -> None:
             "The course's own notebooks were handed in",
         ),
         (standing("ada", 0, status="not_attempted", message=NO_NOTEBOOK), "Nothing was handed in"),
+        (
+            standing("ada", 0, status="not_attempted", message=f"{NO_NOTEBOOK} x.ipynb is the course's own."),
+            "The course's own notebooks were handed in",
+        ),
+        (
+            standing("ada", 0, status="not_attempted", message=f"{NONE_FOR_LESSON} x.ipynb is of 02_kl_divergence."),
+            "A notebook of another lesson, and none of this one",
+        ),
         (
             standing("ada", 0, status="not_attempted", message=not_attempted(EXERCISES["BayesianLinear"]).message),
             "It is as it was handed out",
@@ -127,14 +135,44 @@ def test_the_same_answer_is_shown_together_and_another_comment_makes_another() -
         standing("bo", code=ANSWER),
         standing("cy", code=ANSWER.replace("mine", "my")),
     ]
-    assert same_answers(class_) == ((("ada", LESSON), ("bo", LESSON)),)
-    assert concerns(class_) == [
-        Concern("The same answer, letter by letter", concerns(class_)[0].advice, same_answers(class_))
-    ]
+    group = (("ada", LESSON), ("bo", LESSON))
+    assert same_answers(class_) == {group: "BayesianLinear"}
+    (concern,) = concerns(class_)
+    assert concern == Concern("The same answer, letter by letter", concern.advice, (group,), ("BayesianLinear",))
+    assert concern.students == 2
     short = "class BayesianLinear: ..."
-    assert same_answers([standing("ada", code=short), standing("bo", code=short)]) == ()
+    assert same_answers([standing("ada", code=short), standing("bo", code=short)]) == {}
     stubs = [standing(name, 0, code=ANSWER, status="not_attempted") for name in ("ada", "bo")]
-    assert same_answers(stubs) == ()
+    assert same_answers(stubs) == {}
+
+
+def test_people_are_counted_once_however_many_answers_they_share(tmp_path: Path) -> None:
+    hidden = {
+        "lesson": "06_hidden_layer",
+        "exercise": "HiddenLayer",
+        "code": ANSWER.replace("BayesianLinear", "HiddenLayer"),
+    }
+    class_ = [standing(name, code=ANSWER) for name in ("ada", "bo")]
+    class_ += [standing(name, **hidden) for name in ("ada", "bo", "cy")]
+    (concern,) = concerns(class_)
+    assert (concern.students, concern.about) == (3, ("HiddenLayer", "BayesianLinear"))
+    write_pages(tmp_path, class_, seed=1)
+    text = Tags((tmp_path / "index.html").read_text(encoding="utf-8")).text
+    assert "The same answer, letter by letter: 3 students" in text
+    assert "HiddenLayer: ada" in text
+    assert "5 exercises of all students together: 5 some checks failed" in text
+
+
+def test_what_is_code_in_a_sentence_is_code_on_the_pages(tmp_path: Path) -> None:
+    late = replace(standing("ada", score=0.0, misconception="no-sampling"), days_late=9)
+    failed = next(check for check in late.rows[0]["checks"] if check["misconception"])
+    failed["message"] = "Draw it with `torch.randn_like`, and not with `<b>`."
+    write_pages(tmp_path, [late], seed=1)
+    index, page = (path.read_text(encoding="utf-8") for path in (tmp_path / "index.html", *tmp_path.glob("*/*.html")))
+    assert "<code>override</code> sets a mark." in index
+    for text in (index, page):
+        assert "Draw it with <code>torch.randn_like</code>, and not with <code>&lt;b&gt;</code>." in text
+    assert "`" not in Tags(page).text
 
 
 def test_the_page_begins_with_it_and_names_nobody_in_an_example(tmp_path: Path) -> None:
@@ -146,7 +184,7 @@ def test_the_page_begins_with_it_and_names_nobody_in_an_example(tmp_path: Path) 
     places = [text.index(f"<h2>{heading}</h2>") for heading in headings]
     assert places == sorted(places)
     page = Tags(text)
-    assert "It took too long: 1" in page.text
+    assert "It took too long: 1 student" in page.text
     assert (
         '<span class="bnn-option">--again</span> NAME and a longer <span class="bnn-option">--timeout</span>.' in text
     )

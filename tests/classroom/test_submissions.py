@@ -22,7 +22,7 @@ from bnn_core.classroom.downloads import delivery
 from bnn_core.classroom.handed_in import Refused
 from bnn_core.classroom.sandbox import reading
 from bnn_core.classroom.sandbox.reading import read_answer
-from bnn_core.classroom.submissions import Collected, Submission, find_submissions
+from bnn_core.classroom.submissions import NONE_FOR_LESSON, Collected, Submission, find_submissions
 from bnn_core.lesson_files import Course
 
 LESSONS = ["03_bayesian_linear", "06_hidden_layer"]
@@ -484,6 +484,18 @@ def test_a_changed_submission_has_another_digest(tmp_path: Path) -> None:
     assert len(digests) == 5
     put(path.with_name(f"{LINEAR} (1).ipynb"))
     assert only_one(tmp_path).digest in digests, "another attempt changes nothing of this one's result"
+
+
+def test_a_notebook_of_another_lesson_is_named_where_there_is_none_of_this_one(tmp_path: Path) -> None:
+    put(tmp_path / "ada" / "week 6" / f"{HIDDEN}.ipynb", text("class HiddenLayer: pass"))
+    put(tmp_path / "bo" / "notes.txt", "nothing")
+    put(tmp_path / "bo" / f"{HIDDEN}.ipynb", text("class HiddenLayer: pass"))
+    ada = collected(tmp_path, only=LINEAR).submissions[0]
+    assert ada.missing == f"{NONE_FOR_LESSON} week 6/{HIDDEN}.ipynb is of {HIDDEN}."
+    assert (ada.status_without, ada.was_handed_in) == ("not_attempted", True)
+    assert collected(tmp_path, only=LINEAR).of_another_lesson() == ["ada", "bo"]
+    assert not any(line.startswith("ada") for line in collected(tmp_path, only=LINEAR).unread())
+    assert [item.lesson for item in collected(tmp_path).submissions] == [HIDDEN, HIDDEN]
 
 
 # The course's own
