@@ -141,7 +141,7 @@ _KINDS: tuple[tuple[str, str, Callable[[Standing], bool]], ...] = (
 
 def concerns(standings: Sequence[Standing], strangers: Collection[str] = (), policy: Policy = PLAIN) -> list[Concern]:
     """All that there is, the kinds in the order in which they are worth looking at. strangers: who is in no roster."""
-    found = _nobody_passed(standings)
+    found = [*_nobody_passed(standings), *_everybody_late(standings)]
     for title, advice, concerned in _KINDS:
         places = [(one.student, one.lesson) for one in standings if concerned(one)]
         is_settled = title == SEVERAL_HANDED_IN and policy.attempt != USUAL  # by a rule, and so nobody need be asked
@@ -183,6 +183,24 @@ def _nobody_passed(standings: Sequence[Standing]) -> list[Concern]:
         for lesson, results in by_lesson.items()
         if len(results) >= LEAST_CLASS and not any(map(_passed_a_check, results))
     ]
+
+
+def _everybody_late(standings: Sequence[Standing]) -> list[Concern]:
+    """Of each lesson for which a whole class was late, for then it is hardly the class."""
+    advice = (
+        "Look at the time on a page. Where the school's system gives none it is the file's own, which copying and "
+        "unpacking set anew: grade the zip that you downloaded, or mend the deadline."
+    )
+    return [Concern(f"Everybody was late in {lesson}", advice, ()) for lesson in lessons_all_late(standings)]
+
+
+def lessons_all_late(standings: Sequence[Standing]) -> list[str]:
+    """The lessons for which everybody of a whole class handed in late."""
+    days: defaultdict[str, list[int | None]] = defaultdict(list)
+    for one in standings:
+        if one.place is not None and one.graded.code:
+            days[one.lesson].append(one.days_late)
+    return [lesson for lesson, late in days.items() if len(late) >= LEAST_CLASS and all(late)]
 
 
 def _totals_near(standings: Sequence[Standing], policy: Policy) -> list[Place]:

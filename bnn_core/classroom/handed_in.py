@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import os
 import stat
+import struct
 import zipfile
 import zlib
 from collections import defaultdict
@@ -30,6 +31,9 @@ MOST_MEMBERS = 20_000
 
 _READ = sum(getattr(os, f"O_{name}", 0) for name in ("RDONLY", "CLOEXEC", "NOCTTY", "NOFOLLOW", "NONBLOCK"))
 _LIST = sum(getattr(os, f"O_{name}", 0) for name in ("RDONLY", "CLOEXEC", "NOFOLLOW", "DIRECTORY"))
+_EXTENDED_TIMESTAMP = 0x5455
+"""Of a part of a zip's extra field."""
+
 _ENCRYPTED = 1
 _ZIP_SIGNS = (b"PK\x03\x04", b"PK\x05\x06")
 
@@ -59,7 +63,8 @@ class TooLarge(Refused):
 class Entry:
     """Something in a folder.
 
-    kind: "file", "folder", or "refused" with a sentence that says why. modified: in seconds since 1970.
+    kind: "file", "folder", or "refused" with a sentence that says why. modified: in seconds since 1970; is_instant:
+    whether it is so exactly, or what a clock showed in a zone that nobody noted, as if that were UTC.
     """
 
     parts: Parts
@@ -67,6 +72,7 @@ class Entry:
     size: int = 0
     modified: float = 0.0
     why: str = ""
+    is_instant: bool = True
 
     @property
     def name(self) -> str:
@@ -215,11 +221,13 @@ class _Zip:
             return Entry(parts, "refused", why=LINK)
         if member.flag_bits & _ENCRYPTED:
             return Entry(parts, "refused", why="It is locked with a password; hand it in without.")
+        instant = _instant_in(member.extra)
         try:
-            modified = datetime(*member.date_time, tzinfo=UTC).timestamp()
+            shown = datetime(*member.date_time, tzinfo=UTC).timestamp()
         except ValueError:
-            modified = 0.0
-        return Entry(parts, "file", member.file_size, modified)
+            shown = 0.0
+        modified = shown if instant is None else instant
+        return Entry(parts, "file", member.file_size, modified, is_instant=instant is not None)
 
     def beginning(self, parts: Parts, count: int) -> bytes:
         entry = self.entry(parts)
@@ -227,6 +235,18 @@ class _Zip:
             raise Refused(entry.why or FOLDER)
         with _refusing_errors(), self._zip.open(self._members[parts]) as file:
             return file.read(count)
+
+
+def _instant_in(extra: bytes) -> float | None:
+    """The time of a file's last change in seconds since 1970, which many programs add to what a zip says of the file,
+    and which a program that unpacks it goes by.
+    """
+    while len(extra) >= 4:
+        kind, size = struct.unpack_from("<HH", extra)
+        if kind == _EXTENDED_TIMESTAMP and size >= 5 and len(extra) >= 9 and extra[4] & 1:
+            return float(struct.unpack_from("<i", extra, 5)[0])
+        extra = extra[4 + size :]
+    return None
 
 
 def _entry(root: Path, folder: int, parts: Parts) -> Entry:

@@ -85,7 +85,8 @@ class Found:
     "unread" and "hidden", a file or a folder that wasn't looked into; "typed", into the platform. why: a sentence on
     what isn't read. For a notebook, lesson where it could be told; is_script where it is Python and no notebook;
     is_untouched where its exercises are as they were handed out. attempt: a later one sorts higher. modified: the
-    file's own time; received: that of the outermost zip around it, for those inside it are the student's to write.
+    file's own time; received: that of the outermost zip around it, for those inside it are the student's to write, and
+    is_instant: whether its zone is known.
     """
 
     name: str
@@ -100,6 +101,7 @@ class Found:
     attempt: str = ""
     digest: str = ""
     received: float = 0.0
+    is_instant: bool = True
 
 
 @dataclass(frozen=True)
@@ -272,15 +274,16 @@ class _Look:
         is_untouched: bool = False,
         digest: str = "",
     ) -> Found:
-        about = (entry.size, entry.modified, self.root.attempt, digest, self._received(entry))
+        about = (entry.size, entry.modified, self.root.attempt, digest, *self._received(entry))
         return Found(self._name(entry.parts), entry.parts, kind, why, lesson, is_script, is_untouched, *about)
 
-    def _received(self, entry: Entry) -> float:
+    def _received(self, entry: Entry) -> tuple[float, bool]:
         outermost = self.tree.outermost(entry.parts)
         try:
-            return entry.modified if outermost == entry.parts else self.tree.entry(outermost).modified
+            entry = entry if outermost == entry.parts else self.tree.entry(outermost)
         except Refused:  # it was there a moment ago
-            return 0.0
+            return 0.0, True
+        return entry.modified, entry.is_instant
 
     def _not_looked_at(self, parts: Parts, why: str, kind: str = "unread") -> Found:
         return Found(self._name(parts) or "The folder", parts, kind, why, attempt=self.root.attempt)

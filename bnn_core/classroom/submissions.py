@@ -250,7 +250,7 @@ class _Collection:
             chosen.name if chosen else "",
             tuple((_from_folder(item, chosen), home.joinpath(*item.parts)) for item in beside if chosen),
             tuple(remarks),
-            none_named(lesson, names) if names and not chosen else self._why_missing(own, remarks, all_chosen),
+            none_named(lesson, names) if names and not chosen else self._why_missing(own, remarks, {} if chosen else all_chosen),
             key=self.student.key,
             system=self.student.system,
             entry=self._entry(chosen),
@@ -281,7 +281,7 @@ class _Collection:
         if not chosen.received:
             return ""
         received = datetime.fromtimestamp(chosen.received, UTC)
-        return (received if home.is_dir() else received.replace(tzinfo=None)).isoformat("T", "seconds")
+        return (received if chosen.is_instant else received.replace(tzinfo=None)).isoformat("T", "seconds")
 
     def _noted(self, home: Path, chosen: Found) -> str:
         """What nbgrader noted: in the assignment's folder, where it replaces what a student put there. A file of that

@@ -210,7 +210,7 @@ def _grade(request: Request, people: Sequence[Person] | None) -> None:
         from bnn_core.classroom.control import NotProven
         from bnn_core.classroom.journal import Journal
         from bnn_core.classroom.nbgrader_gradebook import look_at
-        from bnn_core.course.told import what_happened
+        from bnn_core.course.told import other_clock, what_happened
 
         policy = policy_text(request.policy, request.submissions)
         look_at_overrides(request.output)
@@ -239,6 +239,8 @@ def _grade(request: Request, people: Sequence[Person] | None) -> None:
             if request.gradebook is not None:
                 _write_gradebook(request.gradebook, standing)
             seconds = time.monotonic() - began
+            for line in other_clock(standing) if request.submissions.is_dir() else ():
+                click.echo(line, err=True)
             for line in what_happened(before, standing, summary, seconds):
                 click.echo(line, err=True)
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from bnn_core.classroom.standing import ClassStanding, Names
 
 KEPT_ROSTER = "the roster that the report has"
+ALL_LATE = "files have new times where they were copied or unpacked: look at one, and give the zip itself"
 FEW = 3
 """So many names show how a list writes them."""
 
@@ -82,6 +83,7 @@ def refuse_unfit_roster(names: Names, roster: str) -> None:
 
 def write(output: Path, journal: Journal, lessons: Collection[str]) -> ClassStanding:
     """The report of everything that the journal holds. lessons: those that were graded now."""
+    from bnn_core.classroom.attention import lessons_all_late
     from bnn_core.classroom.overrides import read_overrides
     from bnn_core.classroom.report import write_report_of
     from bnn_core.classroom.standing import class_standing
@@ -100,6 +102,8 @@ def write(output: Path, journal: Journal, lessons: Collection[str]) -> ClassStan
     tell("a test student of the school's system, in no count", names.test_students)
     for sentence in standing.unfit:
         click.echo(f"not applied: {sentence}", err=True)
+    for lesson in lessons_all_late(standing.standings):
+        click.echo(f"everybody was late in {lesson}; {ALL_LATE}", err=True)
     passed = sum(row["status"] == "passed" for row in rows)
     places = {one.place for one in standing.standings if one.place is not None}
     count = f"{len(places)} submissions, {passed} of {len(rows)} exercises passed"

@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterator, Sequence
 
 from bnn_core.answers.notebook import exercises_of
 from bnn_core.classroom.attention import is_nothing
+from bnn_core.classroom.downloads import MOODLE
 from bnn_core.classroom.earlier import Rest
 from bnn_core.classroom.journal import Mark
 from bnn_core.classroom.results import number
@@ -139,6 +140,20 @@ def what_happened(before: Sequence[Mark] | None, after: ClassStanding, summary: 
             changes.append(f"{student} in {exercise} from {number(earlier)} to {number(mark.score)}")
     if changes:
         yield f"marks changed: {listed(changes)}"
+
+
+def other_clock(standing: ClassStanding) -> Iterator[str]:
+    """A line for each lesson whose deadline is in another zone than this machine's clock, where the times are those of
+    files that were unpacked here from a zip that names no zone.
+    """
+    unpacked = {one.lesson for one in standing.standings if one.origin.system == MOODLE and one.origin.handed_in}
+    for lesson in sorted(unpacked):
+        deadline = standing.policy.deadline(lesson)
+        if deadline is not None and (here := deadline.astimezone()).utcoffset() != deadline.utcoffset():
+            yield (
+                f"the deadline of {lesson} is in UTC{deadline:%z}, and the files were unpacked by a clock in "
+                f"UTC{here:%z}: give the zip itself, whose times are read in the deadline's zone"
+            )
 
 
 def _which(mark: Mark) -> list[tuple[str, ...]]:

@@ -367,6 +367,20 @@ def test_rules_are_on_the_page_and_in_the_marks(own: Class, tmp_path: Path) -> N
     assert {one["score"] for one in rows} == {5.0}
 
 
+def test_a_class_of_which_everybody_is_late_is_told_why_that_may_be(own: Class) -> None:
+    download(own.folder, moodle_entry)
+    rules = own.folder / "grading.toml"
+    rules.write_text("deadline = 2020-01-01T12:00:00+05:30\npenalty_per_day = 0.1\n", encoding="utf-8")
+    said = own.grade().output
+    assert f"everybody was late in {THIRD}; files have new times where they were copied or unpacked" in said
+    assert f"the deadline of {THIRD} is in UTC+0530, and the files were unpacked by a clock in UTC" in said
+    assert f"Everybody was late in {THIRD}</h3>" in (own.report / "index.html").read_text(encoding="utf-8")
+    rules.write_text("deadline = 2120-01-01\npenalty_per_day = 0.1\ntime_zone = 'UTC'\n", encoding="utf-8")
+    said = own.grade().output
+    assert "everybody" not in said
+    assert "Everybody" not in (own.report / "index.html").read_text(encoding="utf-8")
+
+
 def test_a_policy_that_can_t_be_used_stops_the_grading_before_it_begins(own: Class, tmp_path: Path) -> None:
     download(own.folder, moodle_entry)
     (own.folder / "grading.toml").write_text("deadlin = 2026-11-01", encoding="utf-8")

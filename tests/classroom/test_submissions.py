@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import struct
 import zipfile
 from collections.abc import Callable, Iterator
 from functools import lru_cache
@@ -484,6 +485,24 @@ def test_a_changed_submission_has_another_digest(tmp_path: Path) -> None:
     assert len(digests) == 5
     put(path.with_name(f"{LINEAR} (1).ipynb"))
     assert only_one(tmp_path).digest in digests, "another attempt changes nothing of this one's result"
+
+
+@pytest.mark.parametrize(
+    ("extra", "when"),
+    [
+        (b"", "2026-11-02T10:11:12"),
+        (struct.pack("<HHBi", 0x5455, 5, 1, 1_777_777_777), "2026-05-03T03:09:37+00:00"),
+        (struct.pack("<HHIHHBi", 0x7875, 4, 7, 0x5455, 5, 1, 1_777_777_777), "2026-05-03T03:09:37+00:00"),
+        (struct.pack("<HHB", 0x5455, 1, 0), "2026-11-02T10:11:12"),
+    ],
+    ids=["none", "with a zone", "after another", "without a time"],
+)
+def test_a_zip_that_notes_a_file_s_time_with_its_zone_is_believed(tmp_path: Path, extra: bytes, when: str) -> None:
+    with zipfile.ZipFile(tmp_path / "class.zip", "w") as archive:
+        member = zipfile.ZipInfo(f"ada/{LINEAR}.ipynb", (2026, 11, 2, 10, 11, 12))
+        member.extra = extra
+        archive.writestr(member, text(DEFINES_LINEAR))
+    assert only_one(tmp_path / "class.zip").handed_in == when
 
 
 def test_a_notebook_of_another_lesson_is_named_where_there_is_none_of_this_one(tmp_path: Path) -> None:
