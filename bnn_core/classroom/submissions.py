@@ -240,6 +240,9 @@ class _Collection:
         remarks = self._remarks(lesson, candidates, all_chosen)
         others = [item for item in candidates if item is not chosen and item.kind == "notebook" and item not in beside]
         names = tuple(sorted(item.name for item in others))
+        missing = self._why_missing(own, remarks, {} if chosen else all_chosen)
+        if names and not chosen:
+            missing = none_named(lesson, names)
         submission = Submission(
             self.student.name,
             lesson,
@@ -250,7 +253,7 @@ class _Collection:
             chosen.name if chosen else "",
             tuple((_from_folder(item, chosen), home.joinpath(*item.parts)) for item in beside if chosen),
             tuple(remarks),
-            none_named(lesson, names) if names and not chosen else self._why_missing(own, remarks, {} if chosen else all_chosen),
+            missing,
             key=self.student.key,
             system=self.student.system,
             entry=self._entry(chosen),
