@@ -5,17 +5,15 @@ parts together and turns what can go wrong into one line each.
 from __future__ import annotations
 
 import contextlib
-import os
 import secrets
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from zipfile import is_zipfile
 
 import click
 from tqdm import tqdm
@@ -35,12 +33,10 @@ from bnn_core.course.arguments import (
 from bnn_core.course.arguments import BadArgument as CannotGrade
 from bnn_core.course.given_files import explained, look_at_overrides, people_in, policy_beside, policy_text, rule_of
 from bnn_core.course.interrupting import interruptible
-from bnn_core.course.lessons import graded_lesson, graded_lessons
+from bnn_core.course.lessons import graded_lesson
+from bnn_core.course.planning import Request, class_of, cores, dry_run, is_zip, left_from_before, why_graded_again
 from bnn_core.course.report_writing import (
-    KEPT_ROSTER,
     marks_before,
-    refuse_unfit_report,
-    refuse_unfit_roster,
     tell,
     write,
 )
@@ -58,7 +54,6 @@ if TYPE_CHECKING:
     GradeAll = Callable[[Sequence[Submission], Assignment], Iterator[tuple[int, Graded]]]
 
 PACKAGE = Path(__file__).parents[1]
-GIBIBYTE = 1 << 30
 MOST_JOBS = 256
 MOST_MEMORY = 4096.0
 """GiB."""
@@ -69,37 +64,6 @@ UNPROTECTED = "warning: submitted code runs without any protection"
 """What is said where a grading goes on although nothing shuts submissions in."""
 
 SLOWER = "note: each submission runs in a bubblewrap and loads torch anew, which takes longer; missing here: {missing}"
-
-
-@dataclass(frozen=True)
-class Request:
-    """What was typed."""
-
-    submissions: Path
-    output: Path
-    roster: Path | None
-    policy: Path | None
-    lesson: str | None
-    jobs: int
-    timeout: float
-    call_timeout: float
-    memory: float
-    seed: int | None
-    fresh: bool
-    again: tuple[str, ...]
-    dry_run: bool
-    unsafe: bool
-    gradebook: Path | None
-    shard: Share | None
-    scheduler: str | None
-
-    def settings(self, seed: int | None) -> Settings:
-        """seed: the one to use where none was typed."""
-        from bnn_core.classroom.earlier import Settings
-        from bnn_core.classroom.sandbox.launching import Limits
-
-        limits = Limits(self.timeout, min(self.call_timeout, self.timeout), int(self.memory * GIBIBYTE))
-        return Settings(seed if self.seed is None else self.seed, limits, self.unsafe)
 
 
 @click.command()
@@ -155,14 +119,14 @@ def grade(context: click.Context, /, explain: bool, **arguments: Any) -> None:
         if parameter.name in ("submissions", "output") and arguments[parameter.name] is None:
             raise click.MissingParameter(ctx=context, param=parameter)
     request = Request(**arguments)
-    if not request.submissions.is_dir() and not _is_zip(request.submissions):
+    if not request.submissions.is_dir() and not is_zip(request.submissions):
         raise CannotGrade(
             f"{request.submissions} is no folder and no zip; give the one that holds a folder per student"
         )
     _refuse_together(request)
     people = people_in(request.roster)
     if request.dry_run:
-        _dry_run(request, people)
+        dry_run(request, people)
         return
     if sys.platform == "win32":
         raise CannotGrade("Windows has no way to shut submissions in; grade on Linux, or in WSL 2")
@@ -266,69 +230,9 @@ def _graders(request: Request, hidden: tuple[Path, ...]) -> Iterator[GradeAll]:
                 click.echo(UNPROTECTED, err=True)
             elif sandbox.missing:
                 click.echo(SLOWER.format(missing=sandbox.missing), err=True)
-            return crew.grade_all(todo, assignment, request.jobs or _cores(), sandbox)
+            return crew.grade_all(todo, assignment, request.jobs or cores(), sandbox)
 
         yield grade_all
-
-
-def _dry_run(request: Request, people: Sequence[Person] | None) -> None:
-    """Say what would be graded, and as whose, and what would become of what the report holds."""
-    from bnn_core.classroom.journal import Journal
-    from bnn_core.course.told import few_worked_on, seen_as, understood, what_becomes_of, would_happen
-
-    policy = policy_text(request.policy, request.submissions)
-    look_at_overrides(request.output)
-    with refusing_unusable():
-        journal = Journal(request.output)
-    collected, names = _class_of(request, journal, people, rule_of(policy, journal.policy))
-    submissions = collected.submissions
-    click.echo(f"{request.submissions} is read as {seen_as(submissions)}")
-    for line in understood(collected, names):
-        click.echo(line)
-    click.echo("A grading would say:")
-    for line in few_worked_on(collected, names):
-        click.echo(line)
-    rest = _rest(request, journal, collected)
-    for what, whom in what_becomes_of(rest, names, request.fresh):
-        tell(what, whom, err=False)
-    graded = [item for item in submissions if (item.student, item.lesson) not in rest.staying]
-    todo = _to_grade(request, journal, graded, names)
-    why = _why_again(request, journal, todo, request.settings(journal.seed).circumstances())
-    for line in would_happen(graded, todo, names, why):
-        click.echo(line)
-
-
-def _to_grade(request: Request, journal: Journal, submissions: Sequence[Submission], names: Names) -> list[Submission]:
-    """Those of which the journal holds no result that would be taken."""
-    from bnn_core.course.meant import to_grade_again
-
-    again = to_grade_again(request.again, submissions, names)
-    keys = request.settings(journal.seed).keys(submissions)
-    return [
-        item
-        for item, key in zip(submissions, keys, strict=True)
-        if request.fresh or key not in journal or item in again
-    ]
-
-
-def _why_again(request: Request, journal: Journal, todo: Sequence[Submission], now: Mapping[str, str]) -> str:
-    """Why results are graded anew that the report holds already, where something other than the submissions is new."""
-    from bnn_core.classroom.earlier import others_than_before
-    from bnn_core.classroom.journal import Place
-    from bnn_core.course.told import why_again
-
-    places = {Place(item.student, item.lesson) for item in todo}
-    again = [place for place in places if place in journal.latest]
-    return "" if request.fresh else why_again(len(again), others_than_before(journal, again, now))
-
-
-def _rest(request: Request, journal: Journal, collected: Collected) -> Rest:
-    from bnn_core.classroom.earlier import rest_of
-    from bnn_core.classroom.report_folder import was_graded_into
-
-    only = graded_lesson(request.lesson) if request.lesson is not None else None
-    is_same = request.submissions.is_dir() and was_graded_into(journal, request.submissions.resolve())
-    return rest_of(journal, collected, graded_lessons(), only, request.fresh, is_same)
 
 
 def _results(
@@ -349,14 +253,14 @@ def _results(
     from bnn_core.course.told import few_worked_on, seen_as
 
     folder = request.submissions.resolve()
-    collected, names = _class_of(request, journal, people, rule)
+    collected, names = class_of(request, journal, people, rule)
     again = to_grade_again(request.again, collected.submissions, names)
     settings = request.settings(journal.seed)
     if settings.seed is None and request.shard is not None:
         raise CannotGrade("all shares of a class are graded with one seed; give --seed and a number, the same to each")
     seed = secrets.randbits(31) if settings.seed is None else settings.seed
     settings = replace(settings, seed=seed)
-    rest = _rest(request, journal, collected)
+    rest = left_from_before(request, journal, collected)
     journal.begin(seed, folder)
     if people is not None:
         journal.enrol(people)
@@ -373,7 +277,7 @@ def _results(
     assignment = Assignment(settings.limits, seed, hidden, request.unsafe)
     todo = [submissions[position] for position in missing]
     circumstances = settings.circumstances()
-    why = _why_again(request, journal, todo, circumstances)
+    why = why_graded_again(request, journal, todo, circumstances)
     journal.note_circumstances(collected.lessons, circumstances)
     with tqdm(total=len(submissions), initial=len(submissions) - len(todo), unit="submission", disable=None) as bar:
         for position, graded in interruptible(grade_all(todo, assignment) if todo else iter(())):
@@ -382,23 +286,6 @@ def _results(
     _note_what_counts(journal, submissions, keys, version_shown(course_version(PACKAGE)))
     summary = f"Read as {seen}: {len(todo)} graded anew, {len(submissions) - len(todo)} kept from before{why}"
     return summary, collected.lessons
-
-
-def _class_of(
-    request: Request, journal: Journal, people: Sequence[Person] | None, rule: str
-) -> tuple[Collected, Names]:
-    """What was handed in, and by whom. Raises CannotGrade where the list of the class or the report is of another."""
-    from bnn_core.classroom.standing import called_in, names_of, systems_test_students
-
-    folder = request.submissions.resolve()
-    collected = _find(request, folder, rule)
-    submissions = collected.submissions
-    called, tests = called_in(journal, submissions), systems_test_students(journal, submissions)
-    names = names_of(called, journal.people if people is None else people, tests)
-    if request.shard is None:
-        refuse_unfit_roster(names, str(request.roster or KEPT_ROSTER))
-    _refuse_unfit_output(request, journal, submissions, names)
-    return collected, names
 
 
 def _note_what_counts(journal: Journal, submissions: Sequence[Submission], keys: Sequence[str], version: str) -> None:
@@ -438,21 +325,6 @@ def _end_share(journal: Journal) -> ClassStanding:
     return class_standing(journal)
 
 
-def _refuse_unfit_output(request: Request, journal: Journal, submissions: Sequence[Submission], names: Names) -> None:
-    """Raises CannotGrade where the report can't go to where it is to go."""
-    from bnn_core.classroom.journal import Place
-    from bnn_core.classroom.report_folder import misplaced
-
-    handed_in = {Place(item.student, item.lesson) for item in submissions if item.path is not None}
-    students = {item.student for item in submissions}
-    are_named = all(item.system for item in submissions)
-    reason = misplaced(request.output, request.submissions)
-    if reason is not None:
-        raise CannotGrade(f"{reason} folder with --output")
-    folder = request.submissions.resolve()
-    refuse_unfit_report(request.output, journal, folder, students, handed_in, names, are_named, request.shard)
-
-
 def _settle_the_rest(
     request: Request, journal: Journal, collected: Collected, rest: Rest, names: Names
 ) -> list[Submission]:
@@ -463,36 +335,6 @@ def _settle_the_rest(
     for what, whom in what_becomes_of(rest, names, request.fresh):
         tell(what, whom)
     return [item for item in collected.submissions if (item.student, item.lesson) not in rest.staying]
-
-
-def _find(request: Request, folder: Path, rule: str) -> Collected:
-    from bnn_core.classroom.handed_in import Refused
-    from bnn_core.classroom.submissions import find_submissions
-
-    lessons = graded_lessons()
-    only = graded_lesson(request.lesson) if request.lesson is not None else None
-    try:
-        collected = find_submissions(folder, lessons, only, request.jobs or _cores(), request.shard, rule)
-    except Refused as refused:
-        raise CannotGrade(f"{request.submissions} can't be read. {refused.reason}") from None
-    for line in collected.unread():
-        click.echo(line, err=True)
-    tell(f"handed in a notebook of another lesson, and none of {only}", collected.of_another_lesson())
-    nothing = not any(submission.was_handed_in for submission in collected.submissions)
-    if nothing and only is None and (request.shard is None or not collected.students):
-        raise CannotGrade(f"{request.submissions} holds no notebook in a student's folder")
-    return collected
-
-
-def _is_zip(path: Path) -> bool:
-    try:
-        return path.is_file() and is_zipfile(path)
-    except OSError:
-        return False
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _write_gradebook(path: Path, standing: ClassStanding) -> None:
