@@ -183,10 +183,10 @@ def cost_of_thresholds(panels: Mapping[str, Mapping[str, tuple[Tensor, Tensor]]]
     return figure
 
 
-def _legend(figure: Figure, names: Sequence[str]) -> None:
+def _legend(figure: Figure, names: Sequence[str], colours: Sequence[str] = KINDS) -> None:
     handles = [
         Line2D([], [], color=colour, linestyle=dashes, linewidth=2.4)
-        for colour, dashes in zip(KINDS[: len(names)], DASHES, strict=False)
+        for colour, dashes in zip(colours[: len(names)], DASHES, strict=False)
     ]
     figure.legend(handles, names, loc="outside upper left", ncols=2, handlelength=2.6)
 
@@ -261,13 +261,13 @@ def taken(shares: Mapping[str, tuple[Tensor, Tensor]], every: int) -> Figure:
     """
     figure, axes_of = subplots(1, len(shares), height=3.4, squeeze=False, sharey=True)
     for axes, (title, pair) in zip(axes_of[0], shares.items(), strict=True):
-        for values, colour, dashes in zip(pair, (BLUE, VERMILLION), DASHES, strict=False):
+        for values, colour, dashes in zip(pair, COLOURS, DASHES, strict=False):
             steps = every * (torch.arange(values.shape[1]) + 0.5)
             axes.plot(steps, 100 * values.T, color=colour, linewidth=0.4)
             axes.plot(steps, 100 * values.nanmean(dim=0), color=colour, linestyle=dashes, linewidth=2.4)
         axes.set(title=title, xlabel="step", ylim=(-3, 103))
     axes_of[0][0].set_ylabel("taken [%]")
-    _legend(figure, ["of the good ones", "of the bad ones"])
+    _legend(figure, ["of the good ones", "of the bad ones"], COLOURS)
     return figure
 
 
@@ -283,5 +283,5 @@ def doubt(spreads: Mapping[str, Tensor], every: int) -> Figure:
         axes.plot(steps, values.T, color=colour, linewidth=0.4)
         axes.plot(steps, values.mean(dim=0), color=colour, linestyle=dashes, linewidth=2.4)
     axes.set(xlabel="step", ylabel="std of the predicted reward", ylim=(0, None))
-    _legend(figure, list(spreads))
+    _legend(figure, list(spreads), COLOURS)
     return figure

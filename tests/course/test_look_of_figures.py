@@ -250,6 +250,23 @@ def test_lines_and_dots_are_seen_in_both_themes(drawn: Callable[[str, str], Figu
 
 
 @pytest.mark.parametrize(("module", "name"), CASES)
+def test_what_a_legend_shows_is_what_is_drawn(drawn: Callable[[str, str], Figure], module: str, name: str) -> None:
+    figure = drawn(module, name)
+    legends = [*figure.legends, *(axes.get_legend() for axes in figure.axes if axes.get_legend())]
+    lines = [line for axes in figure.axes for line in axes.lines]
+    for handle in (one for legend in legends for one in legend.legend_handles):
+        is_line = isinstance(handle, Line2D) and handle.get_linestyle() != "None"
+        if is_line and handle.get_color() != figures.GREY:  # which stands for a line of any colour
+            like = [look(line) for line in lines if line.get_linewidth() >= 0.8 * handle.get_linewidth()]
+            assert look(handle) in like or not like  # of which the latter draws outlines and no lines
+
+
+def look(line: Line2D) -> tuple[Any, ...]:
+    """Its colour and its dashes."""
+    return *to_rgba(line.get_color()), line.get_linestyle(), line.is_dashed()
+
+
+@pytest.mark.parametrize(("module", "name"), CASES)
 def test_letters_are_large_enough_on_a_phone(drawn: Callable[[str, str], Figure], module: str, name: str) -> None:
     figure = drawn(module, name)
     for text in letters(figure):
