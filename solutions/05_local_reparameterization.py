@@ -153,17 +153,16 @@ assert abs(many.mean() - many_mean) < 6 * many_std / 5000**0.5
 assert abs(many.std() / many_std - 1) < 0.06
 
 # %% [markdown]
-# The unit sees the sum alone. Where on its black line a pair lies makes no difference to it: of two random numbers
-# only one counts, and of 784 only one, too. And this one can be drawn directly, since its distribution is known. Two
-# ordinary matrix products give its mean and its variance.
+# The unit sees the sum alone: of two random numbers only one counts, and of 784 only one, too. And this one can be drawn
+# directly, since its distribution is known. Two ordinary matrix products give its mean and its variance.
 #
 # So don't draw the weights. **Draw the pre-activation**, from exactly the distribution that it would have had:
 # one random number for each row and unit. This is the **local reparameterization trick** [1]: noise on the weights,
 # which the whole batch shares, becomes noise on the outputs, which is *local* to each row.
 #
 # This saves in two ways, which we will measure apart: **between rows**, the noise is independent, so the batch averages
-# it away, as it does if each row has a weight matrix of its own; and **within a row**, what the weights' noise has to
-# say about the output is in their sum, and the rest of it no longer enters the gradient.
+# it away; and **within a row**, what the weights' noise has to say about the output is in their sum, and the rest of it
+# no longer enters the gradient.
 
 # %% [markdown]
 # ## The mathematics
@@ -196,6 +195,17 @@ assert abs(many.std() / many_std - 1) < 0.06
 # ($\odot$, the squares and the root go element by element.) In a variance, **both** factors are squared, $X$ and
 # $\sigma$. Within one row the units use different columns of $A$, so they are independent, as the elements of
 # $\varepsilon$ are. Different rows would share $A$ if it were drawn once; here they don't, and that is the point.
+#
+# One thing the formula doesn't show. A digit's corner pixels are 0, and a row may be all zeros: then $\Delta = 0$. What
+# is the gradient of a square root there?
+
+# %% tags=["experiment"]
+for held in ("the root as it is", "held above 0"):
+    scale = torch.tensor(0.5, requires_grad=True)
+    variance = (torch.zeros(3) ** 2 * scale**2).sum()
+    std = torch.sqrt(variance if held == "the root as it is" else variance.clamp_min(1e-12))
+    std.backward()
+    print(f"{held:18} std {std:.6f}, gradient for the scale {scale.grad}")
 
 # %% [markdown]
 # ## Your turn: write the function
@@ -205,9 +215,9 @@ assert abs(many.std() / many_std - 1) < 0.06
 # - `A_scale` is a standard deviation. A network that learns log_std passes `log_std.exp()`.
 # - Each call draws new noise, for each row and each unit, be it one row or hundreds. Gradients must reach all three
 #   arguments. The result has the dtype of the arguments: float64 in, float64 out.
-# - A row of zeros has variance 0. There the square root has an infinite slope, and the gradient becomes NaN, not a
-#   number. Your function must give a **finite gradient for an all-zero row**: keep the variance a tiny bit above
-#   zero before you take the root, for example with `clamp_min`; so tiny that scales from 0.0001 to 30 still count.
+# - The square root has an infinite slope at 0, and infinity times 0 is NaN. Your function must give a **finite gradient
+#   for an all-zero row**: keep the variance a tiny bit above zero before you take the root, for example with
+#   `clamp_min`; so tiny that scales from 0.0001 to 30 still count.
 
 
 # %% tags=["exercise"]
