@@ -122,8 +122,8 @@ guessed("kl-too-wide")
 # %% [markdown]
 # The wide one is further away: 0.8 nats, against 0.3 for the narrow one. It says that $w$ may well lie at 4, where the
 # prior sees next to nothing. There the bookmaker pays a fortune, and once in a while it is yours: the thin lines jump.
-# The narrow belief only sharpens what the prior thinks likely anyway: its gains are small, and come in about five rounds
-# of six.
+# The narrow belief only sharpens what the prior thinks likely anyway: its gains are small, and come in about five
+# rounds of six.
 #
 # At mean 0 the KL is 0 where `log_std` is 0: there $q$ is the prior. With another mean it isn't 0 any more, but it is
 # still smallest at `log_std` 0. The lines keep closest to the dashed one, compared with how far it rises, where the
@@ -148,6 +148,7 @@ assert abs(won.float().mean() - 5 / 6) < 0.02
 #
 # Three properties are all that we need. The next cell shows them on coins. Before you run it: you know better than the
 # bookmaker about *two* coins, and bet on both. How many nats is a round worth?
+
 
 # %% tags=["experiment"]
 def kl(learned, believed):
@@ -208,9 +209,17 @@ assert kl(fair, biased) > kl(biased, fair) > 0
 # $$
 #
 # $\mu^2 / 2 \sigma_0^2$ is the price of having moved away from 0. The rest is the price of the width, and is 0 where
-# $\sigma = \sigma_0$. For a **whole tensor** of independent weights this is **summed** over all elements: one number for
-# a layer, be it of ten weights or of a million.
-#
+# $\sigma = \sigma_0$. For a **whole tensor** of independent weights this is **summed** over all elements: one number
+# for a layer, be it of ten weights or of a million.
+
+# %% tags=["figure"]
+guess(
+    "kl-of-a-digit",
+    "A weight with mean 0 gets ten times narrower: std 0.01 in place of 0.1. Its KL grows by …",
+    ["about 2.3 nats, log 10", "about 50 nats", "ten times as much"],
+)
+
+# %% [markdown]
 # **The same number from draws.** Where no closed form is known, do what the definition says: draw, and average.
 #
 # $$
@@ -221,13 +230,6 @@ assert kl(fair, biased) > kl(biased, fair) > 0
 # This is called a **Monte Carlo** estimate, after the casino. It is right on average, whatever $S$ is; gradients reach
 # $\mu$ and $\log \sigma$ through the draws. For a tensor, the difference is *averaged* over draws, and *summed* over
 # elements.
-
-# %% tags=["figure"]
-guess(
-    "kl-of-a-digit",
-    "A weight with mean 0 gets ten times narrower: std 0.01 in place of 0.1. Its KL grows by …",
-    ["about 2.3 nats, log 10", "about 50 nats", "ten times as much"],
-)
 
 # %% [markdown]
 # ## Your turn: the closed form

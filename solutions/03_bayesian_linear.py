@@ -276,8 +276,8 @@ assert min(losses)[0] == losses[-1][0]
 # | Symbol | In code | Shape | What it is |
 # |---|---|---|---|
 # | $x$ | `x` | $(B, I)$ | the input |
-# | $\mu_W,\ \log \sigma_W$ | `weight_mean`, `weight_log_std` | $(O, I)$ | means of the weights, logarithms of their stds; learned |
-# | $\mu_b,\ \log \sigma_b$ | `bias_mean`, `bias_log_std` | $(O,)$ | the same for the biases; learned |
+# | $\mu_W,\ \log \sigma_W$ | `weight_mean`, `weight_log_std` | $(O, I)$ | the weights' means and logarithms of their stds |
+# | $\mu_b,\ \log \sigma_b$ | `bias_mean`, `bias_log_std` | $(O,)$ | the same for the biases; all four are learned |
 # | $\varepsilon_W,\ \varepsilon_b$ | `epsilon` | $(O, I)$, $(O,)$ | noise from $\mathcal N(0, 1)$, new in every pass |
 # | $W,\ b$ | `sampled_weight`, `sampled_bias` | $(O, I)$, $(O,)$ | the weights and biases drawn for this pass |
 # | $y$ | what `forward` returns | $(B, O)$ | the output |
@@ -306,7 +306,15 @@ assert min(losses)[0] == losses[-1][0]
 #
 # The weights and biases are independent, so the layer's KL is the **sum** of this over all $O \cdot I$ weights
 # and all $O$ biases: one number.
-#
+
+# %% tags=["figure"]
+guess(
+    "kl-of-a-wider-layer",
+    "A new layer has ten times as many outputs as another, and its weights start alike. How large is its KL?",
+    ["About ten times as large", "About the same", "About a hundred times as large"],
+)
+
+# %% [markdown]
 # **The total loss** on $N$ training examples, when targets scatter about the true curve with Gaussian noise of
 # standard deviation $\tau$ (up to a constant, minus the logarithm of a Gaussian's density is $(t - y)^2 / 2\tau^2$):
 #
@@ -316,16 +324,6 @@ assert min(losses)[0] == losses[-1][0]
 # $$
 #
 # Each $y_n$ comes from this pass's one draw of the weights: a noisy estimate of the average over draws.
-
-# %% [markdown]
-# Before you write it, a guess at what the sum says.
-
-# %% tags=["figure"]
-guess(
-    "kl-of-a-wider-layer",
-    "A new layer has ten times as many outputs as another, and its weights start alike. How large is its KL?",
-    ["About ten times as large", "About the same", "About a hundred times as large"],
-)
 
 # %% [markdown]
 # ## Your turn: write the layer
@@ -910,8 +908,8 @@ assert (narrow & of_live_units).sum() >= 0.5 * narrow.sum()
 # %% [markdown]
 # With the KL, the log_stds climb away from their start, and then slow down: 0, the prior's, is where the KL alone would
 # take them, and whatever the data hold on to stays below that. Without the KL, their average goes down, and nothing
-# stops it: the data are fitted best without any noise, and nothing else is asked. (A few lines stay near −3 there: those
-# weights hardly get a gradient. All count as live, since nothing sends a unit back to the prior.)
+# stops it: the data are fitted best without any noise, and nothing else is asked. (A few lines stay near −3 there:
+# those weights hardly get a gradient. All count as live, since nothing sends a unit back to the prior.)
 #
 # With the KL, two groups appear. The silent units' weights have gone most of the way back to the prior. The data hold
 # the weights of the live units, and the narrowest are among these. (Of the four to eight below −1.3, half or more
@@ -928,9 +926,8 @@ assert (narrow & of_live_units).sum() >= 0.5 * narrow.sum()
 # where $c$ says how strongly the data hold on to this weight: it is the *curvature* of the task loss, its second
 # derivative by this weight. (The second formula holds where the task loss is a parabola in the weight: averaged over
 # $w = \mu + \sigma\varepsilon$, it gains $\tfrac12 c\,\sigma^2$.) A gradient step moves $\log \sigma$ *against* these.
-# The task loss pulls $\log \sigma$ down for every $\sigma$ when $c > 0$. The KL pulls it up with a force that approaches
-# 1 as $\sigma \to 0$, while the task loss's pull dies out.
-# They balance at
+# The task loss pulls $\log \sigma$ down for every $\sigma$ when $c > 0$. The KL pulls it up with a force that
+# approaches 1 as $\sigma \to 0$, while the task loss's pull dies out. They balance at
 #
 # $$\sigma^2 = \frac{1}{1 + c}.$$
 #
@@ -998,7 +995,8 @@ assert abs(std / (1 / (1 + c)) ** 0.5 - 1) < 0.12
 #   the number of weights.
 # - *Task loss averaged over the examples* plus the full KL: the KL is then too strong, by a factor of the number
 #   of examples. (`F.mse_loss` in its default setting averages, and leaves out $1/2\tau^2$ as well.)
-# - *Mini-batches*: a batch holds only a share of the task loss, so its sum must be scaled up. Lesson 04 trains that way.
+# - *Mini-batches*: a batch holds only a share of the task loss, so its sum must be scaled up. Lesson 04 trains that
+#   way.
 #
 # **2. A start that is far off.** Start log_std at 0, and the first draws are mostly noise. Start it far below
 # −3, and the layer looks deterministic until the KL has pulled log_std up: only the KL lifts it, with a force of at

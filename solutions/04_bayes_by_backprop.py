@@ -113,8 +113,8 @@ for batch_size in (12, 6, 4, 2):
 #
 # $$-\log \mathcal N(t;\, y, \tau^2) = \frac{(t - y)^2}{2 \tau^2} + \log \tau + \tfrac12 \log 2\pi$$
 #
-# With a fixed $\tau$ one could leave out the last two terms. When $\tau$ is learned one can't: without $\log \tau$, more
-# noise would always look better. So we keep them all.
+# With a fixed $\tau$ one could leave out the last two terms. When $\tau$ is learned one can't: without $\log \tau$,
+# more noise would always look better. So we keep them all.
 #
 # **The loss** is the sum over all examples and all outputs, on average over draws of the weights, plus the KL, once:
 #
@@ -138,21 +138,22 @@ for batch_size in (12, 6, 4, 2):
 # \mathcal L \approx \frac{N}{B} \sum_{n \,\in\, \text{batch}} -\log \mathcal N(t_n;\, y_n, \tau^2)
 # \;+\; \mathrm{KL}(q \,\|\, p)
 # $$
-#
-# The average of this over all batches is the loss of the whole data set: it is an *unbiased* estimate. The KL isn't
+
+# %% tags=["figure"]
+guess(
+    "a-batch-of-a-quarter",
+    "N = 40. In a batch of 10 the −log densities add up to 30 nats; the KL is 20. What is the estimate of the loss?",
+    ["50 nats", "140 nats", "200 nats", "35 nats"],
+)
+
+# %% [markdown]
+# The average of this estimate over all batches is the loss of the whole data set: it is *unbiased*. The KL isn't
 # multiplied, since no example enters into it. With $N = 392$ and $B = 49$, $N/B$ is 8. It is a fraction where $B$
 # doesn't divide $N$, and where the last batch of an epoch is smaller, $B$ is that batch's own number of rows.
 #
 # You may also see the loss divided by $N$, $\frac1B \sum + \frac1N \mathrm{KL}$, or by $N/B$, which leaves the KL a
 # factor $B/N$. That is the same trade-off, with the same minimum, in another unit. The form above can be compared
 # between batch sizes.
-
-# %% tags=["figure"]
-guess(
-    "a-batch-of-a-quarter",
-    "N = 40. In a batch of 10 the −log densities add up to 30 nats, and the KL is 20. What is the estimate of the loss?",
-    ["50 nats", "140 nats", "200 nats", "35 nats"],
-)
 
 # %% [markdown]
 # ## Your turn: write the loss
@@ -1171,11 +1172,21 @@ assert results["100 points, with the KL"][2] > 0.97
 #
 # </details>
 
+# %% tags=["experiment"]
+# In numbers: power and weight above the average (in units of 100 hp and 1,000 lb), and the variances of the prediction
+their_variances = []
+for kind, car in {"strong and heavy": [1.0, 2.0, 0.0, 0.0], "weak and heavy": [-1.0, 2.0, 0.0, 0.0]}.items():
+    car = torch.tensor(car)
+    by_posterior, by_independent = car @ covariance @ car, (car**2 * torch.exp(2 * exact_log_std)).sum()
+    their_variances.append((by_posterior, by_independent))
+    print(
+        f"{kind:18} std by the posterior {by_posterior.sqrt():.3f}, by independent weights {by_independent.sqrt():.3f}"
+    )
+
 # %% tags=["claim"]
-for car, too_narrow in ((torch.tensor([1.0, 2.0, 0.0, 0.0]), False), (torch.tensor([-1.0, 2.0, 0.0, 0.0]), True)):
-    posterior_variance = car @ covariance @ car
-    independent_variance = (car**2 * torch.exp(2 * exact_log_std)).sum()
-    assert (independent_variance < posterior_variance) == too_narrow
+(cancelling, too_wide), (adding_up, too_narrow) = their_variances
+assert cancelling < too_wide
+assert too_narrow < adding_up
 
 # %% [markdown]
 # ## Where this comes from

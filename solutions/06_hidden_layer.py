@@ -163,8 +163,8 @@ assert torch.allclose(with_ones @ next_weights, activations @ next_weights[:2] +
 # %% [markdown]
 # **Why `log_prob` is $-\kappa\,\mathrm{KL}$.** Inference maximises the ELBO of lesson 03,
 # $\sum_{n=1}^{N} \mathbb E\left[\log p(t_n \mid x_n, w)\right] - \mathrm{KL}$, where $t_n$ are the targets (`y_train`),
-# $x_n$ the inputs, and $w$ the weights of all layers. A batch holds $B$ of the $N$ terms. With $\kappa = B/N$ (the other
-# way to write the $N/B$ of lesson 04), its log-likelihood plus the layer's log_prob,
+# $x_n$ the inputs, and $w$ the weights of all layers. A batch holds $B$ of the $N$ terms. With $\kappa = B/N$ (the
+# other way to write the $N/B$ of lesson 04), its log-likelihood plus the layer's log_prob,
 #
 # $$\sum_{n \,\in\, \text{batch}} \log p(t_n \mid x_n, w) \;-\; \frac{B}{N}\,\mathrm{KL},$$
 #
