@@ -46,10 +46,10 @@ def _check_share(name: str, value: object) -> None:
 def thompson_action(model: Callable[[Tensor], Tensor], contexts: Tensor) -> Tensor:
     """For each context the action that is best under one draw of the model's weights: Thompson sampling.
 
-    model: one call draws all weights once, and gives the expected reward of every action in every context, (B, A).
+    model: one call draws all weights once, and gives the expected reward of every action in every context, (B, R).
     contexts: what the model takes, B of them.
     Returns: (B,), int64, the number of an action for each context. The model is called once, and stays in its mode.
-    Raises: ValueError where the model's output isn't (B, A).
+    Raises: ValueError where the model's output isn't (B, R).
     Source: Thompson, "On the likelihood that one unknown probability exceeds another in view of the evidence of two
     samples", Biometrika 1933; with a network as in Blundell et al., "Weight uncertainty in neural networks", ICML 2015,
     section 4.
@@ -57,5 +57,5 @@ def thompson_action(model: Callable[[Tensor], Tensor], contexts: Tensor) -> Tens
     with torch.no_grad():
         rewards = model(contexts)
     if rewards.dim() != 2:
-        raise ValueError(f"the model must give a row of rewards for each context, (B, A), not {tuple(rewards.shape)}")
+        raise ValueError(f"the model must give a row of rewards for each context, (B, R), not {tuple(rewards.shape)}")
     return rewards.argmax(dim=1)

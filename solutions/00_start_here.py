@@ -309,10 +309,23 @@ guessed("positive-log-density")
 #
 # The logarithm is the natural one; its unit is called **nat**. One nat more means: $e \approx 2.7$ times as dense.
 #
-# Why the logarithm? Where cars are independent, the density of all of them together is a product, and the product of a
-# hundred small numbers is 0 to a computer. Their logarithms are added. For the same reason, compute the three terms and
-# add them; don't compute the density and take its logarithm. In float32, 15 standard deviations from the mean, the
-# density is 0, and the logarithm of 0 is −∞. The sum of the three terms is about −113, as it should be.
+# Why the logarithm? Where cars are independent, the density of all of them together is a product. Here are 400 cars,
+# each with a density of 0.09. Before you run it: what will a computer make of the product?
+
+# %% tags=["experiment"]
+densities = torch.full((400,), 0.09)
+print(f"product of the densities:   {densities.prod()}")
+print(f"sum of their logarithms:    {densities.log().sum():.1f}")
+far_out = torch.exp(-0.5 * torch.tensor(15.0) ** 2) / math.sqrt(2 * math.pi)  # 15 standard deviations from the mean
+print(f"one density far out:        {far_out.item():.1f}, and its logarithm {far_out.log().item()}")
+
+# %% tags=["claim"]
+assert densities.prod() == far_out == 0
+
+# %% [markdown]
+# The product of small numbers is 0 to a computer; their logarithms are added. For the same reason, compute the three
+# terms and add them; don't compute the density and take its logarithm. Far out the density is 0, and the logarithm of 0
+# is −∞, where the sum of the three terms is about −113.
 
 # %% [markdown]
 # ## Your turn

@@ -144,6 +144,13 @@ guessed("stretching")
 # One draw gives one sample of these averages. It is noisy, and it is right on average: such an estimate is called
 # **unbiased**.
 
+# %% tags=["figure"]
+guess(
+    "gradient-of-the-spread",
+    "For f(w) = w², with mean 0.5 and std 1: what is the average gradient for log_std?",
+    ["0: the noise is as often below 0 as above", "1", "2"],
+)
+
 # %% [markdown]
 # ## Your turn
 #
@@ -229,11 +236,15 @@ for epsilon in (-2.0, 0.0, 1.0):
 # Each draw has a gradient of its own, $2w$ for the mean and $2w\,\varepsilon$ for log_std (since std is 1). The first
 # draw, at −1.5, asks for a larger mean; the third, at 1.5, for a smaller one. Over all draws the average is
 # $2\,\mathbb E[w] = 1$: on balance the mean has to go down. And both draws that lie far out ask for a smaller std,
-# which is what we wanted.
+# which is what we wanted: over all draws $2\,\mathbb E[w\,\varepsilon] = 2$.
+
+# %% tags=["figure"]
+guessed("gradient-of-the-spread")
 
 # %% tags=["claim"]
 draws = sample_gaussian(torch.full((200_000,), 0.5), torch.zeros(200_000))
 assert abs((2 * draws).mean() - 1) < 0.03
+assert abs((2 * draws * (draws - 0.5)).mean() - 2) < 0.05
 
 # %% [markdown]
 # ## There is another way

@@ -8,7 +8,7 @@
 #
 # **You need:** PyTorch tensors and gradients, logarithms, and the Gaussian (the bell curve). Two ideas come from
 # earlier lessons: the logarithm of a Gaussian's density (lesson 00), and a draw as mean + standard deviation · noise,
-# through which gradients pass (lesson 01). Both are explained again here. You don't have to have solved those lessons.
+# through which gradients pass (lesson 01). You don't have to have solved those lessons.
 
 # %% tags=["setup"]
 import math
@@ -120,10 +120,10 @@ show(
 guessed("kl-too-wide")
 
 # %% [markdown]
-# The wide one is further away: 0.8 nats, against 0.3 for the narrow one. A belief with standard deviation 2 says that
-# $w$ may well lie at 4, where the prior sees next to nothing. There the bookmaker pays a fortune, and once in a while
-# it is yours: the thin lines jump. The narrow belief only sharpens what the prior thinks likely anyway: its gains are
-# small. They come in about five rounds of six, which makes the lines smooth.
+# The wide one is further away: 0.8 nats, against 0.3 for the narrow one. It says that $w$ may well lie at 4, where the
+# prior sees next to nothing. There the bookmaker pays a fortune, and once in a while it is yours: the thin lines jump.
+# The narrow belief only sharpens what the prior thinks likely anyway: its gains are small, and come in about five
+# rounds of six.
 #
 # At mean 0 the KL is 0 where `log_std` is 0: there $q$ is the prior. With another mean it isn't 0 any more, but it is
 # still smallest at `log_std` 0. The lines keep closest to the dashed one, compared with how far it rises, where the
@@ -142,17 +142,36 @@ assert abs(won.float().mean() - 5 / 6) < 0.02
 #
 # - **A bet.** By how many nats a round does one who knows $q$ beat one who believes $p$?
 # - **A code.** A file can be stored in few bits where likely messages get short codes. Make the code for $p$, and let
-#   the messages come from $q$: by how much is each longer than it need be? By the KL. (In nats; divide by $\log 2$ for
-#   bits: 1 nat is 1.44 bits.)
-# - **A price.** How much does a network pay for moving its weights away from the prior? In this course the KL is added
-#   to the loss, and so it is a price: a weight may become more certain, or move away from 0, if the data are worth it.
+#   the messages come from $q$: by how much is each longer than it need be? By the KL. (1 nat is 1.44 bits.)
+# - **A price.** In this course the KL is added to the loss: a weight may become more certain, or move away from 0, if
+#   the data are worth it.
 #
-# Three properties are all that we need:
-#
-# 1. It is **never negative**, and 0 only where the two are the same. (Nobody wins in the long run from one whose odds
-#    are right.)
-# 2. It has a **direction**. The draws come from one of the two, and it matters from which.
-# 3. For independent things it **adds up**: who bets on two coins multiplies two factors, and so adds two logarithms.
+# Three properties are all that we need. The next cell shows them on coins. Before you run it: you know better than the
+# bookmaker about *two* coins, and bet on both. How many nats is a round worth?
+
+
+# %% tags=["experiment"]
+def kl(learned, believed):
+    """The KL divergence of one list of chances from another, in nats."""
+    return (learned * (learned / believed).log()).sum().item()
+
+
+fair, biased = torch.tensor([0.5, 0.5]), torch.tensor([0.8, 0.2])
+both_biased, both_fair = torch.outer(biased, biased), torch.outer(fair, fair)  # the four outcomes of two coins
+print(f"0 where you know no better:   KL(fair ‖ fair)     = {kl(fair, fair):.3f}")
+print(f"it has a direction:           KL(biased ‖ fair)   = {kl(biased, fair):.3f}")
+print(f"                              KL(fair ‖ biased)   = {kl(fair, biased):.3f}")
+print(f"it adds up:                   KL of both coins    = {kl(both_biased, both_fair):.3f}")
+
+# %% tags=["claim"]
+assert abs(kl(both_biased, both_fair) - 2 * kl(biased, fair)) < 1e-6
+assert kl(fair, fair) == 0
+assert kl(fair, biased) > kl(biased, fair) > 0
+
+# %% [markdown]
+# It is **never negative**, and 0 only where the two are the same: nobody wins in the long run from one whose odds are
+# right. It has a **direction**: it matters from which of the two the draws come. And for independent things it **adds
+# up**: who bets on two coins multiplies two factors, and so adds two logarithms.
 
 # %% [markdown]
 # ## The mathematics
@@ -189,14 +208,19 @@ assert abs(won.float().mean() - 5 / 6) < 0.02
 # \mathrm{KL} = \tfrac12 \left( \frac{\mu^2 + \sigma^2}{\sigma_0^2} - 1 \right) - \log \sigma + \log \sigma_0
 # $$
 #
-# Look at its parts. $\mu^2 / 2 \sigma_0^2$ is the price of having moved away from 0. The rest is the price of the
-# width, and is 0 where $\sigma = \sigma_0$. For a narrow belief, $\sigma^2 / \sigma_0^2$ is next to nothing and
-# $-\log \sigma$ is what counts.
-#
-# **A whole tensor.** Weights that are independent have KLs that add up. So for a tensor this is **summed** over all
-# elements: one number for a layer, be it of ten weights or of a million.
-#
-# **The same number from draws.** Where no closed form is known, one can do what the definition says: draw, and average.
+# $\mu^2 / 2 \sigma_0^2$ is the price of having moved away from 0. The rest is the price of the width, and is 0 where
+# $\sigma = \sigma_0$. For a **whole tensor** of independent weights this is **summed** over all elements: one number
+# for a layer, be it of ten weights or of a million.
+
+# %% tags=["figure"]
+guess(
+    "kl-of-a-digit",
+    "A weight with mean 0 gets ten times narrower: std 0.01 in place of 0.1. Its KL grows by …",
+    ["about 2.3 nats, log 10", "about 50 nats", "ten times as much"],
+)
+
+# %% [markdown]
+# **The same number from draws.** Where no closed form is known, do what the definition says: draw, and average.
 #
 # $$
 # \mathrm{KL}(q \,\|\, p) \approx \frac1S \sum_{s=1}^{S} \big( \log q(w_s) - \log p(w_s) \big), \qquad
@@ -204,8 +228,8 @@ assert abs(won.float().mean() - 5 / 6) < 0.02
 # $$
 #
 # This is called a **Monte Carlo** estimate, after the casino. It is right on average, whatever $S$ is; gradients reach
-# $\mu$ and $\log \sigma$ through the draws. For a tensor, each $w_s$ is a draw of the whole tensor, and the difference
-# of the logarithms is summed over its elements. It is *averaged* over draws, and *summed* over elements.
+# $\mu$ and $\log \sigma$ through the draws. For a tensor, the difference is *averaged* over draws, and *summed* over
+# elements.
 
 # %% [markdown]
 # ## Your turn: the closed form
@@ -292,6 +316,9 @@ moved = [(0, 1), (1, 1), (2, 1)]
 widened = [(0, std) for std in (2, 0.5, 0.1, 0.01, 0.001)]
 for mean, std in moved + widened:
     print(f"{mean:6}{std:9}{price(mean, std):13.2f}")
+
+# %% tags=["figure"]
+guessed("kl-of-a-digit")
 
 # %% [markdown]
 # - Moving the mean by one prior standard deviation costs half a nat; by two, four times as much.

@@ -9,7 +9,7 @@
 #
 # **You need:** PyTorch's `nn.Module` and `nn.Parameter`, and how a training loop works. Two ideas come from
 # earlier lessons: drawing a Gaussian number so that gradients pass through (lesson 01), and the KL divergence
-# (lesson 02). Both are explained again here, briefly. You don't have to have solved those lessons.
+# (lesson 02). Here they are recalled in a sentence. You don't have to have solved those lessons.
 
 # %% tags=["setup"]
 import copy
@@ -20,7 +20,7 @@ import torch.nn as nn
 import torch.nn.functional as F
 from tqdm import tqdm
 
-from bnn_core import datasets
+from bnn_core import datasets, gaussian_log_prob
 from bnn_core.autograder import check
 from bnn_core.figures import bayesian_linear as figures
 from bnn_core.figures import show
@@ -36,9 +36,8 @@ torch.set_num_threads(1)  # the tensors are small
 # its engine, in horsepower. The data are cars of the 1970s (the Auto MPG data set). We keep 40 weak cars, of at most
 # 110 horsepower, for training. The other weak cars, and all stronger cars, are for testing.
 #
-# As there, we *standardise* both quantities, to bring them near 1: subtract a mean, divide by a standard deviation.
-# For the fuel economy these come from the training cars alone. For the horsepower they come from all cars this time,
-# since we shall ask about all of them.
+# As there, we *standardise* both quantities. For the fuel economy, mean and standard deviation come from the training
+# cars; for the horsepower from all cars this time, since we shall ask about all of them.
 
 # %% tags=["setup"]
 LIMIT = 110  # horsepower
@@ -120,13 +119,10 @@ assert spans[0] < 2 < 8 < spans[1]
 # guess, and their guesses are far apart. Yet each of them states its guess as one exact number, in the same voice
 # as before. **Nothing in a single ordinary network tells you which of its answers are guesses.**
 #
-# The three differ because many different weights fit the 40 cars about equally well. Training picked one set of
-# weights and forgot the others.
-#
-# Your first thought may be: keep all three networks, and look at how far they disagree. That is called an
-# *ensemble*, and it is one of the best methods known [6]; its price is to train and to store every network, and
-# lesson 09 puts one beside what you build here. In this lesson a *single* network learns to hold many sets of
-# weights at once.
+# Many different weights fit the 40 cars about equally well. Training picked one set of them and forgot the others.
+# One could keep several networks, and look at how far they disagree: an *ensemble*, one of the best methods known [6],
+# which lesson 09 puts beside what you build here. In this lesson a *single* network learns to hold many sets of weights
+# at once.
 
 # %% [markdown]
 # ## Move one weight
@@ -160,31 +156,38 @@ show(
 )
 
 # %% [markdown]
-# `weight_mean` tilts all lines together, and `weight_log_std` opens and closes the fan: one weight with a spread
-# turns one line into a fan of lines. At $x = 0$ the weight is multiplied by 0 and doesn't matter. There the fan is
-# narrow, and it widens as $x$ moves away from 0 on either side. This is what the ordinary networks lacked: a way to
-# give *several* answers, more alike in some places than in others.
-#
-# At `weight_log_std` $= -3$ the weight hardly shows: at $x = 2$ the standard deviation of $y$ is
-# $\sqrt{0.3^2 + (2 \cdot 0.05)^2} \approx 0.32$, and the bias alone makes 0.3 of it.
-
+# `weight_mean` tilts all lines together, and `weight_log_std` opens and closes the fan. At $x = 0$ the weight is
+# multiplied by 0: there the fan is narrow. This is what the ordinary networks lacked: a way to give *several* answers,
+# more alike in some places than in others. (At `weight_log_std` $= -3$ the weight hardly shows: at $x = 2$ the standard
+# deviation of $y$ is $\sqrt{0.3^2 + (2 \cdot 0.05)^2} \approx 0.32$, and the bias alone makes 0.3 of it.)
 
 # %% [markdown]
 # ## The idea: store a distribution, draw a weight
 #
 # A **Bayesian linear layer** does what `nn.Linear` does, with three changes.
 #
-# 1. **It stores two numbers per weight in place of one**: a mean, and the logarithm of a standard deviation.
-#    Why the logarithm? A standard deviation must be positive. Its logarithm may be any number, so the optimiser
-#    can move it freely, and $\exp(\cdot)$ always gives back something positive.
-# 2. **Each forward pass draws fresh weights**, and uses them as an ordinary layer would. Two passes with the
-#    same input give two different outputs. The drawn weights are used once and thrown away.
-# 3. **It can say how far it is from what we believe before we see data.** That belief is the *prior*:
-#    each weight is Gaussian with mean 0 and standard deviation 1. The distance is the *KL divergence*, a single
-#    number that is 0 when the layer believes exactly the prior, and grows as it commits itself. (Your layer will
-#    start narrow, for a calm beginning, so it will be some way from the prior before it has learned anything.)
+# 1. **It stores two numbers per weight in place of one**: a mean, and the logarithm of a standard deviation. A standard
+#    deviation must be positive; its logarithm may be any number, so the optimiser can move it freely.
+# 2. **Each forward pass draws fresh weights**, uses them as an ordinary layer would, and throws them away.
+# 3. **It can say how far it is from the *prior***, what we believe before we see data: each weight is Gaussian with
+#    mean 0 and standard deviation 1. The distance is the *KL divergence* of lesson 02.
 #
-# Training changes the stored means and log standard deviations, not the drawn weights. It is a tug of war:
+# Training changes the stored means and log standard deviations, not the drawn weights. But how does a gradient reach
+# them through a draw? As in lesson 01: draw noise that depends on nothing, then shift and stretch it. The next cell
+# draws one weight three times, and asks how it moves when its mean or its log_std is raised a little.
+
+# %% tags=["experiment"]
+weight_mean = torch.tensor(0.7, requires_grad=True)
+weight_log_std = torch.tensor(-1.0, requires_grad=True)  # a standard deviation of 0.37
+print("epsilon    weight    d weight / d mean    d weight / d log_std")
+for epsilon in torch.randn(3):
+    weight = weight_mean + weight_log_std.exp() * epsilon
+    by_mean, by_log_std = torch.autograd.grad(weight, [weight_mean, weight_log_std])
+    print(f"{epsilon:7.2f}{weight:10.2f}{by_mean:16.2f}{by_log_std:22.2f}")
+
+# %% [markdown]
+# The mean moves every draw by as much. The log_std moves a draw by $\sigma\,\varepsilon$: away from the mean, on
+# whichever side it fell. So two forces can pull at the stored numbers:
 #
 # - the **task loss** wants weights that fit the data in every draw; randomness makes the fit worse, so it pulls
 #   the standard deviations *down*;
@@ -197,43 +200,73 @@ show(
 # %% [markdown]
 # ## Where the loss comes from
 #
-# Why these two terms, and why simply their sum? Five lines lead there. Write $w$ for all weights together, and
-# $\mathcal D$ for the data.
+# Why these two terms, and why simply their sum? Write $w$ for all weights together, and $\mathcal D$ for the data.
 #
-# **1. Bayes' rule** says what to believe about the weights once the data are known, the *posterior*. Here
-# $p(w)$ is the prior; $p(\mathcal D \mid w)$, the *likelihood*, says how probable these data would be if the weights
-# were $w$, and is high where the network fits; and $p(\mathcal D)$ is one number that makes the whole a distribution:
+# **1. Bayes' rule** says what to believe about the weights once the data are known, the *posterior*. $p(w)$ is the
+# prior; the *likelihood* $p(\mathcal D \mid w)$ says how probable these data would be if the weights were $w$:
 #
 # $$\log p(w \mid \mathcal D) = \underbrace{\log p(\mathcal D \mid w)}_{\text{log-likelihood}}
 # + \underbrace{\log p(w)}_{\text{log-prior}} - \underbrace{\log p(\mathcal D)}_{\text{the same for all } w}$$
 #
-# **2. We can't have it.** For a network nobody can compute $p(\mathcal D)$, an integral over all weights. So we
-# look for the distribution $q(w)$ *closest* to the posterior among those that a layer can store: independent
+# **2. We can't have it.** For a network nobody can compute $p(\mathcal D)$, the *evidence*, an integral over all
+# weights. So we look for the $q(w)$ *closest* to the posterior among those that a layer can store: independent
 # Gaussians, one for each weight. (This is *variational inference*, and such a $q$ is called *mean-field*.) Close
-# means a small KL divergence, where $\mathbb E_{w \sim q}$ is the average over many draws $w$ from $q$:
+# means a small KL divergence, an average $\mathbb E_{w \sim q}$ over draws from $q$. Put Bayes' rule into it, and sort:
 #
 # $$\mathrm{KL}\big(q \,\|\, p(\cdot \mid \mathcal D)\big)
-# = \mathbb E_{w \sim q}\big[\log q(w) - \log p(w \mid \mathcal D)\big]$$
-#
-# **3. Put the first line into the second**, and sort:
-#
-# $$\mathrm{KL}\big(q \,\|\, p(\cdot \mid \mathcal D)\big)
+# = \mathbb E_{w \sim q}\big[\log q(w) - \log p(w \mid \mathcal D)\big]
 # = \underbrace{\mathbb E_{w \sim q}\big[-\log p(\mathcal D \mid w)\big]}_{\text{task loss}}
-# + \underbrace{\mathbb E_{w \sim q}\big[\log q(w) - \log p(w)\big]}_{\mathrm{KL}(q \,\|\, \text{prior})}
+# + \underbrace{\mathbb E_{w \sim q}\big[\log q(w) - \log p(w)\big]}_{\mathrm{KL}(q \,\|\, p),\ \text{to the prior}}
 # + \log p(\mathcal D)$$
 #
-# **4. Drop what doesn't depend on $q$**, the last term. What is left to minimise is **task loss + KL to the
-# prior**. Minus this sum is called the *evidence lower bound*, or **ELBO**: the left side, a KL, is never below 0, so
-# minus the sum is never above $\log p(\mathcal D)$, the "evidence".
+# **3. Drop what doesn't depend on $q$**, the last term. What is left to minimise is **task loss + KL to the
+# prior**.
 #
-# **5. How to count.** The examples are independent, so the probability of all of them is a product, and its
+# Does it hold? Take one weight and three targets, $t_n = w$ plus noise of standard deviation 1. Here everything can be
+# computed on a grid. The next cell does it for four $q$, of which the last *is* the posterior. Before you run it: in
+# which column will all four rows agree?
+
+# %% tags=["experiment"]
+w = torch.linspace(-8.0, 8.0, 4001)
+cell = w[1] - w[0]  # its width on the grid
+targets = torch.tensor([0.8, 1.9, 1.2])
+log_likelihood = gaussian_log_prob(targets[:, None], w, 1.0).sum(dim=0)
+log_prior = gaussian_log_prob(w, 0.0, 1.0)
+log_evidence = ((log_likelihood + log_prior).exp().sum() * cell).log()
+log_posterior = log_likelihood + log_prior - log_evidence
+
+losses = []
+print("   q: mean    std    task loss +   KL =  loss    KL to the posterior    loss − that KL")
+for mean, std in [(0.0, 1.0), (1.3, 0.1), (0.5, 0.5), (0.975, 0.5)]:
+    log_q = gaussian_log_prob(w, mean, std)
+    share = log_q.exp() * cell  # of the draws that fall into each cell
+    task, kl = -(share * log_likelihood).sum(), (share * (log_q - log_prior)).sum()
+    distance = (share * (log_q - log_posterior)).sum()
+    losses.append((task + kl, distance))
+    print(f"{mean:10.2f}{std:7.2f}{task:13.2f}{kl:7.2f}{task + kl:8.2f}{distance:23.2f}{task + kl - distance:18.2f}")
+print(f"minus the log evidence: {-log_evidence:.2f}")
+
+# %% tags=["claim"]
+assert all(abs(loss - distance + log_evidence) < 1e-3 for loss, distance in losses)
+assert abs(losses[-1][1]) < 1e-3
+assert min(losses)[0] == losses[-1][0]
+
+# %% [markdown]
+# The last column is the same for every $q$, and it is $-\log p(\mathcal D)$. So whoever makes the loss small brings $q$
+# closer to the posterior. And since a KL is never below 0, minus the loss is never above the log evidence. It is
+# therefore called the *evidence lower bound*, **ELBO**, and the loss is the **negative ELBO**.
+#
+# **How to count.** The examples are independent, so the probability of all of them is a product, and its
 # logarithm a **sum over all examples**. There is only *one* set of weights, with one prior, however many
 # examples there are: so **the KL counts once**.
 #
-# Why this direction of the KL, and not $\mathrm{KL}\big(p(\cdot \mid \mathcal D) \,\|\, q\big)$? Because here the
-# average runs over draws from $q$, which we can make; the other would need draws from the posterior that we don't have.
-# The choice has a price: such a $q$ keeps away from wherever the posterior says "unlikely", and rather comes out too
-# narrow (lesson 02).
+# <details><summary>Why this direction of the KL?</summary>
+#
+# In $\mathrm{KL}\big(q \,\|\, p(\cdot \mid \mathcal D)\big)$ the average runs over draws from $q$, which we can make;
+# the other direction would need draws from the posterior that we don't have. The choice has a price: such a $q$ keeps
+# away from wherever the posterior says "unlikely", and rather comes out too narrow (lesson 02).
+#
+# </details>
 
 # %% [markdown]
 # ## The mathematics
@@ -243,10 +276,8 @@ show(
 # | Symbol | In code | Shape | What it is |
 # |---|---|---|---|
 # | $x$ | `x` | $(B, I)$ | the input |
-# | $\mu_W$ | `weight_mean` | $(O, I)$ | the means of the weights, learned |
-# | $\log \sigma_W$ | `weight_log_std` | $(O, I)$ | the logarithms of their standard deviations $\sigma_W$, learned |
-# | $\mu_b$ | `bias_mean` | $(O,)$ | the means of the biases, learned |
-# | $\log \sigma_b$ | `bias_log_std` | $(O,)$ | the logarithms of their standard deviations $\sigma_b$, learned |
+# | $\mu_W,\ \log \sigma_W$ | `weight_mean`, `weight_log_std` | $(O, I)$ | the weights' means and logarithms of their stds |
+# | $\mu_b,\ \log \sigma_b$ | `bias_mean`, `bias_log_std` | $(O,)$ | the same for the biases; all four are learned |
 # | $\varepsilon_W,\ \varepsilon_b$ | `epsilon` | $(O, I)$, $(O,)$ | noise from $\mathcal N(0, 1)$, new in every pass |
 # | $W,\ b$ | `sampled_weight`, `sampled_bias` | $(O, I)$, $(O,)$ | the weights and biases drawn for this pass |
 # | $y$ | what `forward` returns | $(B, O)$ | the output |
@@ -255,24 +286,13 @@ show(
 #
 # The shape $(O, I)$, outputs first, is how `nn.Linear` stores its weight.
 #
-# **Drawing weights.** We don't ask for a draw from $\mathcal N(\mu_W, \sigma_W^2)$ directly. We draw noise that depends
-# on nothing, then shift and stretch it:
+# **Drawing weights**, by the **reparameterization trick** [2], and **the output**, with the same draw for all rows of
+# the batch ($\odot$ multiplies element by element):
 #
-# $$W = \mu_W + \sigma_W \odot \varepsilon_W, \qquad b = \mu_b + \sigma_b \odot \varepsilon_b$$
+# $$W = \mu_W + \sigma_W \odot \varepsilon_W, \qquad b = \mu_b + \sigma_b \odot \varepsilon_b, \qquad
+# y = x W^\top + b$$
 #
-# ($\odot$ multiplies element by element; the square above goes element by element, too.) The result has the right
-# distribution, and it is an ordinary differentiable function of $\mu_W$ and $\log \sigma_W$. For one weight
-# $w = \mu + \sigma\,\varepsilon$, where $\mu$ and $\sigma$ are its elements of $\mu_W$ and $\sigma_W$:
-#
-# $$\frac{\partial w}{\partial \mu} = 1, \qquad \frac{\partial w}{\partial \log \sigma} = \sigma\,\varepsilon$$
-#
-# This is the **reparameterization trick** [2]. `backward()` does the rest.
-#
-# **The output** is that of a linear layer with the drawn weights, the same draw for all rows of the batch:
-#
-# $$y = x W^\top + b$$
-#
-# Its mean and variance, over draws, explain the fan that you saw. For one row of $x$ and output number $o$:
+# For one row of $x$ and output number $o$, over draws,
 #
 # $$
 # \mathbb E[y_o] = \sum_{i=1}^{I} x_i\, (\mu_W)_{oi} + (\mu_b)_o, \qquad
@@ -280,25 +300,30 @@ show(
 # $$
 #
 # **The KL divergence** of one weight's distribution $q = \mathcal N(\mu, \sigma^2)$ from the prior
-# $p = \mathcal N(0, 1)$:
+# $p = \mathcal N(0, 1)$ (lesson 02):
 #
 # $$\mathrm{KL}(q \,\|\, p) = \tfrac12 \left(\mu^2 + \sigma^2 - 1 - 2 \log \sigma\right)$$
 #
 # The weights and biases are independent, so the layer's KL is the **sum** of this over all $O \cdot I$ weights
 # and all $O$ biases: one number.
-#
+
+# %% tags=["figure"]
+guess(
+    "kl-of-a-wider-layer",
+    "A new layer has ten times as many outputs as another, and its weights start alike. How large is its KL?",
+    ["About ten times as large", "About the same", "About a hundred times as large"],
+)
+
+# %% [markdown]
 # **The total loss** on $N$ training examples, when targets scatter about the true curve with Gaussian noise of
-# standard deviation $\tau$:
+# standard deviation $\tau$ (up to a constant, minus the logarithm of a Gaussian's density is $(t - y)^2 / 2\tau^2$):
 #
 # $$
 # \text{total} = \underbrace{\sum_{n=1}^{N} \frac{(t_n - y_n)^2}{2\tau^2}}_{\text{task loss}}
 # + \underbrace{\mathrm{KL}}_{\text{once}}
 # $$
 #
-# The task loss is $-\log p(\mathcal D \mid w)$ without a constant: the logarithm of a Gaussian's density (its bell
-# curve) at $t$ is $-(t - y)^2 / 2\tau^2$ plus a constant. Each $y_n$ comes from this pass's one draw of the weights,
-# so the task loss is a noisy estimate of its average over draws. We look at the scaling of the two terms again
-# below, because it is where most people slip.
+# Each $y_n$ comes from this pass's one draw of the weights: a noisy estimate of the average over draws.
 
 # %% [markdown]
 # ## Your turn: write the layer
@@ -425,8 +450,8 @@ check(BayesianLinear)
 # %% [markdown]
 # ## A first look at your layer
 #
-# Before training, look at the four things that you should be able to say about it: the output has the right
-# shape, two passes differ, the KL is one number, and the total loss sends gradients to all four parameters.
+# Before training, look at what you should be able to say about it: the output has the right shape, two passes differ,
+# the KL is one number that grows with the layer, and the total loss sends gradients to all four parameters.
 
 # %% tags=["experiment"]
 layer = BayesianLinear(in_features=3, out_features=2)
@@ -437,6 +462,7 @@ print("output shape:  ", tuple(layer(x).shape))
 for when in ("one pass:      ", "the next pass: "):
     print(when, [round(value, 4) for value in layer(x)[0].tolist()], "for the first row")
 print(f"KL divergence:  {layer.kl_divergence().item():.2f}, a tensor of shape", tuple(layer.kl_divergence().shape))
+print(f"KL of 20 outputs: {BayesianLinear(in_features=3, out_features=20).kl_divergence().item():.2f}")
 
 task_loss = 0.5 * ((target - layer(x)) ** 2).sum()  # τ = 1
 total_loss = task_loss + layer.kl_divergence()
@@ -444,6 +470,17 @@ total_loss.backward()
 print(f"total loss:     {total_loss.item():.2f}")
 for name, parameter in layer.named_parameters():
     print(f"gradient of {name:15} shape {tuple(parameter.grad.shape)}, largest {parameter.grad.abs().max():.2f}")
+
+# %% tags=["figure"]
+guessed("kl-of-a-wider-layer")
+
+# %% tags=["claim"]
+ratio = BayesianLinear(3, 20).kl_divergence() / layer.kl_divergence()
+assert 9 < ratio < 11
+
+# %% [markdown]
+# Ten times: ten times as many numbers are paid for. So the KL of a large network is large, and an average over its
+# weights would hide it.
 
 
 # %% [markdown]
@@ -740,27 +777,23 @@ assert spreads(few)[2] < 0.4 * honest[2]
 
 # %% [markdown]
 # The error on weak cars stays as it was: the silent units do no work there. But most of the spread at 200 hp is gone.
-# It came from *them*. (So did a part of the spread among the cars, and without it fewer strong cars lie in the band.
-# The average out there came from all units together, too: on strong cars, of which it knows nothing, the error may now
-# be quite another.)
+# It came from *them*. (So did a part of the spread among the cars, and of the average out there: on strong cars, of
+# which the network knows nothing, the error may now be quite another.)
 #
-# **How can a silent unit make so much noise?** The data pull at a unit only where there are cars. There its draws must
-# stay near 0, or the fit would suffer. Beyond the cars nothing holds it, and a ReLU that is off at 100 horsepower may
-# be on at 200: there the unit adds what its weights, which have gone almost back to the prior, make of it. The live
-# units alone spread far less there: a live unit that is off at 200 hp leaves nothing but the output's bias, and one
-# that is on leaves its own doubt. (From ten starts we found one to three live units, and spreads of at most 8 mpg at
-# 200 hp from these alone.)
+# **How can a silent unit make so much noise?** The data pull at a unit only where there are cars: there its draws must
+# stay near 0. Beyond the cars nothing holds it, and a ReLU that is off at 100 horsepower may be on at 200: there the
+# unit adds what its weights, which have gone almost back to the prior, make of it. (From ten starts we found one to
+# three live units, and spreads of at most 8 mpg at 200 hp from these alone.)
 #
 # **Why does training silence them?** Every weight that leaves the prior costs KL. One or two units fit this gentle
-# curve; another would gain less in the task loss than it costs. So its weights go back towards the prior, as far as the
-# data let them. This is known as **over-pruning**, and it goes further than is good: Trippe and Turner [7] trace
-# poor fits of mean-field networks to it, and Coker and others [8] prove that, for activations such as tanh,
-# a very wide mean-field network ignores the data altogether, and answers with its prior.
+# curve; another would gain less in the task loss than it costs. This is known as **over-pruning**, and it goes further
+# than is good: Trippe and Turner [7] trace poor fits of mean-field networks to it, and Coker and others [8] prove that,
+# for activations such as tanh, a very wide mean-field network ignores the data altogether, and answers with its prior.
 #
 # So what is the spread, and what isn't it?
 #
-# - It **is** the prior, held down by the data where there are data, and let through where there are none. This makes
-#   it grow in the right place. For "am I far from my data?" it is a good sign.
+# - It **is** the prior, held down by the data where there are data, and let through where there are none. For "am I far
+#   from my data?" it is a good sign.
 # - It **isn't** knowledge of how wrong the prediction is at 200 hp. Its size there depends on the prior and on the
 #   number of silent units, which you chose before you saw a car. Nor is it all the doubt that there should be:
 #   independent Gaussian weights can't, for one, be unsure in a gap *between* two groups of data [5].
@@ -875,17 +908,13 @@ assert (narrow & of_live_units).sum() >= 0.5 * narrow.sum()
 # %% [markdown]
 # With the KL, the log_stds climb away from their start, and then slow down: 0, the prior's, is where the KL alone would
 # take them, and whatever the data hold on to stays below that. Without the KL, their average goes down, and nothing
-# stops it: more steps would carry it further, since the data are fitted best without any noise, and nothing else is
-# asked. (A few lines stay near −3 there: those weights hardly get a gradient. All count as live, since nothing
-# sends a unit back to the prior.)
+# stops it: the data are fitted best without any noise, and nothing else is asked. (A few lines stay near −3 there:
+# those weights hardly get a gradient. All count as live, since nothing sends a unit back to the prior.)
 #
-# With the KL, two groups appear. The silent units' weights have gone most of the way back to the prior, whose log_std
-# is 0. The data hold the weights of the live units, and the narrowest are among these. (Of the four to eight below
-# −1.3, half or more belonged to live units in each of five starts.)
-#
-# (Don't turn this round for every network: a narrow weight isn't always one that the data need. With tanh in place
-# of the ReLU, a unit has no "off". Then a silent unit is muted by an outgoing weight that is close to 0 *and narrow*.
-# Lesson 06 has such a network.)
+# With the KL, two groups appear. The silent units' weights have gone most of the way back to the prior. The data hold
+# the weights of the live units, and the narrowest are among these. (Of the four to eight below −1.3, half or more
+# belonged to live units in each of five starts. With tanh in place of the ReLU a narrow weight needn't be one that the
+# data need: lesson 06 has such a network.)
 #
 # The reason is in two derivatives. For one weight,
 #
@@ -895,12 +924,10 @@ assert (narrow & of_live_units).sum() >= 0.5 * narrow.sum()
 # $$
 #
 # where $c$ says how strongly the data hold on to this weight: it is the *curvature* of the task loss, its second
-# derivative by this weight, large where a small change of the weight does much harm. (The second formula holds where
-# the task loss is a parabola in the weight, as for a linear layer: averaged over $w = \mu + \sigma\varepsilon$, a
-# parabola of curvature $c$ gains $\tfrac12 c\,\sigma^2$, whose derivative by $\log \sigma$ is $c\,\sigma^2$.) A
-# gradient step moves $\log \sigma$ *against* these. The task loss pulls $\log \sigma$ down for every $\sigma$ when
-# $c > 0$. The KL pulls it up with a force that approaches 1 as $\sigma \to 0$, while the task loss's pull dies out.
-# They balance at
+# derivative by this weight. (The second formula holds where the task loss is a parabola in the weight: averaged over
+# $w = \mu + \sigma\varepsilon$, it gains $\tfrac12 c\,\sigma^2$.) A gradient step moves $\log \sigma$ *against* these.
+# The task loss pulls $\log \sigma$ down for every $\sigma$ when $c > 0$. The KL pulls it up with a force that
+# approaches 1 as $\sigma \to 0$, while the task loss's pull dies out. They balance at
 #
 # $$\sigma^2 = \frac{1}{1 + c}.$$
 #
@@ -968,9 +995,8 @@ assert abs(std / (1 / (1 + c)) ** 0.5 - 1) < 0.12
 #   the number of weights.
 # - *Task loss averaged over the examples* plus the full KL: the KL is then too strong, by a factor of the number
 #   of examples. (`F.mse_loss` in its default setting averages, and leaves out $1/2\tau^2$ as well.)
-# - *Mini-batches*: a batch of $B$ examples out of $N$ holds only a share of the task loss. Either multiply its
-#   sum by $N/B$ or, which comes to the same, the KL by $B/N$. If you don't, the KL counts once per batch, $N/B$
-#   times too often. Lesson 04 trains that way.
+# - *Mini-batches*: a batch holds only a share of the task loss, so its sum must be scaled up. Lesson 04 trains that
+#   way.
 #
 # **2. A start that is far off.** Start log_std at 0, and the first draws are mostly noise. Start it far below
 # −3, and the layer looks deterministic until the KL has pulled log_std up: only the KL lifts it, with a force of at

@@ -63,25 +63,34 @@ show(
 
 # %% [markdown]
 # Blue and orange agree at a count of 1, whatever the number of points, and nowhere else. With a hundredth of the KL the
-# 30 lines look like one: the model is surer than the points allow. With a hundred KLs the lines fan out as if there
-# were hardly any points, and their average slope is too small. **The count is not a matter of
-# taste. One value gives the right answer, and every other value is an error**, which no exception will report.
+# model is surer than the points allow. With a hundred KLs the lines fan out as if there were hardly any points. **The
+# count is not a matter of taste. One value gives the right answer, and every other value is an error**, which no
+# exception will report.
 
 # %% [markdown]
 # ## The idea: a batch that speaks for everyone
 #
 # **Bayes by Backprop** [1] is ordinary training, with three differences.
 #
-# 1. The network's layers draw their weights anew in each pass. So the loss of one pass is a random number, and its
-#    gradient points in the right direction only *on average*. That is enough: gradient descent with small steps
-#    averages.
-# 2. The loss has two parts. The *task loss* says how unlikely the data are, given the drawn weights. The *KL* says how
-#    far the learned distribution has moved from the prior.
-# 3. The data may be too many for one pass. Then we take a *mini-batch*, a few examples drawn at random, and let it
-#    speak for everyone: if a batch holds an eighth of the data, its task loss counts eight times. The KL isn't about
-#    the examples at all. It counts once.
+# 1. The layers draw their weights anew in each pass. So the loss is a random number, and its gradient points in the
+#    right direction only *on average*. That is enough: gradient descent with small steps averages.
+# 2. The loss has two parts, the task loss and the KL.
+# 3. The data may be too many for one pass. Then a *mini-batch*, a few examples drawn at random, speaks for everyone.
 #
-# This third point is small, and it is where most people slip. First the pieces, then the batches.
+# The third point is small, and it is where most people slip. Below, the task loss of twelve targets is cut into
+# batches. Before you run it: what does the sum of a batch of 4 make of the sum of all, on average?
+
+# %% tags=["experiment"]
+twelve = torch.linspace(-2.0, 2.0, 12).sin() + 0.3
+task_losses = -gaussian_log_prob(twelve, 0.0, 1.0)  # minus the log density of each, where 0 was predicted
+for batch_size in (12, 6, 4, 2):
+    sums = task_losses.view(-1, batch_size).sum(dim=1)
+    print(f"batches of {batch_size:2}: a sum is {sums.mean():6.2f} on average", end="; ")
+    print(f"times 12/{batch_size}: {sums.mean() * 12 / batch_size:6.2f}")
+
+# %% [markdown]
+# A batch's sum speaks for its own rows alone. Multiplied by the number of examples over that of the rows, it speaks for
+# all.
 
 # %% [markdown]
 # ## The loss, piece by piece
@@ -99,59 +108,52 @@ show(
 # | $p$ | | | the prior of the weights, $\mathcal N(0, 1)$ for each |
 # | $\mathrm{KL}$ | `kl` | a number | $\mathrm{KL}(q \,\|\, p)$, summed over all weights and biases of the network |
 #
-# **One target.** We believe that a target is the network's output plus Gaussian noise: $t \sim \mathcal N(y, \tau^2)$.
-# How unlikely it is we measure by minus the logarithm of its density:
+# **One target.** We believe that $t \sim \mathcal N(y, \tau^2)$. How unlikely it is we measure by minus the logarithm
+# of its density (lesson 00):
 #
 # $$-\log \mathcal N(t;\, y, \tau^2) = \frac{(t - y)^2}{2 \tau^2} + \log \tau + \tfrac12 \log 2\pi$$
 #
-# The first term is the squared error, in units of the noise. The other two don't depend on the weights. As long as
-# $\tau$ is a fixed number one could leave them out. When $\tau$ is learned one can't: without $\log \tau$, more noise
-# would always look better. So we keep them all.
+# With a fixed $\tau$ one could leave out the last two terms. When $\tau$ is learned one can't: without $\log \tau$,
+# more noise would always look better. So we keep them all.
 #
-# **All targets.** The noise of one target has nothing to do with that of another. So densities multiply, and their
-# logarithms add up: the task loss is a **sum**, over all examples and all outputs.
-#
-# **The loss** is this sum plus the KL:
+# **The loss** is the sum over all examples and all outputs, on average over draws of the weights, plus the KL, once:
 #
 # $$
 # \mathcal L
-# = \underbrace{\mathbb E_{q}\Big[\sum_{n=1}^{N} -\log \mathcal N(t_n;\, y_n, \tau^2)\Big]}_{\text{task loss}}
+# = \underbrace{\mathbb E_{w \sim q}\Big[\sum_{n=1}^{N} -\log \mathcal N(t_n;\, y_n, \tau^2)\Big]}_{\text{task loss}}
 # + \underbrace{\mathrm{KL}(q \,\|\, p)}_{\text{once}}
+# = \mathrm{KL}\big(q \,\|\, p(\cdot \mid \mathcal D)\big) - \log p(\mathcal D)
 # $$
 #
-# $\mathbb E_q$ is the average over draws of the weights. Why this sum and no other? Because of an identity, which
-# lesson 03 derives from Bayes' rule:
-#
-# $$\mathcal L = \mathrm{KL}(q \,\|\, \text{posterior}) - \log p(\text{data})$$
-#
-# The last term, the logarithm of the probability of the data, doesn't depend on $q$. So whoever makes $\mathcal L$
-# small brings $q$ as close to the posterior as it can get. Weigh one part otherwise, and the identity is gone: you saw
-# it under the slider. $-\mathcal L$ is called the *evidence lower bound*, **ELBO**, since it is never larger than
-# $\log p(\text{data})$. An optimiser makes things small, so our loss is the **negative ELBO**. It is measured in
-# *nats*, the unit that natural logarithms give (1 nat is about 1.44 bits).
-#
-# One pass draws the weights once and uses the sum that it gets in place of the average $\mathbb E_q[\dots]$.
+# It is the **negative ELBO**, in nats. Lesson 03 derives the second equation: whoever makes $\mathcal L$ small brings
+# $q$ as close to the posterior as it can get. Weigh one part otherwise, and the equation is gone: you saw it under the
+# slider. One pass draws the weights once, and takes what it gets in place of the average over draws.
 
 # %% [markdown]
 # ## Mini-batches, scaled right
 #
-# A batch of $B$ examples gives a sum over $B$ terms, and we need the sum over all $N$. If the batch was drawn at
-# random, each of its terms is a typical one. So we take the average term, $\frac1B \sum$, and multiply by how many
-# there are:
+# With the sum of a batch, as in the cell above, and one draw of the weights:
 #
 # $$
-# \mathcal L \approx \frac{N}{B} \sum_{b=1}^{B} -\log \mathcal N(t_b;\, y_b, \tau^2) \;+\; \mathrm{KL}(q \,\|\, p)
+# \mathcal L \approx \frac{N}{B} \sum_{n \,\in\, \text{batch}} -\log \mathcal N(t_n;\, y_n, \tau^2)
+# \;+\; \mathrm{KL}(q \,\|\, p)
 # $$
+
+# %% tags=["figure"]
+guess(
+    "a-batch-of-a-quarter",
+    "N = 40. In a batch of 10 the −log densities add up to 30 nats; the KL is 20. What is the estimate of the loss?",
+    ["50 nats", "140 nats", "200 nats", "35 nats"],
+)
+
+# %% [markdown]
+# The average of this estimate over all batches is the loss of the whole data set: it is *unbiased*. The KL isn't
+# multiplied, since no example enters into it. With $N = 392$ and $B = 49$, $N/B$ is 8. It is a fraction where $B$
+# doesn't divide $N$, and where the last batch of an epoch is smaller, $B$ is that batch's own number of rows.
 #
-# The average of this over all batches is the loss of the whole data set: it is an *unbiased* estimate. The KL isn't
-# multiplied, since no example enters into it.
-#
-# With $N = 392$ and $B = 49$, the factor $N/B$ is 8. The factor is a fraction where $B$ doesn't divide $N$, and where
-# the last batch of an epoch is smaller, $B$ is that batch's own number of rows.
-#
-# You may also see the loss divided by $N$, $\frac1B \sum + \frac1N \mathrm{KL}$, or by $N/B$. That is the same
-# trade-off, with the same minimum, in another unit. We keep to the form above: its value is the negative ELBO itself,
-# which can be compared between batch sizes.
+# You may also see the loss divided by $N$, $\frac1B \sum + \frac1N \mathrm{KL}$, or by $N/B$, which leaves the KL a
+# factor $B/N$. That is the same trade-off, with the same minimum, in another unit. The form above can be compared
+# between batch sizes.
 
 # %% [markdown]
 # ## Your turn: write the loss
@@ -218,8 +220,8 @@ def negative_elbo(prediction, target, kl, noise_std, dataset_size):
 check(negative_elbo)
 
 # %% [markdown]
-# A first look, at what "unbiased" says. Ten numbers, cut into five batches of two, are predicted by 0. Each batch
-# estimates the loss of all ten. The five estimates differ, and their average is the loss of all ten at once.
+# A first look. Ten numbers, cut into five batches of two, are predicted by 0. Your five estimates differ, and their
+# average is the loss of all ten at once.
 
 # %% tags=["experiment"]
 target = torch.randn(10, 1)
@@ -241,6 +243,12 @@ print(f"all ten at once:     {whole.item():.2f}")
 assert torch.isclose(estimates.mean(), whole)
 assert estimates.std() > 0.1
 
+# %% tags=["figure"]
+guessed("a-batch-of-a-quarter")
+
+# %% [markdown]
+# 140 nats: $4 \cdot 30 + 20$. 50 forgets $N/B$, 200 multiplies the KL too, and 35 is 140 in another unit, divided by 4.
+
 # %% [markdown]
 # ## A case whose answer is known
 #
@@ -249,10 +257,9 @@ assert estimates.std() > 0.1
 # model.
 #
 # Write $\phi_n$ for the inputs of example $n$, with a 1 at the end for the bias, and let $\mu_i$ and $\sigma_i$ be mean
-# and standard deviation of weight $i$. Independent weights with these have
-# $\mathbb E[(t_n - y_n)^2] = (t_n - \phi_n \cdot \mu)^2 + \sum_i \phi_{ni}^2 \sigma_i^2$: the error of the mean, plus
-# what the spread of each weight adds. The KL of lesson 02, between $\mathcal N(\mu_i, \sigma_i^2)$ and a prior
-# $\mathcal N(0, \sigma_0^2)$, is summed over the weights (here $\sigma_0 = 1$). So the whole loss is, up to a constant,
+# and standard deviation of weight $i$. Averaged over draws, the squared error is that of the mean, plus what the spread
+# of each weight adds. With the prior $\mathcal N(0, \sigma_0^2)$ (here $\sigma_0 = 1$) the whole loss is, up to a
+# constant,
 #
 # $$
 # \mathcal L = \sum_n \frac{(t_n - \phi_n \cdot \mu)^2 + \sum_i \phi_{ni}^2 \sigma_i^2}{2 \tau^2}
@@ -1165,11 +1172,21 @@ assert results["100 points, with the KL"][2] > 0.97
 #
 # </details>
 
+# %% tags=["experiment"]
+# In numbers: power and weight above the average (in units of 100 hp and 1,000 lb), and the variances of the prediction
+their_variances = []
+for kind, car in {"strong and heavy": [1.0, 2.0, 0.0, 0.0], "weak and heavy": [-1.0, 2.0, 0.0, 0.0]}.items():
+    car = torch.tensor(car)
+    by_posterior, by_independent = car @ covariance @ car, (car**2 * torch.exp(2 * exact_log_std)).sum()
+    their_variances.append((by_posterior, by_independent))
+    print(
+        f"{kind:18} std by the posterior {by_posterior.sqrt():.3f}, by independent weights {by_independent.sqrt():.3f}"
+    )
+
 # %% tags=["claim"]
-for car, too_narrow in ((torch.tensor([1.0, 2.0, 0.0, 0.0]), False), (torch.tensor([-1.0, 2.0, 0.0, 0.0]), True)):
-    posterior_variance = car @ covariance @ car
-    independent_variance = (car**2 * torch.exp(2 * exact_log_std)).sum()
-    assert (independent_variance < posterior_variance) == too_narrow
+(cancelling, too_wide), (adding_up, too_narrow) = their_variances
+assert cancelling < too_wide
+assert too_narrow < adding_up
 
 # %% [markdown]
 # ## Where this comes from

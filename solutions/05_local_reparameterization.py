@@ -153,17 +153,16 @@ assert abs(many.mean() - many_mean) < 6 * many_std / 5000**0.5
 assert abs(many.std() / many_std - 1) < 0.06
 
 # %% [markdown]
-# The unit sees the sum alone. Where on its black line a pair lies makes no difference to it: of two random numbers
-# only one counts, and of 784 only one, too. And this one can be drawn directly, since its distribution is known. Two
-# ordinary matrix products give its mean and its variance.
+# The unit sees the sum alone: of two random numbers only one counts, and of 784 only one, too. And this one can be
+# drawn directly, since its distribution is known. Two ordinary matrix products give its mean and its variance.
 #
 # So don't draw the weights. **Draw the pre-activation**, from exactly the distribution that it would have had:
 # one random number for each row and unit. This is the **local reparameterization trick** [1]: noise on the weights,
 # which the whole batch shares, becomes noise on the outputs, which is *local* to each row.
 #
 # This saves in two ways, which we will measure apart: **between rows**, the noise is independent, so the batch averages
-# it away, as it does if each row has a weight matrix of its own; and **within a row**, what the weights' noise has to
-# say about the output is in their sum, and the rest of it no longer enters the gradient.
+# it away; and **within a row**, what the weights' noise has to say about the output is in their sum, and the rest of it
+# no longer enters the gradient.
 
 # %% [markdown]
 # ## The mathematics
@@ -182,11 +181,11 @@ assert abs(many.std() / many_std - 1) < 0.06
 # | $\Gamma,\ \Delta$ | `mean`, `variance` | $(B, H)$ | their means and variances |
 # | $\varepsilon$ | `epsilon` | $(B, H)$ | independent draws from $\mathcal N(0, 1)$, new in every call |
 #
-# With a draw of $A$ for row $b$, unit $h$ would get $Z_{bh} = \sum_d X_{bd} A_{dh}$. Its mean and variance are
+# With a draw of $A$ for row $n$, unit $h$ would get $Z_{nh} = \sum_d X_{nd} A_{dh}$. Its mean and variance are
 #
 # $$
-# \Gamma_{bh} = \sum_{d=1}^{D} X_{bd}\, \mu_{dh}, \qquad
-# \Delta_{bh} = \sum_{d=1}^{D} X_{bd}^2\, \sigma_{dh}^2,
+# \Gamma_{nh} = \sum_{d=1}^{D} X_{nd}\, \mu_{dh}, \qquad
+# \Delta_{nh} = \sum_{d=1}^{D} X_{nd}^2\, \sigma_{dh}^2,
 # $$
 #
 # and it is Gaussian. So these draws have the same distribution, row by row [1, equation 6]:
@@ -196,6 +195,17 @@ assert abs(many.std() / many_std - 1) < 0.06
 # ($\odot$, the squares and the root go element by element.) In a variance, **both** factors are squared, $X$ and
 # $\sigma$. Within one row the units use different columns of $A$, so they are independent, as the elements of
 # $\varepsilon$ are. Different rows would share $A$ if it were drawn once; here they don't, and that is the point.
+#
+# One thing the formula doesn't show. A digit's corner pixels are 0, and a row may be all zeros: then $\Delta = 0$. What
+# is the gradient of a square root there?
+
+# %% tags=["experiment"]
+for held in ("the root as it is", "held above 0"):
+    scale = torch.tensor(0.5, requires_grad=True)
+    variance = (torch.zeros(3) ** 2 * scale**2).sum()
+    std = torch.sqrt(variance if held == "the root as it is" else variance.clamp_min(1e-12))
+    std.backward()
+    print(f"{held:18} std {std:.6f}, gradient for the scale {scale.grad}")
 
 # %% [markdown]
 # ## Your turn: write the function
@@ -205,9 +215,9 @@ assert abs(many.std() / many_std - 1) < 0.06
 # - `A_scale` is a standard deviation. A network that learns log_std passes `log_std.exp()`.
 # - Each call draws new noise, for each row and each unit, be it one row or hundreds. Gradients must reach all three
 #   arguments. The result has the dtype of the arguments: float64 in, float64 out.
-# - A row of zeros has variance 0. There the square root has an infinite slope, and the gradient becomes NaN, not a
-#   number. Your function must give a **finite gradient for an all-zero row**: keep the variance a tiny bit above
-#   zero before you take the root, for example with `clamp_min`; so tiny that scales from 0.0001 to 30 still count.
+# - The square root has an infinite slope at 0, and infinity times 0 is NaN. Your function must give a **finite gradient
+#   for an all-zero row**: keep the variance a tiny bit above zero before you take the root, for example with
+#   `clamp_min`; so tiny that scales from 0.0001 to 30 still count.
 
 
 # %% tags=["exercise"]
@@ -412,7 +422,7 @@ def gradients_of_each(tensors, batch, sample, draws, label):
     """
     places = [torch.randperm(tensor.numel())[:KEPT] for tensor in tensors]
     kept = [[] for _ in tensors]
-    one_by_one = torch.eye(len(batch))  # row b picks the loss of example b
+    one_by_one = torch.eye(len(batch))  # row n picks the loss of example n
     for _ in tqdm(range(draws), desc=label, file=sys.stdout, mininterval=0.5):
         scores = logits(parameters, batch.x, sample)
         losses = F.cross_entropy(scores, batch.y, reduction="none")
@@ -433,7 +443,7 @@ for name in (ONE, LOCAL):
 matrices = {}
 for name, gradient in top_gradients.items():
     deviation = gradient - gradient.mean(dim=0)
-    covariance = torch.einsum("sbp,scp->bc", deviation, deviation)
+    covariance = torch.einsum("snp,smp->nm", deviation, deviation)
     std = covariance.diagonal().sqrt()
     matrices[name] = covariance / (std[:, None] * std)
 
@@ -476,20 +486,20 @@ guess(
 # %% [markdown]
 # ## One number for all pairs
 #
-# Let $g_b$ be the gradient of example $b$, and $\bar g$ the average over the batch, which a training step uses. Its
+# Let $g_n$ be the gradient of example $n$, and $\bar g$ the average over the batch, which a training step uses. Its
 # variance, over draws of the noise, is
 #
 # $$
-# \operatorname{Var}[\bar g] = \operatorname{Var}\Big[\frac1B \sum_{b=1}^{B} g_b\Big]
-# = \frac{1}{B^2} \Big( \sum_{b} \operatorname{Var}[g_b] + \sum_{b \ne b'} \operatorname{Cov}[g_b, g_{b'}] \Big).
+# \operatorname{Var}[\bar g] = \operatorname{Var}\Big[\frac1B \sum_{n=1}^{B} g_n\Big]
+# = \frac{1}{B^2} \Big( \sum_{n} \operatorname{Var}[g_n] + \sum_{n \ne n'} \operatorname{Cov}[g_n, g_{n'}] \Big).
 # $$
 #
 # There are $B$ variances, and $B(B-1)$ covariances. Write $v$ for the average of the variances, and $\rho$ for the
 # average of the covariances, divided by $v$:
 #
 # $$
-# v = \frac1B \sum_b \operatorname{Var}[g_b], \qquad
-# \rho = \frac{1}{v} \cdot \frac{1}{B (B - 1)} \sum_{b \ne b'} \operatorname{Cov}[g_b, g_{b'}], \qquad
+# v = \frac1B \sum_n \operatorname{Var}[g_n], \qquad
+# \rho = \frac{1}{v} \cdot \frac{1}{B (B - 1)} \sum_{n \ne n'} \operatorname{Cov}[g_n, g_{n'}], \qquad
 # \operatorname{Var}[\bar g] = \frac{v}{B} \, \big( 1 + (B - 1)\, \rho \big)
 # $$
 #
@@ -502,7 +512,7 @@ guess(
 #
 # | Symbol | In code | Shape | What it is |
 # |---|---|---|---|
-# | $g_b$ | `gradients[s, b]` | $(P,)$ | the gradient of example $b$'s loss for $P$ parameters, in draw $s$ of $S$ |
+# | $g_n$ | `gradients[s, n]` | $(P,)$ | the gradient of example $n$'s loss for $P$ parameters, in draw $s$ of $S$ |
 # | $\bar g$ | `gradients[s].mean(dim=0)` | $(P,)$ | its average over the batch |
 # | $v$ | `variance` | a number | the average variance of one example's gradient, over the draws |
 # | $\rho$ | what is returned | a number | the average covariance of two examples, over $v$ |
@@ -536,7 +546,7 @@ def gradient_correlation(gradients):
     # 4. The averages of both, and the one over the other.
     ### BEGIN SOLUTION
     deviations = gradients - gradients.mean(dim=0)
-    covariances = torch.einsum("sbp,scp->bc", deviations, deviations)
+    covariances = torch.einsum("snp,smp->nm", deviations, deviations)
     variance = covariances.diagonal().mean()
     examples = len(covariances)
     pairs = covariances.sum() - covariances.diagonal().sum()
@@ -548,7 +558,7 @@ def gradient_correlation(gradients):
 # <details><summary>Hint 1: which tools?</summary>
 #
 # - `gradients.mean(dim=0)` is the average over the draws, $(B, P)$; it broadcasts.
-# - `torch.einsum("sbp,scp->bc", d, d)` multiplies the deviations of examples $b$ and $c$ (the formula's $b'$) and
+# - `torch.einsum("snp,smp->nm", d, d)` multiplies the deviations of examples $n$ and $m$ (the formula's $n'$) and
 #   sums over draws and parameters: a $(B, B)$ matrix.
 # - The variances stand on its diagonal, the covariances beside it.
 #
@@ -556,9 +566,10 @@ def gradient_correlation(gradients):
 #
 # <details><summary>Hint 2: the steps, one by one</summary>
 #
-# - `C.diagonal().mean()` is the average variance (times $S$).
-# - `C.sum() - C.diagonal().sum()` is the sum of the covariances of all pairs of different examples (times $S$).
-# - Of these pairs there are $B(B - 1)$, since $(b, b')$ and $(b', b)$ both stand in the matrix.
+# - `covariances.diagonal().mean()` is the average variance (times $S$).
+# - `covariances.sum() - covariances.diagonal().sum()` is the sum of the covariances of all pairs of different examples
+#   (times $S$).
+# - Of these pairs there are $B(B - 1)$, since $(n, n')$ and $(n', n)$ both stand in the matrix.
 #
 # </details>
 #
@@ -566,9 +577,9 @@ def gradient_correlation(gradients):
 #
 # ```python
 # deviations = gradients - gradients.mean(dim=0)
-# C = torch.einsum("sbp,scp->bc", deviations, deviations)
-# variance = C.diagonal().mean()
-# pairs = C.sum() - C.diagonal().sum()
+# covariances = torch.einsum("snp,smp->nm", deviations, deviations)
+# variance = covariances.diagonal().mean()
+# pairs = covariances.sum() - covariances.diagonal().sum()
 # ```
 #
 # What is left is to average `pairs`, and to divide.
@@ -756,15 +767,15 @@ guess(
 )
 
 # %% [markdown]
-# Let $\beta_{bh}$ be the gradient of example $b$'s loss for $Z_{bh}$, which backpropagation brings, and let
+# Let $\beta_{nh}$ be the gradient of example $n$'s loss for $Z_{nh}$, which backpropagation brings, and let
 # $\log \sigma_{dh}$ be what we learn. A drawn weight has noise of its own; call it $\varepsilon^{A}_{dh}$. Locally
-# there is only the pre-activation's noise, $\varepsilon_{bh}$. The gradients for $\log \sigma_{dh}$ are
+# there is only the pre-activation's noise, $\varepsilon_{nh}$. The gradients for $\log \sigma_{dh}$ are
 #
 # $$
-# \underbrace{\beta_{bh}\, X_{bd}\, \sigma_{dh}\; \varepsilon^{A}_{dh}}_{\text{a weight drawn for the row}}
+# \underbrace{\beta_{nh}\, X_{nd}\, \sigma_{dh}\; \varepsilon^{A}_{dh}}_{\text{a weight drawn for the row}}
 # \qquad\text{and}\qquad
-# \underbrace{\beta_{bh}\, X_{bd}\, \sigma_{dh}\; \frac{X_{bd}\, \sigma_{dh}}{\sqrt{\Delta_{bh}}}\,
-# \varepsilon_{bh}}_{\text{local}}.
+# \underbrace{\beta_{nh}\, X_{nd}\, \sigma_{dh}\; \frac{X_{nd}\, \sigma_{dh}}{\sqrt{\Delta_{nh}}}\,
+# \varepsilon_{nh}}_{\text{local}}.
 # $$
 #
 # Where the first has the weight's own noise, the second has a share of the sum's noise. This share is what the weight's
@@ -799,10 +810,10 @@ for total in (1.5, -0.1, -1.7):
 # %% [markdown]
 # So the local gradient is right on average if the other is, and it scatters less. By how much? If all $\sigma_{dh}$ are
 # equal and $\beta$ is alike both ways, the ratio of the variances, summed over the inputs $d$, is a property of the
-# input row $X_b$ alone, its **effective number** of inputs:
+# input row $X_n$ alone, its **effective number** of inputs:
 #
 # $$
-# n_{\text{eff}} = \frac{\big( \sum_d X_{bd}^2 \big)^2}{\sum_d X_{bd}^4}
+# D_{\text{eff}} = \frac{\big( \sum_d X_{nd}^2 \big)^2}{\sum_d X_{nd}^4}
 # $$
 #
 # Of four inputs that are all 1, four count; of (1, 1, 0.1, 0.1) a little more than two.
@@ -810,8 +821,8 @@ for total in (1.5, -0.1, -1.7):
 # <details><summary>The division</summary>
 #
 # Square both gradients, average over their noise (1 each), and add up over $d$. The first gives
-# $\beta^2 \sigma^2 \sum_d X_{bd}^2$. With $\Delta = \sigma^2 \sum_d X_{bd}^2$, the second gives
-# $\beta^2 \sigma^2 \sum_d X_{bd}^4 \,/ \sum_d X_{bd}^2$.
+# $\beta^2 \sigma^2 \sum_d X_{nd}^2$. With $\Delta = \sigma^2 \sum_d X_{nd}^2$, the second gives
+# $\beta^2 \sigma^2 \sum_d X_{nd}^4 \,/ \sum_d X_{nd}^2$.
 #
 # </details>
 
@@ -850,7 +861,7 @@ guessed("local-within-a-row")
 # the ratio is the same at all batch sizes: this saving has nothing to do with other rows.
 #
 # In the lower layers the ratio is larger than the effective number, and you can see why in the columns of the means.
-# There too a draw for each row scatters more. For a mean both gradients are $\beta_{bh}\, X_{bd}$, without noise of
+# There too a draw for each row scatters more. For a mean both gradients are $\beta_{nh}\, X_{nd}$, without noise of
 # its own, so this must come from $\beta$. (Question 1 asks how.) The same $\beta$ stands in the gradient of log_std.
 # Multiply the two, and you have the table, to within a third or so.
 #
@@ -1182,7 +1193,7 @@ assert (noise_variance(128, one_epsilon)[-1] > noise_variance(128, WAYS[ONE])[-1
 #
 # <details><summary>Answer</summary>
 #
-# The gradient for a mean is $\beta_{bh} X_{bd}$, without noise of its own. In the top layer $\beta$ depends
+# The gradient for a mean is $\beta_{nh} X_{nd}$, without noise of its own. In the top layer $\beta$ depends
 # only on the outputs, and these have the same distribution both ways. To the bottom layer $\beta$ comes down through
 # the layers above. A weight matrix that was drawn there multiplies it, scatter and all. Locally there is none: what
 # multiplies it is, for each weight, the average of such draws, over those that lead to the same pre-activation. So the

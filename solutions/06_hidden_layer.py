@@ -75,37 +75,52 @@ show(
 guessed("two-equal-rows")
 
 # %% [markdown]
-# Look at the numbers in the panels. The two standard deviations agree, whichever way you draw; only the
-# correlation differs. Two equal rows make it plain: in weight space they get the same answer, and row by row two
-# different ones, a round cloud, as if each row had a layer of its own.
+# The two standard deviations agree, whichever way you draw; only the correlation differs. Two equal rows make it plain:
+# in weight space they get the same answer, and row by row two different ones, as if each row had a layer of its own.
 #
 # In weight space the dots lean the other way when the second row's $x$ is far enough below 0. The bias is the same in
-# both rows and pulls them together; the slope pulls them apart where one $x$ is negative. The first row's $x$ is 1, the
-# slope's standard deviation 0.8 (its *scale*, the second slider) and the bias's 0.5, so the covariance of the two rows
-# is $0.8^2 \cdot 1 \cdot x$ from the slope plus $0.5^2$ from the bias. The two just balance at $x \approx -0.4$: there
-# the correlation is 0, and the pictures look alike.
+# both rows and pulls them together; the slope pulls them apart where one $x$ is negative. The covariance of the two
+# rows is $0.8^2 \cdot 1 \cdot x$ from the slope (its *scale*, or standard deviation, is 0.8, and the first row's $x$
+# is 1) plus $0.5^2$ from the bias. The two balance at $x \approx -0.4$: there the pictures look alike.
 #
 # So a draw made row by row is right for every row, and yet it is no draw of *a* function. For training by hand that is
-# no trouble: from the log-likelihood we subtract the KL divergence of all weights from the prior. But a library for
-# inference builds its loss from one question, put to everything that was drawn: *how probable is the value that you
-# drew?* Here the weights weren't drawn, and the values that were drawn aren't weights.
+# no trouble. But a library for inference builds its loss from one question, put to everything that was drawn: *how
+# probable is the value that you drew?* Here the weights weren't drawn, and what was drawn isn't weights. First, how an
+# ordinary distribution answers:
+
+# %% tags=["experiment"]
+a_weight = Normal(torch.tensor(0.0), torch.tensor(0.8))
+value = a_weight.rsample()
+print(f"rsample draws a value:                       {value:.2f}")
+print(f"log_prob, the logarithm of the density at it: {a_weight.log_prob(value):.2f}")
+print(f"log_prob of a value that it hardly draws:    {a_weight.log_prob(torch.tensor(3.0)):.2f}")
 
 # %% [markdown]
 # ## The idea: draw activations, charge for weights
 #
-# To an inference library a distribution is an object that can do two things: draw a value (`rsample`) and say
-# how much that value adds to the logarithm of the probability (`log_prob`). `HiddenLayer` is such an object.
+# `HiddenLayer` is an object of this kind, with the same two methods.
 #
 # 1. **`rsample` draws the layer's output**: the pre-activations by local reparameterization; then the non-linearity;
 #    then, if wanted, a column of ones at the end, which gives the *next* layer its bias.
 # 2. **`log_prob` returns what the weights cost**: minus their KL divergence from the prior, times a factor. It
 #    ignores the value that it is asked about.
 #
-# The second is a trick of bookkeeping. `log_prob` usually means the logarithm of a density: how thickly draws lie at
-# that value. Here it is the entry that is missing in the sum: whoever adds up the log_probs of everything in the model
-# gets the right loss, without knowing that there are weights inside.
+# The second is a trick of bookkeeping: whoever adds up the log_probs of everything in the model gets the right loss,
+# without knowing that there are weights inside.
 #
 # A switch, `weight_space_sampling`, draws the weights after all, for pictures of functions.
+#
+# Why does a column of ones give a bias? Look:
+
+# %% tags=["experiment"]
+activations = torch.tensor([[0.5, 2.0], [1.0, 0.0], [0.0, 0.3]])  # 3 rows, 2 units
+next_weights = torch.tensor([[1.0], [-2.0], [0.7]])  # 3 rows: one more than there are units
+with_ones = torch.cat([activations, torch.ones(3, 1)], dim=-1)
+print("[activations, 1] times all the weights:        ", (with_ones @ next_weights)[:, 0].tolist())
+print("activations times the first two, plus the last:", (activations @ next_weights[:2] + 0.7)[:, 0].tolist())
+
+# %% tags=["claim"]
+assert torch.allclose(with_ones @ next_weights, activations @ next_weights[:2] + 0.7)
 
 # %% [markdown]
 # ## The mathematics
@@ -126,8 +141,7 @@ guessed("two-equal-rows")
 #
 # (In [1] $A$ is the *inputs*.)
 #
-# **Drawing the pre-activations, row by row.** $X A$ is a sum of independent Gaussians, so each of its elements is
-# Gaussian. $\mu$ and $\sigma$ are matrices, as $X$ and $A$ are. With squares and root taken element by element,
+# **Drawing the pre-activations, row by row** (lesson 05), with squares and root taken element by element:
 #
 # $$Z = X \mu + \sqrt{X^2 \sigma^2} \odot \varepsilon, \qquad \varepsilon \text{ of shape } (B, H).$$
 #
@@ -135,13 +149,11 @@ guessed("two-equal-rows")
 #
 # $$A = \mu + \sigma \odot \varepsilon, \qquad Z = X A, \qquad \varepsilon \text{ of shape } (D, H).$$
 #
-# Element by element, mean and variance are the same in both. A `sample_shape` of $(S_1, S_2, \dots)$ puts these numbers
-# of draws in front of all shapes, with noise of its own for each sample.
+# A `sample_shape` of $(S_1, S_2, \dots)$ puts these numbers of draws in front of all shapes, with noise of its own for
+# each sample.
 #
-# **The output** is $\psi(Z)$, of shape $(B, H)$. With the bias unit it is $[\,\psi(Z),\, 1\,]$, of shape $(B, H + 1)$.
-# The next layer's weights then have $H + 1$ rows, and the last of them is its bias:
-# $[\,\psi(Z),\, 1\,]\,A' = \psi(Z)\,A'_{\text{first } H \text{ rows}} + A'_{\text{last row}}$, where $A'$ are those
-# weights.
+# **The output** is $\psi(Z)$, of shape $(B, H)$. With the bias unit it is $[\,\psi(Z),\, 1\,]$, of shape $(B, H + 1)$,
+# and the next layer's weights have $H + 1$ rows, the last of which is its bias.
 #
 # **The KL divergence** to the prior, summed over all weights:
 #
@@ -149,21 +161,22 @@ guessed("two-equal-rows")
 # \left[\, \frac{\mu_{dh}^2 + \sigma_{dh}^2}{2 \sigma_0^2} - \frac12 - \log \frac{\sigma_{dh}}{\sigma_0} \,\right]$$
 
 # %% [markdown]
-# **Why `log_prob` is $-\kappa\,\mathrm{KL}$.** The *evidence* is the density that the model, with weights from the
-# prior, gives to all the targets. Variational inference maximises a number that is never above its logarithm, the
-# *evidence lower bound*, ELBO ($t_n$ are the targets, in code `y_train`, $x_n$ the inputs, $w$ the weights of all
-# layers, and $\mathbb E$ the average over their draws):
+# **Why `log_prob` is $-\kappa\,\mathrm{KL}$.** Inference maximises the ELBO of lesson 03,
+# $\sum_{n=1}^{N} \mathbb E\left[\log p(t_n \mid x_n, w)\right] - \mathrm{KL}$, where $t_n$ are the targets (`y_train`),
+# $x_n$ the inputs, and $w$ the weights of all layers. A batch holds $B$ of the $N$ terms. With $\kappa = B/N$ (the
+# other way to write the $N/B$ of lesson 04), its log-likelihood plus the layer's log_prob,
 #
-# $$\mathrm{ELBO} = \sum_{n=1}^{N} \mathbb E\left[\log p(t_n \mid x_n, w)\right] - \mathrm{KL}.$$
+# $$\sum_{n \,\in\, \text{batch}} \log p(t_n \mid x_n, w) \;-\; \frac{B}{N}\,\mathrm{KL},$$
 #
-# A batch holds $B$ of the $N$ terms. With $\kappa = B/N$, its log-likelihood plus the layer's log_prob is
-#
-# $$\sum_{n \in \text{batch}} \log p(t_n \mid x_n, w) \;-\; \frac{B}{N}\,\mathrm{KL},$$
-#
-# which on average over batches and draws is $B/N$ times the ELBO.
-#
-# Each term of the sum holds *one* row. So its average depends on the distribution of that row's output alone,
-# and not on how rows go together. This is why row-by-row draws may be used here.
+# is on average $B/N$ times the ELBO. Each term of the sum holds *one* row. So its average doesn't depend on how rows go
+# together: this is why row-by-row draws may be used here.
+
+# %% tags=["figure"]
+guess(
+    "log-prob-of-a-layer",
+    "A layer's KL is 12 nats, its KL_factor 0.5. What is log_prob of a value that it hardly ever draws?",
+    ["−6, as of any other value", "6, as of any other value", "Far below −6"],
+)
 
 # %% [markdown]
 # ## Your turn: write the distribution
@@ -344,8 +357,12 @@ print(f"log_prob of another:     {layer.log_prob(layer.rsample()).item():.4f}")
 print(f"KL, −log_prob/KL_factor: {-layer.log_prob(one_draw).item() / 0.5:.4f}")
 print(f"PyTorch's KL:            {kl_divergence(Normal(A_mean, A_scale), Normal(0.0, 2.0)).sum().item():.4f}")
 
+# %% tags=["figure"]
+guessed("log-prob-of-a-layer")
+
 # %% [markdown]
-# The two log_probs agree, and they should: nobody asks this distribution how likely an activation is.
+# The two log_probs agree, and they should: nobody asks this distribution how likely an activation is. A KL of 12 would
+# give −6 for any value.
 
 # %% [markdown]
 # ## A network made of two of them
@@ -450,8 +467,8 @@ def total_kl(network):
 
 # %% [markdown]
 # **Training by hand.** Each step draws 10 of the 40 cars, draws the hidden units and the predictions, and adds
-# up three numbers: the log-likelihood of the batch and the log_probs of the two layers. `KL_factor` is batch
-# size over data-set size. The sum estimates $B/N$ times the ELBO, so the loss is minus the sum, times $N/B$.
+# up three numbers: the log-likelihood of the batch and the log_probs of the two layers. With $\kappa = B/N$ the loss is
+# minus the sum, times $N/B$.
 
 # %% tags=["experiment"]
 STEPS, BATCH = 1000, 10

@@ -218,7 +218,7 @@ assert said["plain"][0].argmax() == said["Bayesian"][0].argmax() == 7
 # One could take the largest probability. But 50 % for a 3 means one thing when the other 50 % are all on the 5, and
 # another when they are spread over nine digits. The **entropy** looks at all of them:
 #
-# $$H(p) = -\sum_{c=1}^{C} p_c \log p_c$$
+# $$\mathbb H(p) = -\sum_{c=1}^{C} p_c \log p_c$$
 #
 # Each class has the surprise $-\log p_c$, as lesson 02's bets and codes have it. The entropy is the average surprise
 # that one should expect, when one believes $p$. It is 0 where one class has all the probability, and largest,
@@ -228,13 +228,23 @@ assert said["plain"][0].argmax() == said["Bayesian"][0].argmax() == 7
 # | Symbol | In code | Shape | What it is |
 # |---|---|---|---|
 # | $S, B, C$ | `probs.shape` | | draws, inputs, classes |
-# | $p_{sbc}$ | `probs` | $(S, B, C)$ | what draw $s$ says of input $b$: the probability of class $c$ |
-# | $\bar p_{bc}$ | `probs.mean(dim=0)` | $(B, C)$ | the prediction: the average over the draws |
-# | $H(\bar p_b)$ | | $(B,)$ | the **predictive entropy**, one number for each input |
+# | $p_{snc}$ | `probs` | $(S, B, C)$ | what draw $s$ says of input $n$: the probability of class $c$ |
+# | $\bar p_{nc}$ | `probs.mean(dim=0)` | $(B, C)$ | the prediction: the average over the draws |
+# | $\mathbb H(\bar p_n)$ | | $(B,)$ | the **predictive entropy**, one number for each input |
 #
-# **One trap.** A softmax may give a probability of exactly 0, when $e^{-200}$ is too small for a float. Then
-# `p * p.log()` is $0 \cdot (-\infty)$, which is `nan`, and one `nan` spoils every average after it. The limit of
-# $p \log p$ for $p \to 0$ is 0: such a class adds nothing. `torch.xlogy(p, p)` computes $p \log p$ and knows this.
+# **One trap.** A softmax may give a probability of exactly 0, when $e^{-200}$ is too small for a float. Here are four
+# predictions. Which of them has the largest entropy, and where will $p \log p$ fail?
+
+# %% tags=["experiment"]
+four = torch.tensor([[1.0, 0.0, 0.0, 0.0], [0.5, 0.5, 0.0, 0.0], [0.5, 0.2, 0.2, 0.1], [0.25, 0.25, 0.25, 0.25]])
+print("prediction               −Σ p·log p    −Σ xlogy(p, p)")
+for p in four:
+    as_text = ", ".join(f"{value:.2f}" for value in p.tolist())
+    print(f"{as_text:25}{-(p * p.log()).sum():9.2f}{0.0 - torch.xlogy(p, p).sum():18.2f}")
+
+# %% [markdown]
+# $0 \cdot (-\infty)$ is `nan`, and one `nan` spoils every average after it. The limit of $p \log p$ for $p \to 0$ is 0:
+# such a class adds nothing. `torch.xlogy(p, p)` computes $p \log p$ and knows this.
 
 # %% [markdown]
 # ## Which dimension is which
@@ -420,32 +430,33 @@ show(
 # Each row by itself has an entropy, and rows may differ among each other. That splits the doubt into two parts:
 #
 # $$
-# \underbrace{H(\bar p_b)}_{\text{all of it}}
-# = \underbrace{\frac1S \sum_{s=1}^S H(p_{sb})}_{\text{what all draws are unsure of}}
-# + \underbrace{I_b}_{\text{what they disagree about}}
+# \underbrace{\mathbb H(\bar p_n)}_{\text{all of it}}
+# = \underbrace{\frac1S \sum_{s=1}^S \mathbb H(p_{sn})}_{\text{what all draws are unsure of}}
+# + \underbrace{\mathbb I_n}_{\text{what they disagree about}}
 # $$
 #
-# The first part is the average of the draws' own entropies, and stands for the *aleatoric* doubt. The rest, $I_b$,
-# stands for the *epistemic* doubt. It is the **mutual information** between the class and the weights [2, 3]: how many
-# nats one would learn about the class, on average, by being told which weights are the right ones. If all draws say the
-# same, that is nothing. It is never negative, since it is an average of KL divergences (lesson 02):
-# $I_b = \frac1S \sum_s \mathrm{KL}(p_{sb} \,\|\, \bar p_b)$.
+# The first part is the average of the draws' own entropies, and stands for the *aleatoric* doubt. The rest, $\mathbb
+# I_n$, stands for the *epistemic* doubt. It is the **mutual information** between the class and the weights [2, 3]: how
+# many nats one would learn about the class, on average, by being told which weights are the right ones. If all draws
+# say the same, that is nothing. It is never negative, since it is an average of KL divergences (lesson 02): $\mathbb
+# I_n = \frac1S \sum_s \mathrm{KL}(p_{sn} \,\|\, \bar p_n)$.
 #
 # <details><summary>Why is it that average?</summary>
 #
-# The KL divergence of $p_{sb}$ from $\bar p_b$ is
-# $\sum_c p_{sbc} \log p_{sbc} - \sum_c p_{sbc} \log \bar p_{bc}$. Average it over the draws $s$. The first sum becomes
-# minus the average of the entropies. In the second only $p_{sbc}$ depends on $s$, and its average is $\bar p_{bc}$, so
-# with its sign it becomes $H(\bar p_b)$. Together: the entropy of the average, less the average of the entropies.
+# The KL divergence of $p_{sn}$ from $\bar p_n$ is
+# $\sum_c p_{snc} \log p_{snc} - \sum_c p_{snc} \log \bar p_{nc}$. Average it over the draws $s$. The first sum becomes
+# minus the average of the entropies. In the second only $p_{snc}$ depends on $s$, and its average is $\bar p_{nc}$, so
+# with its sign it becomes $\mathbb H(\bar p_n)$. Together: the entropy of the average, less the average of the
+# entropies.
 #
 # </details>
 #
 # | Symbol | In code | Shape | What it is |
 # |---|---|---|---|
-# | $p_{sb}$ | `probs[s, b]` | $(C,)$ | what draw $s$ says of input $b$, all classes |
-# | $\bar p_b$ | `probs.mean(dim=0)[b]` | $(C,)$ | the prediction for input $b$, all classes |
-# | $H(p_{sb})$ | | $(S, B)$ | the entropy of each draw |
-# | $I_b$ | | $(B,)$ | the mutual information, in nats, between 0 and $H(\bar p_b)$ |
+# | $p_{sn}$ | `probs[s, n]` | $(C,)$ | what draw $s$ says of input $n$, all classes |
+# | $\bar p_n$ | `probs.mean(dim=0)[n]` | $(C,)$ | the prediction for input $n$, all classes |
+# | $\mathbb H(p_{sn})$ | | $(S, B)$ | the entropy of each draw |
+# | $\mathbb I_n$ | | $(B,)$ | the mutual information, in nats, between 0 and $\mathbb H(\bar p_n)$ |
 
 # %% [markdown]
 # ## Your turn: what the draws disagree about
@@ -610,19 +621,26 @@ assert wrong[least_sure].float().mean() > 4 * wrong.float().mean()
 # with the **accuracy**, the share of right predictions. The **expected calibration error** [4] averages the gaps,
 # each bin weighted by its share of the examples:
 #
-# $$\mathrm{ECE} = \sum_{m=1}^{M} \frac{n_m}{B} \, \big| \mathrm{acc}_m - \mathrm{conf}_m \big|$$
+# $$\mathrm{ECE} = \sum_{m=1}^{M} \frac{B_m}{B} \, \big| \mathrm{acc}_m - \mathrm{conf}_m \big|$$
 #
 # | Symbol | In code | Shape | What it is |
 # |---|---|---|---|
-# | $\bar p_{bc}$ | `probs` | $(B, C)$ | the predictions, already averaged over the draws |
-# | $t_b$ | `labels` | $(B,)$ | the right classes, whole numbers from 0 to $C - 1$ |
+# | $\bar p_{nc}$ | `probs` | $(B, C)$ | the predictions, already averaged over the draws |
+# | $t_n$ | `labels` | $(B,)$ | the right classes, whole numbers from 0 to $C - 1$ |
 # | $M$ | `num_bins` | a number | how many bins, 15 if not said otherwise |
-# | $n_m$ | | $(M,)$ | how many predictions lie in bin $m$ |
+# | $B_m$ | | $(M,)$ | how many predictions lie in bin $m$ |
 # | $\mathrm{acc}_m$ | | $(M,)$ | the share of them that are right |
 # | $\mathrm{conf}_m$ | | $(M,)$ | the average of their confidences |
 #
 # Absolute values, bin by bin: too much confidence here must not make up for too little there. And it is the
 # confidence *of the prediction*, right or wrong, not the probability of the label, which nobody knows in use.
+
+# %% tags=["figure"]
+guess(
+    "07-gaps-add-up",
+    "Ten predictions of confidence 0.9, eight of them right, and ten of confidence 0.6, seven of them right. The ECE?",
+    ["0: the two gaps cancel", "0.1", "0.2"],
+)
 
 # %% [markdown]
 # ## Where the bins begin and end
@@ -710,11 +728,22 @@ def expected_calibration_error(probs, labels, num_bins=15):
 # %% tags=["check"]
 check(expected_calibration_error)
 
+# %% tags=["figure"]
+guessed("07-gaps-add-up")
+
+# %% tags=["experiment"]
+confidence = torch.tensor([0.9] * 10 + [0.6] * 10)
+labels = torch.tensor([0] * 8 + [1] * 2 + [0] * 7 + [1] * 3)  # class 0 is predicted every time
+print(f"ECE: {expected_calibration_error(torch.stack([confidence, 1 - confidence], dim=1), labels):.2f}")
+
+# %% tags=["claim"]
+assert abs(expected_calibration_error(torch.stack([confidence, 1 - confidence], dim=1), labels) - 0.1) < 1e-4
+
 # %% [markdown]
 # Now a table of all measures for all networks. One column is new: the **NLL**, the negative log-likelihood, is the
 # average of $-\log$ of the probability that was given to the right class. It punishes both mistakes, being sure and
 # wrong, and being right and unsure. Small is good, as it is of the ECE. The last two columns are the AUROC from above,
-# once by the predictive entropy $H$ and once by the mutual information $I$.
+# once by the predictive entropy $\mathbb H$ and once by the mutual information $\mathbb I$.
 
 # %% tags=["figure"]
 guess(
@@ -974,6 +1003,13 @@ assert (upside_down[y_test == 6] == 9).float().mean() > 0.7
 # | $P$ | `weight_mean.numel()` | a number | how many weights the layer has |
 # | | `fraction` | a number from 0 to 1 | the share of them that is removed |
 
+# %% tags=["figure"]
+guess(
+    "07-a-mean-of-zero",
+    "A weight's mean is set to 0, and its log_std of −1 left as it is. What does the weight do now?",
+    ["nothing: it is removed", "it adds noise to every prediction", "it is 0 in most draws"],
+)
+
 # %% [markdown]
 # ## What “removed” means
 #
@@ -1055,6 +1091,9 @@ def prune_by_signal_to_noise(layer, fraction):
 
 # %% tags=["check"]
 check(prune_by_signal_to_noise)
+
+# %% tags=["figure"]
+guessed("07-a-mean-of-zero")
 
 # %% [markdown]
 # In the paper [1, Table 2], of a network with two layers of 1,200 units, trained on 60,000 digits of MNIST, half of the
@@ -1281,7 +1320,7 @@ if LARGER:
 # %% [markdown]
 # <details><summary>What came out of one such run</summary>
 #
-# | | accuracy | NLL | ECE | AUROC, $H$ | AUROC, $I$ |
+# | | accuracy | NLL | ECE | AUROC, $\mathbb H$ | AUROC, $\mathbb I$ |
 # |---|---|---|---|---|---|
 # | plain | 0.939 | 0.227 | 0.030 | 0.946 | – |
 # | Bayesian | 0.926 | 0.299 | 0.083 | 0.988 | 1.000 |

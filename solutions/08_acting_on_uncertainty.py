@@ -100,6 +100,13 @@ show(
 # Only the *order* of the confidences enters. Double them all, or take logarithms, and nothing changes. Keep this in
 # mind: further down it will make a difference.
 
+# %% tags=["figure"]
+guess(
+    "selective-by-hand",
+    "Ten answers, the surest first: right, right, right, wrong, right, and five more. The error at a coverage of 0.45?",
+    ["0", "0.2", "0.25"],
+)
+
 # %% [markdown]
 # ## Your turn: the error of those that it answers
 #
@@ -166,23 +173,29 @@ def selective_error(confidence, correct, coverage):
 check(selective_error)
 
 # %% [markdown]
-# A first look, with ten examples. The confidence is no bad one here: most wrong answers stand to the right.
+# A first look, with ten examples: those of the guess, and five more. The confidence is no bad one here: most wrong
+# answers stand to the right.
 
 # %% tags=["experiment"]
 confidence = torch.tensor([0.99, 0.97, 0.96, 0.91, 0.88, 0.80, 0.71, 0.64, 0.52, 0.41])
 correct = torch.tensor([True, True, True, False, True, True, True, False, True, False])
-for coverage in (1.0, 0.7, 0.4, 0.3):
+for coverage in (1.0, 0.7, 0.45, 0.4, 0.3):
     print(f"coverage {coverage}: error {selective_error(confidence, correct, coverage).item():.2f}")
 
+# %% tags=["figure"]
+guessed("selective-by-hand")
+
 # %% tags=["claim"]
+assert abs(selective_error(confidence, correct, 0.45) - 0.2) < 1e-6
 errors = [selective_error(confidence, correct, coverage).item() for coverage in (1.0, 0.7, 0.4, 0.3)]
 assert errors[1] < errors[0]
 assert errors[2] > errors[1]
 assert errors[3] == 0
 
 # %% [markdown]
-# It falls, rises again, and falls to 0. With few examples left a single mistake weighs much: at a coverage of 0.4, one
-# of the four that are kept is wrong. So don't trust the left end of such a curve.
+# At a coverage of 0.45 five are kept: 0.2. As it falls, the error falls, rises again, and falls to 0. With few examples
+# left a single mistake weighs much: at a coverage of 0.4, one of the four that are kept is wrong. So don't trust the
+# left end of such a curve.
 
 # %% [markdown]
 # ## Digits that it may leave out
@@ -307,7 +320,7 @@ for (test, kind), probs in predicted.items():
     confidence, answer = probs.max(dim=-1)
     correct = answer == digits_test.y
     errors_at[test, kind] = torch.tensor(
-        [[selective_error(k, z, c) for c in COVERAGES] for k, z in zip(confidence, correct, strict=True)]
+        [[selective_error(gamma, z, c) for c in COVERAGES] for gamma, z in zip(confidence, correct, strict=True)]
     )
     print(f"{test + ', ' + kind:32}", "".join(f"{100 * error:8.2f}" for error in errors_at[test, kind].mean(dim=0)))
 
@@ -326,7 +339,7 @@ curves = {test: {} for test in tests}
 for (test, kind), probs in predicted.items():
     confidence, answer = probs.max(dim=-1)
     correct = answer == digits_test.y
-    curves[test][kind] = torch.stack([error_curve(k, z) for k, z in zip(confidence, correct, strict=True)])
+    curves[test][kind] = torch.stack([error_curve(gamma, z) for gamma, z in zip(confidence, correct, strict=True)])
 show(
     figures.risk_coverage(curves),
     alt="Error against coverage in two panels. On digits as they are both kinds of network fall from about 4 % to"
@@ -391,7 +404,7 @@ areas = {}
 for (test, kind), probs in predicted.items():
     correct = probs.argmax(dim=-1) == digits_test.y
     areas[test, kind] = torch.tensor(
-        [[area(k, z) for k, z in zip(score(probs), correct, strict=True)] for score in scores.values()]
+        [[area(gamma, z) for gamma, z in zip(score(probs), correct, strict=True)] for score in scores.values()]
     )
     print(f"{test + ', ' + kind:32}", "".join(f"{100 * value:22.2f}" for value in areas[test, kind].mean(dim=1)))
 
@@ -403,7 +416,7 @@ assert 0.25 < noise < 0.35
 for kind in kinds:
     probs = predicted[half_turned, kind]
     correct = probs.argmax(dim=-1) == digits_test.y
-    smallest = torch.stack([area(k, z) for k, z in zip(probs.amin(dim=-1), correct, strict=True)]).mean()
+    smallest = torch.stack([area(gamma, z) for gamma, z in zip(probs.amin(dim=-1), correct, strict=True)]).mean()
     assert 0.34 < smallest < 0.46
     assert smallest > 1.3 * (1 - correct.float().mean())
 
@@ -452,8 +465,8 @@ by_rule = {}
 for (test, kind), probs in predicted.items():
     confidence, answer = probs.max(dim=-1)
     correct = answer == digits_test.y
-    rows = torch.tensor([costs(k, z, 1 - PRICE, PRICE) for k, z in zip(confidence, correct, strict=True)])
-    claims = torch.stack([1 - k[k > 1 - PRICE].mean() for k in confidence])
+    rows = torch.tensor([costs(gamma, z, 1 - PRICE, PRICE) for gamma, z in zip(confidence, correct, strict=True)])
+    claims = torch.stack([1 - gamma[gamma > 1 - PRICE].mean() for gamma in confidence])
     by_rule[test, kind] = torch.cat([rows, claims[:, None]], dim=1)
     cost, answered, errs, claimed = by_rule[test, kind].mean(dim=0).tolist()
     print(f"{test + ', ' + kind:32}{answered:10.0%}{claimed:15.1%}{errs:8.1%}{cost:8.3f}")
@@ -469,7 +482,7 @@ for (test, kind), probs in predicted.items():
     confidence, answer = probs.max(dim=-1)
     correct = answer == digits_test.y
     pairs = list(zip(confidence, correct, strict=True))
-    lines = torch.tensor([[costs(k, z, threshold, PRICE)[0] for threshold in thresholds] for k, z in pairs])
+    lines = torch.tensor([[costs(gamma, z, threshold, PRICE)[0] for threshold in thresholds] for gamma, z in pairs])
     cost_curves[test][kind] = (thresholds, lines)
 show(
     figures.cost_of_thresholds(cost_curves, PRICE),
@@ -536,7 +549,7 @@ my_price = 0.02
 for (test, kind), probs in predicted.items():
     confidence, answer = probs.max(dim=-1)
     pairs = zip(confidence, answer == digits_test.y, strict=True)
-    rows = torch.tensor([costs(k, z, 1 - my_price, my_price) for k, z in pairs]).mean(dim=0)
+    rows = torch.tensor([costs(gamma, z, 1 - my_price, my_price) for gamma, z in pairs]).mean(dim=0)
     print(f"{test + ', ' + kind:32} answers {rows[1]:4.0%}, cost {rows[0] / my_price:5.2f} times that of always asking")
 
 # %% tags=["claim"]
@@ -545,7 +558,7 @@ for price in (0.3, 0.2, 0.02, 0.005, 0.001):
     for (test, kind), probs in predicted.items():
         confidence, answer = probs.max(dim=-1)
         pairs = zip(confidence, answer == digits_test.y, strict=True)
-        cost = torch.stack([costs(k, z, 1 - price, price)[0] for k, z in pairs]).mean()
+        cost = torch.stack([costs(gamma, z, 1 - price, price)[0] for gamma, z in pairs]).mean()
         times_asking[test, kind, price] = (cost / price).item()
 assert times_asking[untouched, "plain", 0.005] < 1 < 1.5 < times_asking[untouched, "plain", 0.001]
 assert times_asking[half_turned, "plain", 0.3] < 1 < times_asking[half_turned, "plain", 0.2]
@@ -594,19 +607,26 @@ assert all(times_asking[untouched, "Bayesian", price] < 1 for price in (0.3, 0.2
 # | Symbol | In code | Shape | What it is |
 # |---|---|---|---|
 # | $B$ | `len(contexts)` | a number | how many contexts are decided at once |
-# | $A$ | | a number | how many actions there are, numbered from 0 |
-# | $x_b$ | `contexts` | $(B, D)$ | what is known before the action; $D$ features |
+# | $R$ | | a number | how many actions there are, numbered from 0 |
+# | $x_n$ | `contexts` | $(B, D)$ | what is known before the action; $D$ features |
 # | $q$ | `weight_mean`, `weight_log_std` | | the learned distribution of the weights |
 # | $w$ | | | all weights of the network, drawn from $q$ once in each call |
-# | $r_{ba}$ | `model(contexts)` | $(B, A)$ | the reward that action $a$ has in context $b$, on average, under $w$ |
+# | $r_{na}$ | `model(contexts)` | $(B, R)$ | the reward that action $a$ has in context $n$, on average, under $w$ |
 #
 # $$
-# w \sim q, \qquad a_b = \arg\max_a \; r_{ba}(w)
+# w \sim q, \qquad a_n = \arg\max_a \; r_{na}(w)
 # $$
 #
 # Note what is *not* done. Draws aren't averaged: their average prefers one action, and acting on it tries nothing out.
 # And there aren't two draws, one for each action: what is compared must come from one belief about the world. If one
 # draw says that it's a rainy place, then that holds for umbrellas and for ice cream.
+
+# %% tags=["figure"]
+guess(
+    "three-draws-of-ten",
+    "In 7 of 10 draws of the weights umbrellas promise most, in 3 of 10 ice cream. How often is ice cream offered?",
+    ["never: umbrellas are better on average", "in about 3 of 10 cases", "in half of the cases"],
+)
 
 # %% [markdown]
 # ## Your turn: let one draw decide
@@ -621,7 +641,7 @@ assert all(times_asking[untouched, "Bayesian", price] < 1 for price in (0.3, 0.2
 def thompson_action(model, contexts):
     """For each context the action that is best under one draw of the model's weights.
 
-    model: model(contexts) draws all weights once and gives the expected reward of every action, (B, A).
+    model: model(contexts) draws all weights once and gives the expected reward of every action, (B, R).
     contexts: what the model takes, B of them.
     Returns: (B,), int64, the number of an action for each context.
     """
@@ -637,7 +657,7 @@ def thompson_action(model, contexts):
 # %% [markdown]
 # <details><summary>Hint 1: which tools?</summary>
 #
-# - `model(contexts)` is one draw, in the shape $(B, A)$.
+# - `model(contexts)` is one draw, in the shape $(B, R)$.
 # - `.max` gives the largest value, `.argmax` the place where it stands. An action is a place.
 #
 # </details>
@@ -665,13 +685,32 @@ def thompson_action(model, contexts):
 # %% tags=["check"]
 check(thompson_action)
 
+
+# %% tags=["experiment"]
+def two_offers(contexts):
+    """In 7 of 10 draws the first action promises more, in 3 of 10 the second."""
+    best_first = torch.rand(()) < 0.7
+    return torch.tensor([[1.0, 0.5] if best_first else [0.5, 1.0]]).expand(len(contexts), 2)
+
+
+with torch.random.fork_rng():
+    torch.manual_seed(0)
+    offers = torch.cat([thompson_action(two_offers, torch.zeros(1, 1)) for _ in range(2000)])
+print(f"the second action is taken in {offers.double().mean():.0%} of 2,000 calls")
+
+# %% tags=["figure"]
+guessed("three-draws-of-ten")
+
+# %% tags=["claim"]
+assert 0.25 < offers.double().mean() < 0.35
+
 # %% [markdown]
 # ## Three machines
 #
 # First a case in which nothing but the decision can go wrong: three machines, no contexts, and beliefs that are exact.
 # A machine pays its mean (0.0, 0.2 or 0.5) plus noise with a standard deviation of 1. Before the first coin we believe
-# of each mean $\mathcal N(0, 1)$. After $n$ coins with the average $\bar r$, Bayes' rule gives
-# $\mathcal N\big(\tfrac{n \bar r}{n + 1}, \tfrac{1}{n + 1}\big)$: the precision, one over the variance, grows by 1 with
+# of each mean $\mathcal N(0, 1)$. After $j$ coins with the average $\bar r$, Bayes' rule gives
+# $\mathcal N\big(\tfrac{j \bar r}{j + 1}, \tfrac{1}{j + 1}\big)$: the precision, one over the variance, grows by 1 with
 # every coin. Such a belief, after the data, is called the **posterior**. (In `Beliefs` the rule is applied after each
 # coin, in `learn`; the result is the same.)
 #
@@ -1247,10 +1286,17 @@ assert (ends["greedy"].mean() - ends["Thompson"].mean()).abs() < 50
 #
 # </details>
 
+# %% tags=["experiment"]
+chances = []
+for mean, std in [(0.0, 1.0), (-1.0, 0.5)]:
+    draws = torch.distributions.Normal(torch.tensor(mean, dtype=torch.float64), std)
+    chances.append(1 - draws.cdf(torch.tensor(0.5, dtype=torch.float64)).item())
+    print(f"a draw of N({mean}, {std}²) exceeds 0.5 with a chance of {chances[-1]:.2%}", end=": ")
+    print(f"once in {1 / chances[-1]:.0f} steps")
+
 # %% tags=["claim"]
-standard = torch.distributions.Normal(0.0, 1.0)
-assert round(100 * (1 - standard.cdf(torch.tensor(0.5))).item()) == 31
-assert round(1 / (1 - standard.cdf(torch.tensor(3.0, dtype=torch.float64))).item(), -1) == 740
+assert round(100 * chances[0]) == 31
+assert round(1 / chances[1], -1) == 740
 
 # %% [markdown]
 # ## Where this comes from

@@ -169,19 +169,68 @@ show(
 # **draw networks from it**, without knowing that integral. All it takes is a function that says how much better or
 # worse one setting of the weights is than another: the logarithm of likelihood times prior, the **log joint**.
 #
-# The idea is that of a walker in a landscape, whose height at a place is minus the log joint: the deepest valley is the
-# best network. The walker is a ball that rolls without friction. Now and then somebody gives it a push in a random
-# direction. It rolls through the valleys, up the slopes as far as its speed carries it, and stops somewhere; where it
-# stops is one drawn network; then comes the next push. With the right bookkeeping, places are visited exactly as
-# often as the posterior says. This is **Hamiltonian Monte Carlo** [2]. The gradient of the log joint steers the ball,
-# and autograd gives it.
+# The idea is that of a ball in a landscape, whose height at a place is minus the log joint: the deepest valley is the
+# best network. The ball rolls without friction, and after a while stops; where it stops is one drawn network. Then it
+# gets a push in a random direction, and rolls on. The gradient of the log joint steers it, and autograd gives that.
+# This is **Hamiltonian Monte Carlo** [2].
 #
-# How long should the ball roll before the next push? Too short, and it hardly moves; too long, and it comes back to
-# where it began. **NUTS**, the *no-U-turn sampler* [3], lets it roll until it begins to turn round. It also finds a
-# good length of step by itself in a *warm-up*, whose draws are thrown away. The sequence of places is called a *chain*.
+# Does that visit places as often as it should? Try it on one weight of which $w^2$ was measured, as in lesson 02, but
+# more roughly: the posterior has a valley near −2, one near 2, and a low hill between. 500 balls start at 2, and get
+# 100 pushes each. Before you run it: how many of them will be on the other side at the end?
+
+
+# %% tags=["experiment"]
+def height(w):
+    """Minus the log joint of one weight: prior std 2; w² was measured as 4, with an error of std 2."""
+    return -gaussian_log_prob(torch.tensor(4.0), w**2, torch.tensor(2.0)) - gaussian_log_prob(w, 0.0, torch.tensor(2.0))
+
+
+def slope(w):
+    w = w.detach().requires_grad_()
+    return torch.autograd.grad(height(w).sum(), w)[0]
+
+
+def roll(w, speed, steps=25, step=0.05):
+    """Where balls come to, and their energy there: the slope changes the speed, the speed the place."""
+    for _ in range(steps):
+        speed = speed - step / 2 * slope(w)
+        w = w + step * speed
+        speed = speed - step / 2 * slope(w)
+    return w, height(w) + speed**2 / 2
+
+
+with torch.random.fork_rng():
+    torch.manual_seed(0)
+    balls = torch.full((500,), 2.0)
+    visited = []
+    for _ in range(100):
+        push = torch.randn(500)
+        arrived, energy = roll(balls, push)
+        stays = torch.rand(500).log() > height(balls) + push**2 / 2 - energy  # makes up for steps that aren't tiny
+        balls = torch.where(stays, balls, arrived)
+        visited.append(balls)
+late = torch.cat(visited[50:])
+line = torch.linspace(-5.0, 5.0, 2001)
+exactly = (-height(line)).softmax(dim=0)
+print(f"{(balls < 0).double().mean():.0%} of the balls end on the other side")
+for name, low, high in [("near 2", 1.8, 2.2), ("on the hill between", -1.0, 1.0)]:
+    share = ((late > low) & (late < high)).double().mean()
+    truth = exactly[(line > low) & (line < high)].sum()
+    print(f"{name:20} {share:6.1%} of the draws; by the posterior {truth:6.1%}")
+
+# %% tags=["claim"]
+assert 0.4 < (balls < 0).double().mean() < 0.6
+for low, high in [(1.8, 2.2), (-1.0, 1.0)]:
+    share, truth = ((late > low) & (late < high)).double().mean(), exactly[(line > low) & (line < high)].sum()
+    assert abs(share - truth) < 0.02
+
+# %% [markdown]
+# About half: each ball has forgotten where it began, and places are visited as often as the posterior says.
 #
-# No family of distributions is chosen here, and nothing is assumed to be independent. Given time enough, the draws are
-# draws from the posterior, whatever its shape. This is why it is called the **gold standard**; and time is its price.
+# How long should the ball roll before the next push? **NUTS**, the *no-U-turn sampler* [3], lets it roll until it
+# begins to turn round. It also finds a good length of step by itself in a *warm-up*, whose draws are thrown away. The
+# sequence of places is called a *chain*. No family of distributions is chosen here, and nothing is assumed to be
+# independent. This is why it is called the **gold standard**; and time is its price.
 
 # %% [markdown]
 # ## The mathematics
@@ -214,21 +263,34 @@ show(
 # - \log p(\mathcal D)
 # $$
 #
-# The first two terms are the **log joint**, $\log p(\mathcal D, w)$. The third is the integral that nobody can compute,
-# and it is the same for all $w$.
+# The first two terms are the **log joint**, $\log p(\mathcal D, w)$. The third is the same for all $w$.
 #
-# **Up to a constant.** A ball that rolls feels slopes and differences of height, and not how high the whole landscape
-# lies above the sea. So whatever doesn't depend on $w$ may stay or go: $\log p(\mathcal D)$, and also $-\log \tau$ and
-# $-\tfrac12 \log 2\pi$ of each density, since $\tau$ and $\sigma_0$ are given numbers here. With all constants left
-# out,
+# **Up to a constant.** A ball feels slopes and differences of height, and not how high the landscape lies above the
+# sea. So whatever doesn't depend on $w$ may stay or go: $\log p(\mathcal D)$, and also $-\log \tau$ and $-\tfrac12 \log
+# 2\pi$ of each density, since $\tau$ and $\sigma_0$ are given numbers here. (In lesson 04 $\log \tau$ had to stay,
+# because $\tau$ was learned.) With all constants left out,
 #
 # $$
 # \log p(\mathcal D, w)
 # = -\sum_n \frac{(t_n - y(x_n, w))^2}{2\tau^2} - \sum_j \frac{w_j^2}{2 \sigma_0^2} + \text{constant}.
 # $$
 #
-# (In lesson 04 $\log \tau$ had to stay, because $\tau$ was learned.) What may *not* be changed is the balance of the
-# two sums. A mean in place of a sum, say, is another landscape.
+# What may *not* be changed is the balance of the two sums.
+
+# %% [markdown]
+# Before you write it, what does a ball notice?
+
+# %% tags=["figure"]
+guess(
+    "what-a-ball-notices",
+    "Which mistake would change the networks that are drawn?",
+    [
+        "leaving out −½·log 2π of every density",
+        "leaving out −log τ",
+        "the mean over the cars in place of their sum",
+        "none of these: each is a constant",
+    ],
+)
 
 # %% [markdown]
 # ## Your turn: write the log joint
@@ -304,6 +366,13 @@ def log_joint(parameters, x, y, noise_std, prior_std):
 
 # %% tags=["check"]
 check(log_joint)
+
+# %% tags=["figure"]
+guessed("what-a-ball-notices")
+
+# %% [markdown]
+# The mean over the cars: it weighs the cars 40 times less against the prior, which is another landscape. The other two
+# lower the whole of it.
 
 # %% [markdown]
 # ## Let it walk
@@ -592,21 +661,48 @@ assert all(measured["mean-field"][i] > 1.3 * measured["NUTS"][i] for i in (0, 4)
 #
 # We repeated all this with five seeds: other cars in training, other starts. (You can: `SEED` is in the first cell.) In
 # the middle of the gap the posterior was 2.1 to 2.9 times as wide as the mean-field network, and 1.4 to 4.6 times as
-# wide as Laplace: in five of five it was the wider one. The ensemble had 0.3 to 1.2 times the posterior's spread. So
-# *which* of the three is narrowest there is a matter of luck: in three seeds the mean-field network, once Laplace, once
-# the ensemble. If you guessed that the posterior is "twice as wide, or more" as the mean-field network, you were right
-# in each.
+# wide as Laplace. The ensemble had 0.3 to 1.2 times the posterior's spread. So *which* of the three is narrowest there
+# is a matter of luck: in three seeds the mean-field network, once Laplace, once the ensemble.
 
 # %% [markdown]
 # ## Why independent weights can't do it
 #
-# The hump in the gap needs an **appointment** between weights. A function that goes its own way in the gap must come
-# back to the cars at the other end. With ReLUs this means: whatever one unit adds on the way, another unit, or the
-# bias, has to take back. So the draws of these weights must hang together: if this one is larger in a draw, that one
-# must be smaller.
+# The hump in the gap needs an **appointment** between weights: whatever one unit adds on the way through the gap,
+# another unit, or the bias, has to take back before the cars at the other end. If the one weight is larger in a draw,
+# the other must be smaller.
 #
-# Independent weights make no appointments. Whatever varies in the gap goes on varying on the other side, where the cars
-# allow no variation. So it isn't allowed in the gap either. This is no failure of the training, and no better optimiser
+# Laplace's last layer makes such appointments. The next cell breaks them: it shuffles the draws of each weight by
+# itself. So each weight keeps its own mean and width, and they are independent now.
+
+# %% tags=["figure"]
+guess(
+    "appointments-broken",
+    "What becomes of Laplace's spread amid the cars when the draws of each weight are shuffled?",
+    ["It stays: each weight is as wide as before", "It grows by about half", "It becomes several times as large"],
+)
+
+
+# %% tags=["experiment"]
+def shuffled(values):
+    """The draws of each weight, (draws, …), in an order of their own."""
+    return values.gather(0, torch.rand(values.shape).argsort(dim=0))
+
+
+with torch.random.fork_rng():
+    broken = {name: shuffled(values) for name, values in networks["last-layer Laplace"].items()}
+print("spread of the functions [mpg] at" + "".join(f"{place:7.0f}" for place in PLACES) + " hp")
+for name, several in {"last-layer Laplace": networks["last-layer Laplace"], "shuffled": broken}.items():
+    print(f"  {name:30}" + "".join(f"{std:7.1f}" for std in spread_at(several, PLACES)))
+
+# %% tags=["figure"]
+guessed("appointments-broken")
+
+# %% tags=["claim"]
+assert all(spread_at(broken, PLACES)[i] > 3 * measured["last-layer Laplace"][i] for i in (0, 4))
+
+# %% [markdown]
+# Without the appointments the functions part by several miles per gallon, just where the cars are. To fit the cars
+# independent weights must be narrow, each by itself; and then they are narrow in the gap as well. No better optimiser
 # helps: it is what the family of independent Gaussians can express.
 #
 # Foong and others [1, Theorem 1] made a theorem of it: for a network with one hidden layer of ReLUs, whose weights and
@@ -615,12 +711,11 @@ assert all(measured["mean-field"][i] > 1.3 * measured["NUTS"][i] for i in (0, 4)
 #
 # $$\operatorname{Var} y(0, w) \le \operatorname{Var} y(x_-, w) + \operatorname{Var} y(x_+, w).$$
 #
-# So whoever is sure at both ends is sure in the middle. (In the paper the middle is any point that lies between the
-# two, and nearer to 0 than both; and 0 is between them.) This is why we count the horsepower from the middle of the
-# gap. The second table above has the two sides of the inequality, divided: the mean-field network obeys it, as it must
-# (0.2 to 0.35 in five seeds, where 1 is allowed). **The posterior breaks it** (2.5 to 2.9). So no independent
-# Gaussians, however trained, can be this posterior. (Laplace and the ensemble aren't made of independent Gaussians, and
-# may exceed 1 as well.)
+# So whoever is sure at both ends is sure in the middle. (This is why we count the horsepower from the middle of the
+# gap. In the paper the middle is any point that lies between the two, and nearer to 0 than both.) The second table
+# above has the two sides of the inequality, divided: the mean-field network obeys it, as it must (0.2 to 0.35 in five
+# seeds, where 1 is allowed). **The posterior breaks it** (2.5 to 2.9). So no independent Gaussians, however trained,
+# can be this posterior. (Laplace and the ensemble aren't made of independent Gaussians, and may exceed 1 as well.)
 #
 # For deeper networks there is no such bound: there, the paper proves that independent Gaussians *can* be unsure in
 # the middle, and finds that in training they still often are not.
@@ -672,10 +767,9 @@ assert abs(live["NUTS"].double().mean() - live["prior"].double().mean()) < 1.0
 
 # %% [markdown]
 # In the posterior about half of the units are live (4.0 to 4.6 on average, in five seeds; in the mean-field network 1.2
-# to 2.2). That is hardly less than in the prior, whose draws know nothing of cars: the data don't silence any. The
-# posterior has no reason to do without units: none needs to be nailed down, as long as the others make up for it. For
-# independent weights each unit that takes part adds noise at the cars, so silence is cheaper. Over-pruning, too, is a
-# price of independence, and not what Bayes' rule asks for.
+# to 2.2). That is hardly less than in the prior, whose draws know nothing of cars: the data don't silence any, as long
+# as others make up for what a unit adds. For independent weights each unit that takes part adds noise at the cars, so
+# silence is cheaper. Over-pruning, too, is a price of independence, and not what Bayes' rule asks for.
 
 # %% [markdown]
 # ## What does it cost, and what does it buy?
@@ -723,30 +817,24 @@ assert not LOW < next_car["mean-field"] < HIGH
 assert seconds["NUTS"] > 2 * max(seconds[name] for name in order[1:])
 
 # %% [markdown]
-# **The gold standard doesn't win.** ("All are nearly the same" was the best guess.) Amid the data all four are much
-# alike: within 0.1 nats in four of our five seeds. In the fifth, the one shown here, the mean-field network is ahead by
-# 0.1, and the ensemble is behind, as it follows the 40 cars too closely.
+# **The gold standard doesn't win.** ("All are nearly the same" was the best guess.) Amid the data all four are within
+# 0.1 nats in four of our five seeds. In the fifth, the one shown here, the mean-field network is ahead by 0.1, and the
+# ensemble is behind, as it follows the 40 cars too closely.
 #
 # In the gap, the mean-field network, whose doubt is wrong there, comes out as well as NUTS, to within 0.05 nats, in
-# three of five seeds. In the other two NUTS is ahead by about 0.15, and in just these the mean-field network has little
-# more than one live unit, so that its curve hardly bends. The ensemble is ahead of NUTS in two seeds, behind in two,
-# and level in one.
-#
-# Beyond the data the ensemble was ahead of NUTS in our five runs and Laplace in four, but with 17 cars and five random
-# starts that may come out otherwise for you. That all four do better there than amid the data has another reason:
-# strong cars scatter far less than weak ones. (If your `log_joint` keeps its constants, rounding differs, and after
-# some thousand steps so do the networks: your numbers aren't quite ours.)
+# three of five seeds; in the other two NUTS is ahead by about 0.15. The ensemble is ahead of NUTS in two seeds, behind
+# in two, and level in one. Beyond the data the ensemble was ahead of NUTS in our five runs and Laplace in four, but
+# with 17 cars and five random starts that may come out otherwise for you. (If your `log_joint` keeps its constants,
+# rounding differs, and after some thousand steps so do the networks: your numbers aren't quite ours.)
 #
 # Why is the right doubt worth so little here?
 #
 # - **The noise hides it.** A single car scatters by 4 miles per gallon. A doubt of 3 about the curve makes a total of
-#   $\sqrt{4^2 + 3^2} = 5$; with a doubt of 1 it is 4.1. For the likelihood of a car that is a small difference.
+#   $\sqrt{4^2 + 3^2} = 5$; with a doubt of 1 it is 4.1.
 # - **The cars did the simple thing.** In the gap they lie about where the straightest crossing runs. The posterior
-#   rightly held other crossings possible; these didn't come true, and doubt that turns out to be needless costs a
-#   little. Had the cars done something else, the mean-field network would have paid. One data set can't tell.
+#   rightly held other crossings possible; doubt that turns out to be needless costs a little. One data set can't tell.
 #
 # Nor is it cheap: NUTS takes several times as long as any of the others, for a network of 25 parameters and 40 cars.
-# With more of either the others' cost grows slowly, and that of NUTS soon is beyond reach.
 #
 # So if you want predictions like those you trained for, take a cheap method, and be content. It is another matter when
 # somebody *acts* on the doubt, as in lesson 08. Look at the last two lines above: asked where it is least sure, the
@@ -851,6 +939,17 @@ assert spread_at(with_prior, [MIDDLE])[0] < 0.35 * measured["NUTS"][2]
 # settles on *one* order of the units, and on one hill.
 #
 # </details>
+
+# %% tags=["experiment"]
+posterior = networks["NUTS"]
+with torch.random.fork_rng():
+    independent = {name: w.mean(dim=0) + w.std(dim=0) * torch.randn_like(w) for name, w in posterior.items()}
+    of_third = spread_at(independent, PLACES)
+print("question 3, spread [mpg] at" + "".join(f"{place:7.0f}" for place in PLACES) + " hp")
+print(" " * 27 + "".join(f"{std:7.1f}" for std in of_third))
+
+# %% tags=["claim"]
+assert all(of_third[i] > 3 * measured["mean-field"][i] for i in (0, 4))
 
 # %% [markdown]
 # ## Where to go from here

@@ -16,7 +16,7 @@ import torch
 def thompson_action(model, contexts):
     """For each context the action that is best under one draw of the model's weights.
 
-    model: model(contexts) draws all weights once and gives the expected reward of each action, (B, A).
+    model: model(contexts) draws all weights once and gives the expected reward of each action, (B, R).
     contexts: what the model takes, B of them.
     Returns: (B,), int64, the number of an action for each context.
     """

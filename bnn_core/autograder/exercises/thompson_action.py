@@ -56,7 +56,7 @@ def inputs(evidence: Evidence) -> list[Arguments]:
 
 
 def outputs_of(model: Any, contexts: Tensor, count: int = 1) -> Tensor:
-    """What the first calls give, count × B × A."""
+    """What the first calls give, count × B × R."""
     if isinstance(model, Model):
         return torch.stack(model.outputs[:count])
     with torch.no_grad():
@@ -64,7 +64,7 @@ def outputs_of(model: Any, contexts: Tensor, count: int = 1) -> Tensor:
 
 
 def of_one_draw(action: Callable[[Tensor], Tensor]) -> Formula:
-    """What this function makes of the rewards of one call, B × A."""
+    """What this function makes of the rewards of one call, B × R."""
     return lambda model, contexts: action(outputs_of(model, contexts)[0])
 
 
@@ -111,7 +111,7 @@ COMBINATIONS: Sequence[tuple[str, Combination]] = (
     ("draw-for-each-action", lambda draws: draws.diagonal(dim1=0, dim2=2).argmax(dim=1)),
     ("draw-for-each-context", lambda draws: draws.diagonal(dim1=0, dim2=1).argmax(dim=0)),
 )  # fmt: skip
-"""Actions that may be made of several calls, draws × B × A, and the mistake of doing so."""
+"""Actions that may be made of several calls, draws × B × R, and the mistake of doing so."""
 
 Called = Sequence[tuple[Tensor, Tensor | None]]
 """For each of several arguments what the calls of the model gave, and what was made of it."""
