@@ -131,8 +131,8 @@ def directions(stds: Tensor, forth: Tensor, back: Tensor) -> Figure:
     axes.minorticks_off()
     axes.set(ylim=(0, 3), xlim=(float(stds.min()), float(stds.max())), ylabel="KL [nats]")
     axes.set_xlabel("std of q, where the prior's is 1")
-    label_line(axes, "KL(q ‖ p)", 0.27, 1.3, BLUE)
-    label_line(axes, "KL(p ‖ q)", 3.7, 1.3, VERMILLION, ha="right")
+    label_line(axes, "KL(q ‖ p)", 2.45, 2.3, BLUE, ha="right")
+    label_line(axes, "KL(p ‖ q)", 0.42, 2.3, VERMILLION)
     return figure
 
 
