@@ -99,7 +99,8 @@ print(f"To test: {len(weak_cars)} weak cars and {len(strong_cars)} strong ones, 
 # Cars of the same horsepower don't all go equally far on a gallon: they differ in weight, in gears, in much else. So
 # no function of horsepower can be exact. How far do single cars scatter about their average? We can measure it, since
 # many cars share a horsepower. (We measure it on all cars, those for testing among them: from 40 alone it would be a
-# rough guess.)
+# rough guess. Each group's average is taken from the group's own cars, which lie a little closer to it for that reason.
+# Dividing by the number of cars less the number of groups makes up for this.)
 
 # %% tags=["setup"]
 horsepower = cars.column("horsepower")
@@ -228,8 +229,8 @@ assert share_inside(strong_cars, said.mean(dim=0), (said.var(dim=0) + noise_mpg*
 #
 # A network that is unsure says two numbers: a mean and a standard deviation (std). Together they describe a bell curve,
 # a **Gaussian**: where the network expects the truth. Then the truth comes. If it lies where the curve is high, the
-# network expected it; if it lies far out in the tail, the network is surprised. The height of the curve at the truth is
-# the score. It is called the **density**.
+# network expected it; if it lies far out in the tail, the network is surprised. The height of the curve is called the
+# **density**. (Of draws from a Gaussian about 68 % lie within one standard deviation of the mean, and 95 % within two.)
 
 # %% [markdown]
 # ### What a density is, and what it isn't
@@ -538,8 +539,8 @@ for group, members in groups.items():
 # %% [markdown]
 # With 3 both scores fall: a wide band isn't a merit in itself. With 0.7 the score of the weak cars falls too: among
 # them the network knew well how unsure to be. But the strong cars' score *rises*, a little: there its band was wider
-# than it needed to be. It held all of the cars, where ±2 standard deviations promise 95 %. So this network isn't
-# perfect. It is honest, and somewhat too modest. (With 0.1 both scores fall far.)
+# than it needed to be. It held all of the cars, and of a Gaussian 95 % lie within ±2 standard deviations. So this
+# network isn't perfect. It is honest, and somewhat too modest. (With 0.1 both scores fall far.)
 
 
 # %% tags=["claim"]

@@ -126,6 +126,8 @@ guessed("stretching")
 #
 # $$w = \mu + \sigma\, \varepsilon, \qquad \varepsilon \sim \mathcal N(0, 1)$$
 #
+# (Read $\sim$ as "is drawn from"; $\mathcal N(0, 1)$ is the Gaussian of mean 0 and variance 1.)
+#
 # Sliding and stretching are the two derivatives, for the two numbers that an optimiser moves, $\mu$ and $\log \sigma$
 # (the exponential is its own derivative, so $\partial \sigma / \partial \log \sigma = \sigma$):
 #
@@ -422,9 +424,10 @@ assert (errors["score function"].mean(dim=0) > 6 * errors["pathwise"].mean(dim=0
 # ### Try it: a baseline
 #
 # The score function has a well-known remedy. Subtract a constant from $f$, the *baseline*: it changes nothing on
-# average, since $\mathbb E[\partial \log q] = \int \partial q\, dw = \partial 1 = 0$, but it may take noise away. Here
-# is the variance with a baseline of 0, that is, without one. Before you change it: which number would you subtract, and
-# how much of the factor of a hundred do you expect to be left? Try 5, 10 and 100.
+# average, since $\mathbb E[\partial_\mu \log q] = \int \partial_\mu q\, dw = \partial_\mu 1 = 0$ (with $\partial_\mu$
+# for $\partial / \partial \mu$), but it may take noise away. Here is the variance with a baseline of 0, that is,
+# without one. Before you change it: which number would you subtract, and how much of the factor of a hundred do you
+# expect to be left? Try 5, 10 and 100.
 
 # %% tags=["experiment"]
 torch.manual_seed(2)
@@ -547,9 +550,9 @@ for name, way in ways.items():
 #
 # The pathwise variance falls, to 0.14 at −1 and 0.0025 at −3: the draws hardly differ, and so their gradients hardly
 # do. The score function's *rises*, to about 260 and then 10,000. The gradient $f(w)\,\varepsilon/\sigma$ is divided by
-# $\sigma = 0.05$, so its variance is by $\sigma^2$, which makes 400 times as much; that $f$ falls from 10 to 5 takes
-# only a part of this back. In all that is a factor of four million between the two: just when a layer becomes sure of
-# its weights, the score function becomes useless.
+# $\sigma = 0.05$, so its variance is divided by $\sigma^2$, which makes it 400 times as large; that $f$ falls from 10
+# to 5 takes only a part of this back. In all that is a factor of four million between the two: just when a layer
+# becomes sure of its weights, the score function becomes useless.
 #
 # </details>
 
@@ -684,9 +687,9 @@ print("rsample(): a gradient passes:", normal.rsample().requires_grad)
 # <details><summary>Answer</summary>
 #
 # And the gradient with it: $(f(w) - f(w))$ is 0 for every draw. A baseline changes nothing on average only if it
-# doesn't depend on the draw: then it can be taken out of the average:
-# $\mathbb E[\text{baseline} \cdot \partial \log q] = \text{baseline} \cdot \mathbb E[\partial \log q] = 0$. It may well
-# come from *other* draws, such as the average of the last batch.
+# doesn't depend on the draw: then it can be taken out of the average: $\mathbb E[\text{baseline} \cdot \partial_\mu
+# \log q] = \text{baseline} \cdot \mathbb E[\partial_\mu \log q] = 0$. It may well come from *other* draws, such as the
+# average of the last batch.
 #
 # </details>
 #

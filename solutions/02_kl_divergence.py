@@ -99,7 +99,7 @@ guess(
 #
 # - At mean 0, which `log_std` wins nothing at all? Is it the same one that wins least at mean 1.5? (`log_std` is the
 #   logarithm of the standard deviation: 0 means a standard deviation of 1.)
-# - Where do the thin lines keep closest to the dashed one, compared with how far it rises?
+# - Where do the thin lines keep closest to the dashed one, as a share of its height?
 
 # %% tags=["figure"]
 figures.bet_slider()
@@ -138,7 +138,7 @@ assert abs(won.float().mean() - 5 / 6) < 0.02
 # ## The idea: the average of a log ratio
 #
 # The **Kullback-Leibler divergence** of $q$ from $p$ is the average of $\log q(w) - \log p(w)$, where $w$ is drawn
-# from $q$. It answers three questions that are one:
+# from $q$. It can be read in three ways:
 #
 # - **A bet.** By how many nats a round does one who knows $q$ beat one who believes $p$?
 # - **A code.** A file can be stored in few bits where likely messages get short codes. Make the code for $p$, and let
@@ -751,9 +751,9 @@ print(f"{len(mean[0])} weights one by one: {one_by_one:.2f} nats; at once: {at_o
 # %% [markdown]
 # A layer of 156,800 weights starts some 393,000 nats away from its prior: each weight costs 2.5 of them, because it is
 # much narrower than the prior. The sum looks frightening beside a task loss of a few hundred. It is right all the same:
-# it says what the whole layer would cost to write down. Lesson 03 looks at how many of its weights training
-# sends back towards the prior, where they cost little. Averaged over the weights, a layer would cost the same whatever
-# its size, and next to nothing: lesson 03 shows what this does.
+# it says what the whole layer would cost to write down. Lesson 03 looks at how many of a small network's weights
+# training sends back towards the prior, where they cost little. Averaged over the weights, a layer would cost the same
+# whatever its size, and next to nothing: lesson 03 shows what this does.
 #
 # In the last column, one draw comes close for the two larger layers: the errors of its weights differ, and cancel
 # in the sum. (This is so for the *value*. The gradient of each single weight still scatters.)

@@ -276,7 +276,7 @@ assert min(losses)[0] == losses[-1][0]
 # | Symbol | In code | Shape | What it is |
 # |---|---|---|---|
 # | $x$ | `x` | $(B, I)$ | the input |
-# | $\mu_W,\ \log \sigma_W$ | `weight_mean`, `weight_log_std` | $(O, I)$ | the weights' means and logarithms of their stds |
+# | $\mu_W,\ \log \sigma_W$ | `weight_mean`, `weight_log_std` | $(O, I)$ | the weights' means and log stds |
 # | $\mu_b,\ \log \sigma_b$ | `bias_mean`, `bias_log_std` | $(O,)$ | the same for the biases; all four are learned |
 # | $\varepsilon_W,\ \varepsilon_b$ | `epsilon` | $(O, I)$, $(O,)$ | noise from $\mathcal N(0, 1)$, new in every pass |
 # | $W,\ b$ | `sampled_weight`, `sampled_bias` | $(O, I)$, $(O,)$ | the weights and biases drawn for this pass |
@@ -643,7 +643,7 @@ guessed("functions-without-the-kl")
 #   spread more than ten times as wide as at 90. The network says "I don't know", at the right place.
 # - **Without the KL** the draws lie almost on one another, everywhere. The network has talked itself into one
 #   curve. It bends to catch the last few cars before 110 horsepower, runs on with that slope where there are no
-#   cars at all, and is as sure as before.
+#   cars at all, and hardly doubts it there.
 #
 # Is that of any use? Ask the cars that no network has seen.
 
@@ -843,8 +843,8 @@ assert 60 < task_loss_of_20 + with_kl.kl_divergence() < 80
 #
 # However many units you give it, it uses one, two or three. The spread at 200 hp grows with the number of units: from
 # start to start it differs, but it is roughly 8 to 13 mpg with 3 units, 12 to 16 with 5, 21 to 23 with 10, 27 to 32
-# with 20, and over 40 with 40. Nothing was learned in addition, there are only more silent units to whisper. And the
-# total loss grows as well, from some 43 with 3 units to nearly 100 with 40: each silent unit must be held down where
+# with 20, and about 40 with 40. Nothing was learned in addition, there are only more silent units to whisper. And the
+# total loss grows as well, from some 43 with 3 units to about 100 with 40: each silent unit must be held down where
 # the cars are, and this costs KL. A smaller total loss is a better lower bound on the evidence: the ELBO prefers the
 # small network.
 #
@@ -1062,11 +1062,11 @@ assert measured["log_std starts at 0"][1] > right[1] + 0.5
 # wins and pulls the functions most of the way back to the prior's, wide and useless, and the error grows. Neither
 # raises an exception.
 #
-# The start at −8 comes to the same spread, and to the same error on weak cars. (On strong cars the error differs from
-# start to start, as you know.) The start at 0 isn't there yet: its functions are still wider, and its error on weak
-# cars is larger. (From six starts, the spread at 90 hp was larger by 5 to 80 %, the error by 0.7 to 1.6 mpg.) Adam
-# helps both, since its steps are about equally long however small a gradient is. Don't count on it with another
-# optimiser, or with fewer steps.
+# The start at −8 comes to the same error on weak cars, with a spread that is a little small yet. (On strong cars the
+# error differs from start to start, as you know.) The start at 0 isn't there: its functions are still too wide, and its
+# error on weak cars is larger. (From six starts, the spread at 90 hp was larger by 5 to 80 %, the error by 0.7 to 1.6
+# mpg.) Adam helps both, since its steps are about equally long however small a gradient is. Don't count on it with
+# another optimiser, or with fewer steps.
 #
 # **3. Predicting from one draw.** One forward pass is one opinion. Average the outputs of many passes. (For
 # classes: average the probabilities, not what goes into the softmax.)

@@ -293,7 +293,7 @@ scale_y = datasets.Standardizer.of(cars.y)
 power, mass = cars.column("horsepower") / 100, cars.column("weight") / 1000
 x_cars = torch.stack([power - power.mean(), mass - mass.mean(), torch.zeros(len(cars))], dim=1)
 y_cars = scale_y(cars.y)[:, None]
-INPUTS = ["power [100 hp]", "weight [1000 lb]", "electric", "bias"]
+INPUTS = ["power [100 hp]", "mass [1000 lb]", "electric", "bias"]
 N = len(cars)
 
 # %% tags=["experiment"]
@@ -573,9 +573,10 @@ print(", ".join(f"{name} {ratio:.1f}" for name, ratio in zip(INPUTS, ratios, str
 # <details><summary>What comes out, and why it matters</summary>
 #
 # The ratio is about $\sqrt{N/B}$ where the data outweigh the prior: 1 with all 392 cars in a batch, 2.8 with 49, and
-# 5.3 by the rule with 14 (for the weight of power somewhat less, as the prior begins to be felt). **The mistake is
-# invisible as long as the batch is the whole data set.** It wakes up on the day somebody makes the batches smaller, and
-# then the batch size, which should only affect the speed, decides how sure the network is.
+# 5.3 by the rule with 14 (measured, somewhat less: the prior begins to be felt, and 600 noisy steps don't land
+# exactly). **The mistake is invisible as long as the batch is the whole data set.** It wakes up on the day somebody
+# makes the batches smaller, and then the batch size, which should only affect the speed, decides how sure the network
+# is.
 #
 # </details>
 
@@ -879,9 +880,9 @@ assert spread_live[0] < spread_with[0]
 
 # %% [markdown]
 # With the KL most units do little: it is cheaper to leave a unit to the prior than to use it. This is *over-pruning*,
-# and it is a known habit of independent Gaussians [3]. The live units' functions part beyond the data as well, so the
-# opening band isn't an artefact. But how wide it gets depends on the silent ones, too, and so on how many units we
-# chose. Read the band's width as a direction, not as a measurement.
+# and it is a known habit of independent Gaussians [3]. The live units' functions part beyond the data as well, so that
+# the band opens without the others too. But the larger part of its width at the edges is the silent units', and so a
+# matter of how many units we chose. Read the band's width as a direction, not as a measurement.
 #
 # **Change this, predict, run.** The cell computes the spread at $x = 1.2$ five times, with 10 draws each. How much do
 # the five differ? How many draws do you need until they agree to about 5 %?
@@ -898,7 +899,7 @@ print(f"{num_samples} draws: " + ", ".join(f"{value:.2f}" for value in spreads))
 #
 # For outputs that are roughly Gaussian, a standard deviation estimated from $S$ draws is itself off by about
 # $1/\sqrt{2S}$ of its size: 22 % with 10 draws, 7 % with 100, 2 % with 1,000. So 200 draws are enough for 5 %. (Here
-# the outputs have somewhat heavier tails than a Gaussian, so it takes a few more.) With few draws the std is also too
+# the outputs have heavier tails than a Gaussian, so it takes about twice as many.) With few draws the std is also too
 # small on average, as it is measured from their own mean.
 #
 # </details>

@@ -351,7 +351,7 @@ assert first_look["one draw for the batch"].std() > 1.1 * first_look["local repa
 # Now a network of real size: 784 pixels, two hidden layers of 200 units, 10 classes, for handwritten digits (a
 # part of MNIST). It has a mean and a log_std for each weight, all log_stds start at −3, and it has no biases,
 # which keeps the code short. The same network works with all three ways of drawing: `sample` says which. It gives
-# *logits*: a score for each class, from which softmax makes probabilities.
+# *logits*: a number for each class, from which softmax makes probabilities.
 
 # %% tags=["experiment"]
 SIZES = (784, 200, 200, 10)
@@ -369,8 +369,8 @@ def fresh_parameters(seed=1, log_std=-3.0):
     parameters = []
     for D, H in itertools.pairwise(SIZES):
         mean = torch.randn(D, H, generator=generator) * (2 / D) ** 0.5
-        spread = torch.full_like(mean, log_std)
-        parameters.append((mean.requires_grad_(), spread.requires_grad_()))
+        log_stds = torch.full_like(mean, log_std)
+        parameters.append((mean.requires_grad_(), log_stds.requires_grad_()))
     return parameters
 
 
@@ -723,13 +723,13 @@ guessed("local-rho")
 # agree roughly: $\rho$ comes from one batch and six draws, and the variances from ten batches and two draws of each.
 #
 # - **One draw for the batch:** the variance falls at first, then bends, and falls ever more slowly, towards $\rho\,v$.
-#   Four times as many examples, 512 in place of 128, lower it hardly at all: by a factor of 1.1 to 1.5, says the
+#   Four times as many examples, 512 in place of 128, lower it hardly at all: by a factor of 1.1 to 1.3, says the
 #   formula. **The other two** fall in straight lines, as $1/B$, as far as they are shown: their rows are independent.
 # - **Between rows: it grows with the batch.** A draw for each row and one for the batch start together. At batch size 1
 #   they are the same thing, as in the slider. They part where $(B - 1)\,\rho$ gets near 1.
 # - **Within a row: it pays in log_std first.** There, local reparameterization is far below one draw for the batch at
-#   *every* batch size. This is the second saving, and it is next. (All these are variances. A variance 400 times
-#   smaller is a standard deviation 20 times smaller.)
+#   *every* batch size. This is the second saving, and it is next. (All these are variances. A variance 100 times
+#   smaller is a standard deviation 10 times smaller.)
 # - **For the means, at batch size 1, it hardly pays**: nothing in the top layer, a factor of about two in the bottom
 #   one.
 
@@ -795,8 +795,8 @@ print(f"{len(noise)} pairs. Noise on average {noise.mean(dim=0)}; the share, by 
 # <details><summary>What comes out</summary>
 #
 # At −0.1, the mean of the sum, none on average: the sum is where it would be without noise. At −1.7 the same as at 1.5
-# with the sign turned, since it lies as far on the other side. The weight with the larger share of the spread has the
-# larger share of the noise.
+# with the sign turned, since it lies as far on the other side. Both weights have the same noise on average,
+# since $x_d\,\sigma_d$, by which they spread the sum, is 0.8 for both.
 #
 # </details>
 
@@ -1040,8 +1040,9 @@ for title, ways in curves.items():
     print(f"{title + ' at step':28}{shown}")
     for name, values in ways.items():
         print(f"{name:28}" + "".join(f"{value:9.2f}" for value in values.mean(dim=0)))
-    lower = (ways[LOCAL] < ways[ONE])[:, 20 // EVERY].sum()
-    print(f"after 20 steps lower with {LOCAL} in {lower} of {len(SEEDS)} runs")
+    after = 20 // EVERY
+    print(f"after 20 steps, {LOCAL} over {ONE}, in each run:", end=" ")
+    print(", ".join(f"{ratio:.2f}" for ratio in (ways[LOCAL] / ways[ONE])[:, after].tolist()))
 
 # %% tags=["figure"]
 show(
@@ -1172,8 +1173,8 @@ assert (noise_variance(128, one_epsilon) > 3 * noise_variance(128, sample_preact
 assert (noise_variance(128, one_epsilon)[-1] > noise_variance(128, WAYS[ONE])[-1])[0]
 
 # %% [markdown]
-# In a batch of 1 nothing, but for chance; in one of 128 all that rows of their own had gained, and in the top layer
-# more than that: they move together again.
+# In a batch of 1 nothing: there is one row, and what differs from 1 is chance. In one of 128 at least all that rows of
+# their own had gained, and in the top layer more than that: they move together again.
 #
 # **4. Expecting a function.** Rows with noise of their own don't lie on *one* function: two rows that are equal get
 # different outputs in the same call. For the training loss that is right. To draw whole functions, as in lesson 03,

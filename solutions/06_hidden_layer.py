@@ -1147,7 +1147,8 @@ for count, low, high in [(5, 0.3, 0.7), (80, 1.5, 2.6)]:
 # ## How strong the KL should be
 #
 # `KL_factor` looks like a knob to be tuned. It isn't: the mathematics says $B/N$. Here is what happens when it is left
-# at 0, and when it is ten times too large, as its default of 1 is with batches of a tenth of the data.
+# at 0, and when it is ten times too large. (So it would be if you left it at 1, its default, with batches of a tenth of
+# the data.)
 
 # %% tags=["figure"]
 guess(
@@ -1226,8 +1227,8 @@ for start, network in zip((11, 21, 31, 41), five_starts[1:], strict=True):
 # - **Factor 0:** the functions lie almost on one another: the std of a car is hardly more than its own noise, 4.0. The
 #   network is sure about strong cars, of which it saw none, and its band holds far fewer of them than the 95 % that ±2
 #   std of a Gaussian promise.
-# - **Ten times too much:** the weights stay near the prior, with hardly any KL. The band holds everything, because
-#   it is so wide. A model that says "anything is possible" is never wrong, and never of use.
+# - **Ten times too much:** the weights stay near the prior, with a third of the KL or so. The band holds everything,
+#   because it is so wide. A model that says "anything is possible" is never wrong, and never of use.
 #
 # **How can the error on strong cars be so large with $B/N$, and yet nearly all of them be inside?** Nearly all lie on
 # *one side* of the average (the column "below mean"), with any of the factors: no network is right about them. But with

@@ -388,7 +388,7 @@ guessed("what-a-ball-notices")
 # as many numbers. (They share the length of their steps, and turn round together; it is their pace that they share, not
 # their places.)
 #
-# (It takes half a minute to a minute. `vmap` needs code that doesn't look at a tensor's values, as `if x.max() > 0`
+# (It takes a minute at most. `vmap` needs code that doesn't look at a tensor's values, as `if x.max() > 0`
 # does. `max_tree_depth=5` ends a roll after $2^5 - 1 = 31$ steps at the latest. `target_accept_prob` is about the
 # length of a step: larger is more careful.)
 
@@ -491,11 +491,12 @@ assert effective.min() > 50
 assert weights_r_hat.max() > r_hat.max() + 0.1
 
 # %% [markdown]
-# The answers agree: their R-hats are close to 1, in the gap and beyond the data too. Single weights look much worse:
-# the chains wander slowly, and their histograms differ. Yet this needn't be a failure. **The weights have symmetries.**
-# Swap two hidden units, with all that belongs to them: the network answers as before, and its log joint is the same.
-# With 8 units there are $8! = 40{,}320$ orders, so the posterior has as many copies of each hill, and a chain that
-# walks about one of them has no need of the others. One chain's unit 3 does what another chain's unit 5 does.
+# The answers agree well enough: their R-hats are far below the old limit, in the gap and beyond the data too, though
+# not all within today's, for which the chains would have to be longer. Single weights look much worse: the chains
+# wander slowly, and their histograms differ. Yet this needn't be a failure. **The weights have symmetries.** Swap two
+# hidden units, with all that belongs to them: the network answers as before, and its log joint is the same. With 8
+# units there are $8! = 40{,}320$ orders, so the posterior has as many copies of each hill, and a chain that walks about
+# one of them has no need of the others. One chain's unit 3 does what another chain's unit 5 does.
 #
 # A function knows nothing of the order of units. So **judge a sampler of networks by its functions, and not by its
 # weights alone**. Izmailov and others [5, section 5] look at both, for networks of hundreds of thousands of weights.
@@ -715,7 +716,8 @@ assert all(spread_at(broken, PLACES)[i] > 3 * measured["last-layer Laplace"][i] 
 # gap. In the paper the middle is any point that lies between the two, and nearer to 0 than both.) The second table
 # above has the two sides of the inequality, divided: the mean-field network obeys it, as it must (0.2 to 0.35 in five
 # seeds, where 1 is allowed). **The posterior breaks it** (2.5 to 2.9). So no independent Gaussians, however trained,
-# can be this posterior. (Laplace and the ensemble aren't made of independent Gaussians, and may exceed 1 as well.)
+# can be this posterior. (Laplace and the ensemble aren't made of independent Gaussians, and may exceed 1 as well. Where
+# an ensemble's members happen to agree at both ends, the ratio is huge, and says little.)
 #
 # For deeper networks there is no such bound: there, the paper proves that independent Gaussians *can* be unsure in
 # the middle, and finds that in training they still often are not.
