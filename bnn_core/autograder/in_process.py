@@ -7,6 +7,7 @@ no exercise, no check and no expected value, and imports nothing of the course b
 from __future__ import annotations
 
 import contextlib
+import copy
 import inspect
 import linecache
 import os
@@ -31,12 +32,14 @@ from bnn_core.autograder.interface import (
     Call,
     Construct,
     Convert,
+    GiveGradients,
     Gradients,
     IsModule,
     LearnerError,
     Model,
     ModelCall,
     ModelUse,
+    ModuleState,
     Parameter,
     ParameterNamed,
     PresentValue,
@@ -46,6 +49,7 @@ from bnn_core.autograder.interface import (
     Seed,
     SetArgument,
     SetParameters,
+    StateOfModule,
     TorchFunction,
     Train,
     TrainableNames,
@@ -176,6 +180,16 @@ class InProcess:
         with torch.no_grad():
             for name, value in request.values.items():
                 self._find(request.object, name).copy_(value)
+
+    @_answer.register
+    def _give_gradients(self, request: GiveGradients) -> None:
+        for parameter in self._objects[request.object].parameters():
+            parameter.grad = torch.ones_like(parameter)
+
+    @_answer.register
+    def _state_of_module(self, request: StateOfModule) -> ModuleState:
+        module: nn.Module = self._objects[request.object]
+        return ModuleState(bool(module.training), gradients_are_given(module), with_graph(module))
 
     @_answer.register
     def _train(self, request: Train) -> None:
@@ -316,8 +330,7 @@ class StandIn(nn.Module):
 
     def has_its_gradients(self) -> bool:
         """Whether these are the ones that it was made with, which are all 1."""
-        gradients = [value.grad for value in self.parameters()]
-        return all(gradient is not None and bool((gradient == 1).all()) for gradient in gradients)
+        return gradients_are_given(self)
 
     def forward(self, *args: Any) -> Tensor:
         calls, grad_enabled = self.record.calls, torch.is_grad_enabled()
@@ -328,6 +341,27 @@ class StandIn(nn.Module):
         if grad_enabled:  # as through any model, its parameters are in the graph
             output = output + sum(0 * value.sum() for value in self.parameters())
         return output
+
+
+def gradients_are_given(module: nn.Module) -> bool:
+    """Whether each parameter has a gradient whose elements are all 1, as those are that checks give."""
+    gradients = [value.grad for value in module.parameters()]
+    return all(gradient is not None and bool((gradient == 1).all()) for gradient in gradients)
+
+
+def with_graph(module: nn.Module) -> list[str]:
+    """The first few attributes of the module that can't be copied, since they hold what was computed with its graph."""
+    found = []
+    for name, value in {**vars(module), **dict(module.named_buffers(recurse=False))}.items():
+        if name in ("_buffers", "_parameters", "_modules"):
+            continue
+        try:
+            copy.deepcopy(value)
+        except RuntimeError:
+            found.append(name)
+        except Exception:  # which has other reasons
+            continue
+    return found[:MOST_PARTS]
 
 
 def description_of_leaf(value: Tensor, kind: str) -> Parameter:

@@ -130,6 +130,17 @@ class Parameter:
 
 
 @dataclass(frozen=True)
+class ModuleState:
+    """What a module holds beside its parameters' values: its mode; whether all parameters have the gradients that
+    `GiveGradients` gave them; and which attributes can't be copied, since they hold what was computed with its graph.
+    """
+
+    training: bool
+    own_gradients: bool
+    with_graph: list[str]
+
+
+@dataclass(frozen=True)
 class ModelCall:
     """One call of a model: the tensors it was given, its mode, whether gradients were on, the number that it drew, and
     whether its parameters were those that it came with.
@@ -273,6 +284,20 @@ class SetParameters(Request[None]):
 
     def action(self, name: str) -> str:
         return "Setting the parameters"
+
+
+@dataclass(frozen=True)
+class GiveGradients(Request[None]):
+    """Give each parameter of a module a gradient, whose elements are 1."""
+
+    object: int
+
+
+@dataclass(frozen=True)
+class StateOfModule(Request[ModuleState]):
+    """What calls have left in a module."""
+
+    object: int
 
 
 @dataclass(frozen=True)

@@ -497,6 +497,10 @@ KL = (
         " something small is added.",
     ),
     Mistake(
+        "kl-transformed",
+        "Yours is the {what} of the KL: the sum of its terms is the KL itself, in nats, and the loss adds it as it is.",
+    ),
+    Mistake(
         "kl-monte-carlo",
         "Your KL changes from call to call: it is an estimate from sampled weights. Between two normal"
         " distributions it has an exact closed form, without noise.",

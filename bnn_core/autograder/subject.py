@@ -20,12 +20,14 @@ from bnn_core.autograder.interface import (
     Call,
     Construct,
     Convert,
+    GiveGradients,
     Gradients,
     IsModule,
     LearnerError,
     LearnerSide,
     Model,
     ModelUse,
+    ModuleState,
     Parameter,
     ParameterNamed,
     PresentValue,
@@ -35,6 +37,7 @@ from bnn_core.autograder.interface import (
     Seed,
     SetArgument,
     SetParameters,
+    StateOfModule,
     Train,
     TrainableNames,
     UseOfModel,
@@ -127,6 +130,14 @@ class Instance:
     def set_parameters(self, **values: Tensor) -> None:
         """Give parameters new values, in place."""
         self._subject.perform(SetParameters(self._handle, values))
+
+    def give_gradients(self) -> None:
+        """Give each parameter a gradient, as after a backward pass."""
+        self._subject.perform(GiveGradients(self._handle))
+
+    def state(self) -> ModuleState:
+        """Its mode, and what calls have left in it."""
+        return self._subject.perform(StateOfModule(self._handle))
 
     def train(self, mode: bool = True) -> None:
         """Switch between training and evaluation, as `nn.Module.train` does."""

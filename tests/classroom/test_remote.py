@@ -33,12 +33,14 @@ from bnn_core.autograder.interface import (
     Call,
     Construct,
     Convert,
+    GiveGradients,
     Gradients,
     IsModule,
     LearnerError,
     Model,
     ModelCall,
     ModelUse,
+    ModuleState,
     Parameter,
     ParameterNamed,
     PresentValue,
@@ -49,6 +51,7 @@ from bnn_core.autograder.interface import (
     Seed,
     SetArgument,
     SetParameters,
+    StateOfModule,
     Train,
     TrainableNames,
     UseOfModel,
@@ -71,6 +74,7 @@ ONE = torch.ones(2, 3)
 VALUE = Value("Tensor", ONE, None, True, [])
 PAIR = Value("tuple", None, None, False, [VALUE, replace(VALUE, requires_grad=False)])
 USE = ModelUse([ModelCall([ONE], True, False, 0.5, True)], True, {"weight": ONE}, [], True)
+STATE = ModuleState(True, False, ["kl_value"])
 CALL, SAMPLE = Call(1, "__call__", [], {}, 0), Sample(None, None, [], {}, 2)
 NAMES = TrainableNames(1, [])
 FITTING: list[tuple[Request[Any], Any]] = [
@@ -78,6 +82,8 @@ FITTING: list[tuple[Request[Any], Any]] = [
     (Construct(1, [], {}), None),
     (SetParameters(1, {}), None),
     (Train(1, True), None),
+    (GiveGradients(1), None),
+    (StateOfModule(1), STATE),
     (Convert(1, "float64"), None),
     (SetArgument(0, ONE), None),
     (RandomNumber(), 0.5),
@@ -112,6 +118,10 @@ UNFITTING: list[tuple[Request[Any], Any]] = [
     (SAMPLE, torch.tensor(1.0)),
     (SAMPLE, VALUE),
     (PresentValue(0), None),
+    (StateOfModule(1), None),
+    (StateOfModule(1), replace(STATE, training=1)),
+    (StateOfModule(1), replace(STATE, with_graph=["x"] * 10_000)),
+    (StateOfModule(1), replace(STATE, with_graph=["x" * 10_000])),
     (UseOfModel(0), replace(USE, calls=USE.calls * 10_000)),
     (UseOfModel(0), replace(USE, parameters={"x" * 10_000: ONE})),
     (NAMES, [1]),

@@ -412,13 +412,16 @@ class FunctionExercise(Exercise):
                 except LearnerError as error:
                     raise Failed(error.sentence, "wrong-dtype") from None
                 for_what = "" if position == 0 else f"\nThat is for {described(arguments)}."
-                if self.called(evidence, arguments).dtype != torch.float32:
+                in_float32 = self.called(evidence, arguments)
+                self.value(in_float32, finite=False)
+                if in_float32.dtype != torch.float32:
                     raise Failed(for_what.strip(), "result-in-float64")
+                value = self.value(reply, finite=False)  # or else there is no dtype to speak of
                 if reply.dtype != torch.float64:
                     message = f"With float64 arguments the result should be float64; yours is {reply.dtype}."
                     raise Failed(message + for_what, "wrong-dtype")
                 if position < len(usual):
-                    exact.append((self.value(reply, finite=False), self.right(*given.values())))
+                    exact.append((value, self.right(*given.values())))
             telling = [value for value, right in exact if not is_in_float32(right)]
             if sum(map(is_in_float32, telling)) > len(telling) / 2:
                 raise Failed("", "computed-in-float32")
@@ -518,20 +521,19 @@ class FunctionExercise(Exercise):
     def _refuse_shapes(
         self, reply: Reply, size: Sequence[int], suspects: Suspects, arguments: Sequence[Any], right_before: bool
     ) -> None:
-        """Raise Failed where the value, or the first part of it, has a shape that a mistake leads to.
+        """Raise Failed where the value, or a part of it, has a shape that a mistake leads to.
 
         right_before: whether other inputs led to the right shape, so that only a size of 1 can make the difference.
         """
         first = 1 if self.parts else 0
-        reply, size = (reply.parts or [reply])[0], size[first:]
-        if reply.tensor is None or reply.tensor.shape == size:
-            return
-        if right_before and resized(reply.tensor.shape, size) == "dimension-dropped":
-            return  # which is said where the value is taken
-        for mistake, formula in suspects:
-            if formula(*arguments).shape[first:] == reply.tensor.shape:
-                came = shape(reply.tensor.shape)
-                raise Failed(f"It should have shape {shape(size)}; yours has shape {came}.", mistake)
+        size = size[first:]
+        came = [part.tensor.shape for part in reply.parts or [reply] if part.tensor is not None]
+        for wrong in (shape for shape in came if shape != size):
+            if right_before and resized(wrong, size) == "dimension-dropped":
+                continue  # which is said where the value is taken
+            for mistake, formula in suspects:
+                if formula(*arguments).shape[first:] == wrong:
+                    raise Failed(f"It should have shape {shape(size)}; yours has shape {shape(wrong)}.", mistake)
 
     def _refuse_random_holes(self, evidence: Evidence, arguments: Arguments, first: Reply) -> None:
         """Raise Failed where other elements are finite in the next call: noise stands where it may be negative."""
