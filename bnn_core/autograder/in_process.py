@@ -28,6 +28,7 @@ from torch.distributions import Distribution
 
 from bnn_core.autograder.interface import (
     Argument,
+    ArgumentNames,
     Attribute,
     Call,
     Construct,
@@ -49,6 +50,7 @@ from bnn_core.autograder.interface import (
     Seed,
     SetArgument,
     SetParameters,
+    SharedParameters,
     StateOfModule,
     TorchFunction,
     Train,
@@ -62,6 +64,7 @@ LIBRARIES = tuple({sysconfig.get_path(name) for name in ("stdlib", "platlib", "p
 OWN_FILES = str(Path(__file__).parents[1]) + os.sep
 LONGEST_MESSAGE = 300
 MOST_PARTS = 8
+MOST_ARGUMENTS = 16
 
 
 def in_process_subject(definition: Any, name: str | None = None) -> Subject:
@@ -202,6 +205,20 @@ class InProcess:
     @_answer.register
     def _present_value(self, request: PresentValue) -> Parameter:
         return description_of_leaf(self._arguments[request.argument], "tensor")
+
+    @_answer.register
+    def _argument_names(self, request: ArgumentNames) -> list[str]:
+        arguments = inspect.signature(self.definition).parameters.values()
+        takes_any = any(one.kind in (one.VAR_POSITIONAL, one.VAR_KEYWORD) for one in arguments)
+        return [] if takes_any else [one.name for one in arguments][:MOST_ARGUMENTS]
+
+    @_answer.register
+    def _shared_parameters(self, request: SharedParameters) -> list[str]:
+        value = self._values[request.value]
+        parts = value[:MOST_PARTS] if isinstance(value, tuple | list) else [value]
+        memory = {part.untyped_storage().data_ptr() for part in parts if isinstance(part, Tensor) and part.numel()}
+        parameters = self._arguments[request.argument].named_parameters()
+        return [name for name, one in parameters if one.untyped_storage().data_ptr() in memory]
 
     @_answer.register
     def _use_of_model(self, request: UseOfModel) -> ModelUse:

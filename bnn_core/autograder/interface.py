@@ -327,6 +327,19 @@ class PresentValue(Request[Parameter]):
 
 
 @dataclass(frozen=True)
+class ArgumentNames(Request[list[str]]):
+    """The names of the definition's arguments; none where it takes any."""
+
+
+@dataclass(frozen=True)
+class SharedParameters(Request[list[str]]):
+    """Which parameters of a model that was handed over a value, or a part of it, shares its memory with."""
+
+    value: int
+    argument: int
+
+
+@dataclass(frozen=True)
 class UseOfModel(Request[ModelUse]):
     """What became of a model that was handed over."""
 

@@ -264,7 +264,7 @@ DRAWING = (
     ),
     Mistake(
         "noise-centred",
-        "The noise of all elements adds up to 0 in each draw: every element needs its own, so don't subtract their"
+        "Noise is centred, so that it adds up to 0: every element of every draw needs its own, so don't subtract an"
         " average, and don't turn the sign of a half.",
     ),
     Mistake(

@@ -16,6 +16,7 @@ from torch import Tensor
 from bnn_core.autograder.interface import (
     A,
     Argument,
+    ArgumentNames,
     Attribute,
     Call,
     Construct,
@@ -37,6 +38,7 @@ from bnn_core.autograder.interface import (
     Seed,
     SetArgument,
     SetParameters,
+    SharedParameters,
     StateOfModule,
     Train,
     TrainableNames,
@@ -74,6 +76,10 @@ class Reply:
         None stands for "no gradient arrives there". A scalar value needs no cotangent.
         """
         return self._subject.perform(self.backward(wrt, cotangent))
+
+    def shared_parameters(self, model: Model) -> list[str]:
+        """Which of the model's parameters it shares its memory with."""
+        return self._subject.perform(SharedParameters(self._handle, self._subject.key(model)))
 
     def backward(self, wrt: Sequence[str | Tensor], cotangent: Tensor | None = None) -> Gradients:
         """The request for these gradients."""
@@ -243,6 +249,10 @@ class Subject:
     def use_of(self, model: Model) -> ModelUse:
         """What the learner's code has done with a model that it was given."""
         return self.perform(UseOfModel(self.key(model)))
+
+    def argument_names(self) -> list[str]:
+        """What the arguments of the learner's function are called; nothing where it takes any."""
+        return self.perform(ArgumentNames())
 
     def set_argument(self, argument: Tensor, value: Tensor) -> None:
         """Give an argument that was sent a new value, in place, on the learner's side."""

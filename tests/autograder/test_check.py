@@ -331,3 +331,24 @@ def test_what_is_kept_without_its_graph_needs_no_advice(part: str) -> None:
     zoo_of = importlib.import_module("zoo.bayesian_linear")
     end = "return weight_terms" if "terms" in part else "return F.linear"
     assert report_on(define(zoo_of.BASE.replace(end, f"{part}\n        {end}"), zoo_of.EXERCISE)).notes == ()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "advice"),
+    [
+        ("net, inputs, n", "net for model, inputs for x, n for num_samples"),
+        ("model, x, n=10, extra=None", "n for num_samples"),
+        ("model, x, num_samples, extra=None", None),
+        ("model, *args", None),
+    ],
+)
+def test_arguments_by_other_names_pass_with_advice(arguments: str, advice: str | None) -> None:
+    names = "model, args[0], args[1]" if "*" in arguments else arguments
+    first, second, third = (name.split("=")[0] for name in names.split(", ")[:3])
+    source = (
+        f"import torch\n\n\ndef predict({arguments}):\n    with torch.no_grad():\n"
+        f"        draws = torch.stack([{first}({second}) for _ in range({third})])\n"
+        "    return draws.mean(0), draws.std(0)\n"
+    )
+    notes = report_on(define(source, "predict")).notes
+    assert any(advice in note for note in notes) if advice else not any("other names" in note for note in notes)

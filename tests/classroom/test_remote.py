@@ -29,6 +29,7 @@ from bnn_core.autograder.exercises.hidden_layer.layer import Layer
 from bnn_core.autograder.in_notebook import undisturbed
 from bnn_core.autograder.in_process import InProcess, in_process_subject
 from bnn_core.autograder.interface import (
+    ArgumentNames,
     Attribute,
     Call,
     Construct,
@@ -51,6 +52,7 @@ from bnn_core.autograder.interface import (
     Seed,
     SetArgument,
     SetParameters,
+    SharedParameters,
     StateOfModule,
     Train,
     TrainableNames,
@@ -96,6 +98,8 @@ FITTING: list[tuple[Request[Any], Any]] = [
     (SAMPLE, ONE),
     (PresentValue(0), Parameter("tensor", ONE, False, False)),
     (UseOfModel(0), USE),
+    (ArgumentNames(), ["x", "mean"]),
+    (SharedParameters(0, 0), ["weight"]),
     (ParameterNamed(1, "x"), None),
     (ParameterNamed(1, "x"), Parameter("buffer", ONE, False, False)),
     (NAMES, ["weight_mean"]),
@@ -119,6 +123,9 @@ UNFITTING: list[tuple[Request[Any], Any]] = [
     (SAMPLE, VALUE),
     (PresentValue(0), None),
     (StateOfModule(1), None),
+    (ArgumentNames(), None),
+    (ArgumentNames(), ["x"] * 10_000),
+    (SharedParameters(0, 0), ["x" * 10_000]),
     (StateOfModule(1), replace(STATE, training=1)),
     (StateOfModule(1), replace(STATE, with_graph=["x"] * 10_000)),
     (StateOfModule(1), replace(STATE, with_graph=["x" * 10_000])),

@@ -146,6 +146,7 @@ class FunctionExercise(Exercise):
         known = self._learn(name, taught_in, mistakes, lambda formula: formula)
 
         def shape_is_right(evidence: Evidence) -> None:
+            self._advise_on_names(evidence)
             for position, arguments in enumerate((inputs or self.inputs)(evidence)):
                 exact = exactly(arguments)
                 reply, size = self.called(evidence, arguments), self.right(*exact).shape
@@ -505,6 +506,20 @@ class FunctionExercise(Exercise):
         except Failed as failure:
             raise Failed(failure.message, failure.mistake or "gradient-of-another-value", **failure.about) from None
 
+    def _advise_on_names(self, evidence: Evidence) -> None:
+        """Arguments under other names than they were handed out with: the checks don't use them, lessons do."""
+        wanted = list(self.given(self.inputs(evidence)[0]))
+        came: list[str] = []
+        with contextlib.suppress(LearnerError):  # what has no signature that can be read takes any
+            came = evidence.subject.argument_names()
+        if len(came) < len(wanted) or came[: len(wanted)] == wanted:
+            return
+        renamed = ", ".join(f"{new} for {old}" for old, new in zip(wanted, came, strict=False) if old != new)
+        evidence.advice.append(
+            f"Advice: arguments have other names than in the exercise: {renamed}. Code that calls it by name, as"
+            f" {self.name}(…, {wanted[-1]}=…), doesn't find them; lessons do."
+        )
+
     def _advise_on_dtype(self, evidence: Evidence) -> None:
         """Noise in float32 for arguments of fewer digits, which a sum with float64 hides."""
         halves = {
@@ -528,7 +543,7 @@ class FunctionExercise(Exercise):
         first = 1 if self.parts else 0
         size = size[first:]
         came = [part.tensor.shape for part in reply.parts or [reply] if part.tensor is not None]
-        for wrong in (shape for shape in came if shape != size):
+        for wrong in (one for one in came if one != size):
             if right_before and resized(wrong, size) == "dimension-dropped":
                 continue  # which is said where the value is taken
             for mistake, formula in suspects:
