@@ -397,7 +397,7 @@ assert (forth[stds < 0.95] < back[stds < 0.95]).all()
 # - The prior is $\mathcal N(0, 1)$ here. You may use what earlier lessons built, both imported above:
 #   `gaussian_log_prob(x, mean, std)` is $\log \mathcal N(x; \text{mean}, \text{std}^2)$, element by element (this one
 #   takes plain numbers, too), and `sample_gaussian(mean, log_std, epsilon)` is mean + exp(log_std) · epsilon.
-# - Each call draws new noise, for every element and every draw, in the dtype of `mean`.
+# - Each call draws new noise, independent for every element and every draw, in the dtype of `mean`.
 # - The result is a scalar tensor. Gradients go **through the draws**, to `mean` and `log_std`.
 
 
@@ -406,7 +406,7 @@ def monte_carlo_kl(mean, log_std, num_samples):
     """KL(N(mean, exp(log_std)²) ‖ N(0, 1)), summed over elements, estimated from draws.
 
     mean, log_std: tensors of one shape, any.
-    num_samples: how many draws of the whole tensor, at least 1.
+    num_samples: how many independent draws of the whole tensor, at least 1.
     Returns: a scalar tensor that carries gradients, right on average.
     """
     # 1. Sample from a standard normal distribution (epsilon): num_samples draws,

@@ -727,7 +727,10 @@ guessed("units-alive")
 # Hardly any unit does any work. A number says the same: the *signal-to-noise ratio* $|\mu|/\sigma$ of
 # a unit's outgoing weight. Below 1 not even the weight's sign is certain; let us call such a unit *silent*.
 #
-# Now silence the silent ones for good: set their outgoing weights to 0. What will be missing?
+# Now silence the silent ones for good: set their outgoing weights to 0, with means of 0 and a log_std of −30. The
+# standard deviation $e^{-30}$ is about $10^{-13}$, which float32, with its seven digits, rounds away beside anything
+# that counts here. (With −∞ it would be 0 exactly, which not every way to draw allows: `torch.distributions.Normal`
+# asks for more.) What will be missing?
 
 # %% tags=["figure"]
 guess(
@@ -749,11 +752,11 @@ def alive(network):
 
 
 def without_silent_units(network):
-    """A copy in which the silent units' outgoing weights are always 0."""
+    """A copy in which the silent units' outgoing weights are 0, up to 1e-13."""
     smaller = copy.deepcopy(network)
     with torch.no_grad():
         smaller.second.weight_mean[:, ~alive(network)] = 0.0
-        smaller.second.weight_log_std[:, ~alive(network)] = -torch.inf
+        smaller.second.weight_log_std[:, ~alive(network)] = -30.0
     return smaller
 
 

@@ -7,6 +7,7 @@ no exercise, no check and no expected value, and imports nothing of the course b
 from __future__ import annotations
 
 import contextlib
+import copy
 import inspect
 import linecache
 import os
@@ -27,16 +28,19 @@ from torch.distributions import Distribution
 
 from bnn_core.autograder.interface import (
     Argument,
+    ArgumentNames,
     Attribute,
     Call,
     Construct,
     Convert,
+    GiveGradients,
     Gradients,
     IsModule,
     LearnerError,
     Model,
     ModelCall,
     ModelUse,
+    ModuleState,
     Parameter,
     ParameterNamed,
     PresentValue,
@@ -46,6 +50,8 @@ from bnn_core.autograder.interface import (
     Seed,
     SetArgument,
     SetParameters,
+    SharedParameters,
+    StateOfModule,
     TorchFunction,
     Train,
     TrainableNames,
@@ -58,6 +64,7 @@ LIBRARIES = tuple({sysconfig.get_path(name) for name in ("stdlib", "platlib", "p
 OWN_FILES = str(Path(__file__).parents[1]) + os.sep
 LONGEST_MESSAGE = 300
 MOST_PARTS = 8
+MOST_ARGUMENTS = 16
 
 
 def in_process_subject(definition: Any, name: str | None = None) -> Subject:
@@ -178,6 +185,16 @@ class InProcess:
                 self._find(request.object, name).copy_(value)
 
     @_answer.register
+    def _give_gradients(self, request: GiveGradients) -> None:
+        for parameter in self._objects[request.object].parameters():
+            parameter.grad = torch.ones_like(parameter)
+
+    @_answer.register
+    def _state_of_module(self, request: StateOfModule) -> ModuleState:
+        module: nn.Module = self._objects[request.object]
+        return ModuleState(bool(module.training), gradients_are_given(module), with_graph(module))
+
+    @_answer.register
     def _train(self, request: Train) -> None:
         self._objects[request.object].train(request.mode)
 
@@ -188,6 +205,20 @@ class InProcess:
     @_answer.register
     def _present_value(self, request: PresentValue) -> Parameter:
         return description_of_leaf(self._arguments[request.argument], "tensor")
+
+    @_answer.register
+    def _argument_names(self, request: ArgumentNames) -> list[str]:
+        arguments = inspect.signature(self.definition).parameters.values()
+        takes_any = any(one.kind in (one.VAR_POSITIONAL, one.VAR_KEYWORD) for one in arguments)
+        return [] if takes_any else [one.name for one in arguments][:MOST_ARGUMENTS]
+
+    @_answer.register
+    def _shared_parameters(self, request: SharedParameters) -> list[str]:
+        value = self._values[request.value]
+        parts = value[:MOST_PARTS] if isinstance(value, tuple | list) else [value]
+        memory = {part.untyped_storage().data_ptr() for part in parts if isinstance(part, Tensor) and part.numel()}
+        parameters = self._arguments[request.argument].named_parameters()
+        return [name for name, one in parameters if one.untyped_storage().data_ptr() in memory]
 
     @_answer.register
     def _use_of_model(self, request: UseOfModel) -> ModelUse:
@@ -316,8 +347,7 @@ class StandIn(nn.Module):
 
     def has_its_gradients(self) -> bool:
         """Whether these are the ones that it was made with, which are all 1."""
-        gradients = [value.grad for value in self.parameters()]
-        return all(gradient is not None and bool((gradient == 1).all()) for gradient in gradients)
+        return gradients_are_given(self)
 
     def forward(self, *args: Any) -> Tensor:
         calls, grad_enabled = self.record.calls, torch.is_grad_enabled()
@@ -328,6 +358,27 @@ class StandIn(nn.Module):
         if grad_enabled:  # as through any model, its parameters are in the graph
             output = output + sum(0 * value.sum() for value in self.parameters())
         return output
+
+
+def gradients_are_given(module: nn.Module) -> bool:
+    """Whether each parameter has a gradient whose elements are all 1, as those are that checks give."""
+    gradients = [value.grad for value in module.parameters()]
+    return all(gradient is not None and bool((gradient == 1).all()) for gradient in gradients)
+
+
+def with_graph(module: nn.Module) -> list[str]:
+    """The first few attributes of the module that can't be copied, since they hold what was computed with its graph."""
+    found = []
+    for name, value in {**vars(module), **dict(module.named_buffers(recurse=False))}.items():
+        if name in ("_buffers", "_parameters", "_modules"):
+            continue
+        try:
+            copy.deepcopy(value)
+        except RuntimeError:
+            found.append(name)
+        except Exception:  # which has other reasons
+            continue
+    return found[:MOST_PARTS]
 
 
 def description_of_leaf(value: Tensor, kind: str) -> Parameter:

@@ -130,6 +130,17 @@ class Parameter:
 
 
 @dataclass(frozen=True)
+class ModuleState:
+    """What a module holds beside its parameters' values: its mode; whether all parameters have the gradients that
+    `GiveGradients` gave them; and which attributes can't be copied, since they hold what was computed with its graph.
+    """
+
+    training: bool
+    own_gradients: bool
+    with_graph: list[str]
+
+
+@dataclass(frozen=True)
 class ModelCall:
     """One call of a model: the tensors it was given, its mode, whether gradients were on, the number that it drew, and
     whether its parameters were those that it came with.
@@ -276,6 +287,20 @@ class SetParameters(Request[None]):
 
 
 @dataclass(frozen=True)
+class GiveGradients(Request[None]):
+    """Give each parameter of a module a gradient, whose elements are 1."""
+
+    object: int
+
+
+@dataclass(frozen=True)
+class StateOfModule(Request[ModuleState]):
+    """What calls have left in a module."""
+
+    object: int
+
+
+@dataclass(frozen=True)
 class Train(Request[None]):
     """Switch between training and evaluation."""
 
@@ -298,6 +323,19 @@ class Convert(Request[None]):
 class PresentValue(Request[Parameter]):
     """What a tensor that was handed over is now."""
 
+    argument: int
+
+
+@dataclass(frozen=True)
+class ArgumentNames(Request[list[str]]):
+    """The names of the definition's arguments; none where it takes any."""
+
+
+@dataclass(frozen=True)
+class SharedParameters(Request[list[str]]):
+    """Which parameters of a model that was handed over a value, or a part of it, shares its memory with."""
+
+    value: int
     argument: int
 
 

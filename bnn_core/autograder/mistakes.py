@@ -264,7 +264,7 @@ DRAWING = (
     ),
     Mistake(
         "noise-centred",
-        "The noise of all elements adds up to 0 in each draw: every element needs its own, so don't subtract their"
+        "Noise is centred, so that it adds up to 0: every element of every draw needs its own, so don't subtract an"
         " average, and don't turn the sign of a half.",
     ),
     Mistake(
@@ -495,6 +495,10 @@ KL = (
         "kl-clamped",
         "Your KL is right for usual values of mean and log_std, and wrong for others: something is clamped, or"
         " something small is added.",
+    ),
+    Mistake(
+        "kl-transformed",
+        "Yours is the {what} of the KL: the sum of its terms is the KL itself, in nats, and the loss adds it as it is.",
     ),
     Mistake(
         "kl-monte-carlo",

@@ -16,16 +16,19 @@ from torch import Tensor
 from bnn_core.autograder.interface import (
     A,
     Argument,
+    ArgumentNames,
     Attribute,
     Call,
     Construct,
     Convert,
+    GiveGradients,
     Gradients,
     IsModule,
     LearnerError,
     LearnerSide,
     Model,
     ModelUse,
+    ModuleState,
     Parameter,
     ParameterNamed,
     PresentValue,
@@ -35,6 +38,8 @@ from bnn_core.autograder.interface import (
     Seed,
     SetArgument,
     SetParameters,
+    SharedParameters,
+    StateOfModule,
     Train,
     TrainableNames,
     UseOfModel,
@@ -71,6 +76,10 @@ class Reply:
         None stands for "no gradient arrives there". A scalar value needs no cotangent.
         """
         return self._subject.perform(self.backward(wrt, cotangent))
+
+    def shared_parameters(self, model: Model) -> list[str]:
+        """Which of the model's parameters it shares its memory with."""
+        return self._subject.perform(SharedParameters(self._handle, self._subject.key(model)))
 
     def backward(self, wrt: Sequence[str | Tensor], cotangent: Tensor | None = None) -> Gradients:
         """The request for these gradients."""
@@ -127,6 +136,14 @@ class Instance:
     def set_parameters(self, **values: Tensor) -> None:
         """Give parameters new values, in place."""
         self._subject.perform(SetParameters(self._handle, values))
+
+    def give_gradients(self) -> None:
+        """Give each parameter a gradient, as after a backward pass."""
+        self._subject.perform(GiveGradients(self._handle))
+
+    def state(self) -> ModuleState:
+        """Its mode, and what calls have left in it."""
+        return self._subject.perform(StateOfModule(self._handle))
 
     def train(self, mode: bool = True) -> None:
         """Switch between training and evaluation, as `nn.Module.train` does."""
@@ -232,6 +249,10 @@ class Subject:
     def use_of(self, model: Model) -> ModelUse:
         """What the learner's code has done with a model that it was given."""
         return self.perform(UseOfModel(self.key(model)))
+
+    def argument_names(self) -> list[str]:
+        """What the arguments of the learner's function are called; nothing where it takes any."""
+        return self.perform(ArgumentNames())
 
     def set_argument(self, argument: Tensor, value: Tensor) -> None:
         """Give an argument that was sent a new value, in place, on the learner's side."""

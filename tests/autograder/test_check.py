@@ -297,3 +297,58 @@ def test_noise_that_is_always_in_float32_passes_with_advice() -> None:
     report = report_on(define(source, zoo_of.EXERCISE))
     assert report.passed
     assert any("torch.randn_like(tensor) follows both" in note for note in report.notes)
+
+
+WEIGHT_MEAN = "torch.randn(out_features, in_features) * 0.1"
+
+
+@pytest.mark.parametrize(
+    ("part", "changed", "advice"),
+    [
+        (WEIGHT_MEAN, "torch.rand(out_features, in_features)", "all weight means start with the same sign"),
+        (WEIGHT_MEAN, "-torch.rand(out_features, in_features)", "all weight means start with the same sign"),
+        (WEIGHT_MEAN, "torch.randn(1, in_features).repeat(out_features, 1) * 0.1", "start alike in every row"),
+        (WEIGHT_MEAN, "torch.randn(out_features, 1).repeat(1, in_features) * 0.1", "one and the same weight mean"),
+        (
+            "return weight_terms",
+            "self.kl = weight_terms.sum() + bias_terms.sum()\n        return self.kl  # ",
+            "self.kl keeps",
+        ),
+        ("return F.linear", "self.drawn = {'weight': weight}\n        return F.linear", "self.drawn keeps"),
+        ("return F.linear", "self.register_buffer('last', weight)\n        return F.linear", "self.last keeps"),
+    ],
+)
+def test_layer_that_will_do_worse_than_it_could_passes_with_advice(part: str, changed: str, advice: str) -> None:
+    zoo_of = importlib.import_module("zoo.bayesian_linear")
+    assert part in zoo_of.BASE
+    report = report_on(define(zoo_of.BASE.replace(part, changed), zoo_of.EXERCISE))
+    assert report.passed, report.outcomes
+    assert [note for note in report.notes if advice in note] == list(report.notes)
+
+
+@pytest.mark.parametrize("part", ["self.kl = weight_terms.sum().detach()", "self.drawn = weight.detach()"])
+def test_what_is_kept_without_its_graph_needs_no_advice(part: str) -> None:
+    zoo_of = importlib.import_module("zoo.bayesian_linear")
+    end = "return weight_terms" if "terms" in part else "return F.linear"
+    assert report_on(define(zoo_of.BASE.replace(end, f"{part}\n        {end}"), zoo_of.EXERCISE)).notes == ()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "advice"),
+    [
+        ("net, inputs, n", "net for model, inputs for x, n for num_samples"),
+        ("model, x, n=10, extra=None", "n for num_samples"),
+        ("model, x, num_samples, extra=None", None),
+        ("model, *args", None),
+    ],
+)
+def test_arguments_by_other_names_pass_with_advice(arguments: str, advice: str | None) -> None:
+    names = "model, args[0], args[1]" if "*" in arguments else arguments
+    first, second, third = (name.split("=")[0] for name in names.split(", ")[:3])
+    source = (
+        f"import torch\n\n\ndef predict({arguments}):\n    with torch.no_grad():\n"
+        f"        draws = torch.stack([{first}({second}) for _ in range({third})])\n"
+        "    return draws.mean(0), draws.std(0)\n"
+    )
+    notes = report_on(define(source, "predict")).notes
+    assert any(advice in note for note in notes) if advice else not any("other names" in note for note in notes)

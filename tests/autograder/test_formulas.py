@@ -5,13 +5,17 @@ told by its name and sentence.
 from __future__ import annotations
 
 import pytest
+import torch
 from zoo import define, up_to
 
 from bnn_core.autograder.exercise import run
 from bnn_core.autograder.exercises import EXERCISES
 from bnn_core.autograder.in_notebook import report_on, undisturbed
 from bnn_core.autograder.in_process import in_process_subject
+from bnn_core.autograder.judging.formulas import Formula, explanation_by_two
 from bnn_core.autograder.judging.function_exercise import FunctionExercise, WrongAnswer
+from bnn_core.autograder.judging.values import are_close, close
+from bnn_core.autograder.mistakes import Mistake
 
 ANSWERS = [
     pytest.param(exercise, wrong, id=f"{exercise.name}: {wrong.mistake.name} {number}")
@@ -60,6 +64,39 @@ def test_two_mistakes_at_once_are_both_told(source: str, mistakes: tuple[str, st
     assert first.misconception == mistakes[0]
     told = [exercise.sentence(one.mistake, {}) for one in exercise.wrong_answers if one.mistake.name == mistakes[1]]
     assert any(f"That is not all. {sentence}" in first.message for sentence in told)
+
+
+def test_pairs_of_mistakes_are_sifted_by_the_first_input() -> None:
+    """A hundred mistakes have thousands of pairs, of which none but those that fit it are tried with the others."""
+    evaluated: list[tuple[float, int]] = []
+
+    def formula(factor: float) -> Formula:
+        def formula(x: torch.Tensor) -> torch.Tensor:
+            evaluated.append((factor, len(x)))
+            return x * factor
+
+        return formula
+
+    suspects = [(Mistake(f"mistake-{n}", ""), formula(1 + 0.01 * n * n)) for n in range(1, 100)]
+    cases, right = [[torch.arange(1.0, 2.0 + n).double()] for n in range(3)], 1.0
+    for value, pair in ((-5.0, None), (right + 0.01 * (3 * 3 + 7 * 7), ("mistake-3", "mistake-7"))):
+        evaluated.clear()
+        values, expected = [case[0] * value for case in cases], [case[0] * right for case in cases]
+        found = explanation_by_two(suspects, cases, values, expected)
+        assert found == pair or (found and tuple(mistake.name for mistake in found) == pair)
+        assert sum(size == 1 for _, size in evaluated) <= len(suspects) + 40
+        assert sum(size > 1 for _, size in evaluated) <= 80
+
+
+@pytest.mark.parametrize("size", [(), (4,), (2, 3)])
+def test_many_candidates_are_close_as_each_is(size: tuple[int, ...]) -> None:
+    generator = torch.Generator().manual_seed(0)
+    came = torch.randn(size, generator=generator).double()
+    apart = 10.0 ** torch.arange(-8, 0).double().view(-1, *[1] * len(size))
+    candidates = came + apart * torch.randn((8, *size), generator=generator).double()
+    candidates = torch.cat([candidates, torch.full_like(candidates[:1], torch.nan), candidates[:1] / 0])
+    for value in (came, candidates[-1], candidates[-2]):
+        assert are_close(value, candidates).tolist() == [close(value, one) for one in candidates]
 
 
 def test_what_no_two_mistakes_give_is_told_by_numbers() -> None:

@@ -29,16 +29,19 @@ from bnn_core.autograder.exercises.hidden_layer.layer import Layer
 from bnn_core.autograder.in_notebook import undisturbed
 from bnn_core.autograder.in_process import InProcess, in_process_subject
 from bnn_core.autograder.interface import (
+    ArgumentNames,
     Attribute,
     Call,
     Construct,
     Convert,
+    GiveGradients,
     Gradients,
     IsModule,
     LearnerError,
     Model,
     ModelCall,
     ModelUse,
+    ModuleState,
     Parameter,
     ParameterNamed,
     PresentValue,
@@ -49,6 +52,8 @@ from bnn_core.autograder.interface import (
     Seed,
     SetArgument,
     SetParameters,
+    SharedParameters,
+    StateOfModule,
     Train,
     TrainableNames,
     UseOfModel,
@@ -71,6 +76,7 @@ ONE = torch.ones(2, 3)
 VALUE = Value("Tensor", ONE, None, True, [])
 PAIR = Value("tuple", None, None, False, [VALUE, replace(VALUE, requires_grad=False)])
 USE = ModelUse([ModelCall([ONE], True, False, 0.5, True)], True, {"weight": ONE}, [], True)
+STATE = ModuleState(True, False, ["kl_value"])
 CALL, SAMPLE = Call(1, "__call__", [], {}, 0), Sample(None, None, [], {}, 2)
 NAMES = TrainableNames(1, [])
 FITTING: list[tuple[Request[Any], Any]] = [
@@ -78,6 +84,8 @@ FITTING: list[tuple[Request[Any], Any]] = [
     (Construct(1, [], {}), None),
     (SetParameters(1, {}), None),
     (Train(1, True), None),
+    (GiveGradients(1), None),
+    (StateOfModule(1), STATE),
     (Convert(1, "float64"), None),
     (SetArgument(0, ONE), None),
     (RandomNumber(), 0.5),
@@ -90,6 +98,8 @@ FITTING: list[tuple[Request[Any], Any]] = [
     (SAMPLE, ONE),
     (PresentValue(0), Parameter("tensor", ONE, False, False)),
     (UseOfModel(0), USE),
+    (ArgumentNames(), ["x", "mean"]),
+    (SharedParameters(0, 0), ["weight"]),
     (ParameterNamed(1, "x"), None),
     (ParameterNamed(1, "x"), Parameter("buffer", ONE, False, False)),
     (NAMES, ["weight_mean"]),
@@ -112,6 +122,13 @@ UNFITTING: list[tuple[Request[Any], Any]] = [
     (SAMPLE, torch.tensor(1.0)),
     (SAMPLE, VALUE),
     (PresentValue(0), None),
+    (StateOfModule(1), None),
+    (ArgumentNames(), None),
+    (ArgumentNames(), ["x"] * 10_000),
+    (SharedParameters(0, 0), ["x" * 10_000]),
+    (StateOfModule(1), replace(STATE, training=1)),
+    (StateOfModule(1), replace(STATE, with_graph=["x"] * 10_000)),
+    (StateOfModule(1), replace(STATE, with_graph=["x" * 10_000])),
     (UseOfModel(0), replace(USE, calls=USE.calls * 10_000)),
     (UseOfModel(0), replace(USE, parameters={"x" * 10_000: ONE})),
     (NAMES, [1]),

@@ -308,6 +308,7 @@ TRAINS = "trained with task loss + KL, it finds the exact posterior"
 SQUARE = "a layer with as many inputs as outputs is no exception"
 FLOAT64 = "it works in float64"
 INPUT_ALONE = "forward leaves its input as it was"
+MODE_ALONE = "forward and kl_divergence leave the layer in its mode"
 SEED_ALONE = "it leaves the global random seed alone"
 
 OVERWRITTEN = """
@@ -1337,7 +1338,37 @@ WRONG: list[Wrong] = [
         LEFT_ALONE,
         "backward-inside",
     ),
+    Wrong(
+        "forward clears gradients",
+        changed((WEIGHT_NOISE, "self.zero_grad()\n        " + WEIGHT_NOISE)),
+        LEFT_ALONE,
+        "gradients-touched",
+    ),
+    Wrong(
+        "the KL scales gradients",
+        changed(
+            (
+                KL_SUM,
+                "for parameter in self.parameters():\n"
+                "            if parameter.grad is not None:\n"
+                "                parameter.grad.clamp_(-0.5, 0.5)\n"
+                "        " + KL_SUM,
+            )
+        ),
+        LEFT_ALONE,
+        "gradients-touched",
+    ),
     # Training, and manners.
+    *(
+        Wrong(
+            f"forward calls {call}",
+            changed((WEIGHT_NOISE, f"{call}\n        " + WEIGHT_NOISE)),
+            MODE_ALONE,
+            "mode-changed",
+        )
+        for call in ("self.eval()", "self.train()", "self.training = not self.training")
+    ),
+    Wrong("the KL calls self.eval()", changed((KL_SUM, "self.eval()\n        " + KL_SUM)), MODE_ALONE, "mode-changed"),
     Wrong(
         "no gradient for log_std below −5",
         changed(
@@ -1545,7 +1576,7 @@ WRONG: list[Wrong] = [
             )
         ),
         KL_RIGHT,
-        "kl-term-scaled",
+        "kl-copied",
     ),
     Wrong(
         "starts with a KL of 0 that forward fills in",
@@ -1652,5 +1683,70 @@ WRONG: list[Wrong] = [
         ),
         KL_RIGHT,
         "kl-variance-inverted",
+    ),
+    Wrong(
+        "copies the weights' log_std into the bias's KL",
+        changed(
+            (
+                KL_SUM,
+                "terms = [(self.weight_mean, self.weight_log_std), (self.bias_mean, self.weight_log_std)]\n"
+                "        return sum(0.5 * ((2 * s).exp().sum() + (m**2).sum() - m.numel()) - s.sum() for m, s in terms)",
+            )
+        ),
+        KL_ZERO,
+        "kl-copied",
+    ),
+    Wrong(
+        "copies the weights' mean into the bias's KL",
+        changed(
+            (
+                KL_SUM,
+                "terms = [(self.weight_mean, self.weight_log_std), (self.weight_mean, self.bias_log_std)]\n"
+                "        sizes = [self.weight_mean.numel(), self.bias_mean.numel()]\n"
+                "        return sum(0.5 * ((2 * s).exp().sum() + (m**2).sum() - n) - s.sum() for (m, s), n in zip(terms, sizes))",
+            )
+        ),
+        KL_RIGHT,
+        "kl-copied",
+    ),
+    Wrong(
+        "takes the root of the KL",
+        changed((KL_SUM, "return (weight_terms.sum() + bias_terms.sum()).abs().sqrt()")),
+        KL_RIGHT,
+        "kl-transformed",
+    ),
+    Wrong(
+        "squares the KL",
+        changed((KL_SUM, "return (weight_terms.sum() + bias_terms.sum())**2")),
+        KL_RIGHT,
+        "kl-transformed",
+    ),
+    Wrong(
+        "adds the roots of two KLs",
+        changed((KL_SUM, "return weight_terms.sum().abs().sqrt() + bias_terms.sum().abs().sqrt()")),
+        KL_RIGHT,
+        "kl-transformed",
+    ),
+    *(
+        Wrong(
+            f"crosses {pair}",
+            changed((BIAS_TERMS, BIAS_TERMS.replace(*change))),
+            KL_SCALAR,
+            "kl-parameters-crossed",
+        )
+        for pair, change in {
+            "bias_mean with weight_log_std": ("bias_log_std", "weight_log_std"),
+            "weight_mean with bias_log_std": ("bias_mean", "weight_mean"),
+        }.items()
+    ),
+    *(
+        Wrong(
+            f"hands gaussian_kl {pair}",
+            "from bnn_core import gaussian_kl\n"
+            + changed((KL_SUM, f"return gaussian_kl(self.weight_mean, self.weight_log_std) + gaussian_kl({pair})")),
+            KL_SCALAR,
+            "kl-parameters-crossed",
+        )
+        for pair in ("self.bias_mean, self.weight_log_std", "self.weight_mean, self.bias_log_std")
     ),
 ]

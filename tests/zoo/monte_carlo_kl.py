@@ -47,11 +47,6 @@ def monte_carlo_kl(mean, log_std, num_samples):
     log_p = (-0.5 * w**2 - 0.5 * math.log(2 * math.pi)).reshape(num_samples, -1).sum(1)
     return -entropy - log_p.mean()
 """,
-    "antithetic noise": BASE.replace(
-        "    epsilon = torch.randn(num_samples, *mean.shape, dtype=mean.dtype)\n",
-        "    half = torch.randn((num_samples + 1) // 2, *mean.shape, dtype=mean.dtype)\n"
-        "    epsilon = torch.cat([half, -half])[:num_samples]\n",
-    ),
 }
 
 SHAPE = "it returns one number, as a tensor"
@@ -177,5 +172,56 @@ WRONG: list[Wrong] = [
         changed(("Normal(0.0, 1.0).log_prob(w)", "Normal(0.0, 1.0).log_prob(w).exp().log()")),
         SHAPE,
         "no-finite-estimate",
+    ),
+    Wrong(
+        "antithetic noise",
+        changed(
+            (
+                f"    epsilon = {EPSILON}\n",
+                "    half = torch.randn((num_samples + 1) // 2, *mean.shape, dtype=mean.dtype)\n"
+                "    epsilon = torch.cat([half, -half])[:num_samples]\n",
+            )
+        ),
+        NOISE,
+        "noise-mirrored",
+    ),
+    Wrong(
+        "antithetic noise for even numbers",
+        changed(
+            (
+                f"    epsilon = {EPSILON}\n",
+                f"    epsilon = {EPSILON}\n"
+                "    if num_samples % 2 == 0:\n"
+                "        epsilon = torch.cat([epsilon[::2], -epsilon[::2]])\n",
+            )
+        ),
+        NOISE,
+        "noise-mirrored",
+    ),
+    Wrong(
+        "noise centred over the draws",
+        changed(
+            (
+                f"    epsilon = {EPSILON}\n",
+                f"    epsilon = {EPSILON}\n"
+                "    if num_samples > 1:\n"
+                "        epsilon = (epsilon - epsilon.mean(0)) * (num_samples / (num_samples - 1)) ** 0.5\n",
+            )
+        ),
+        NOISE,
+        "noise-centred",
+    ),
+    Wrong(
+        "one draw of each half of the line",
+        changed(
+            (
+                f"    epsilon = {EPSILON}\n",
+                f"    epsilon = {EPSILON}\n"
+                "    for k in range(1, num_samples, 2):\n"
+                "        epsilon[k - 1], epsilon[k] = epsilon[k - 1].abs(), -epsilon[k].abs()\n",
+            )
+        ),
+        NOISE,
+        "draws-dependent",
     ),
 ]

@@ -104,6 +104,7 @@ def prune_by_signal_to_noise(layer, fraction):
 PAIR = "it returns (mean, log_std), each in the shape of the weights"
 NAN = "none of their numbers is nan"
 LEFT = "the layer stays as it was"
+NEW = "what it returns is new, and not the layer's own"
 VALUE = "it removes the fraction·P weights with the smallest |mean|/std"
 ENDS = "a fraction of 0 removes nothing, and of 1 everything"
 TIED = "of equally weak weights just as many go as should"
@@ -247,5 +248,23 @@ WRONG: list[Wrong] = [
         changed((KEPT, "kept = ratio > ratio.flatten().kthvalue(count).values")),
         ENDS,
         "kth-of-none",
+    ),
+    Wrong(
+        "gives the layer's own where nothing is removed",
+        changed((KEPT, f"{KEPT}\n    if count == 0:\n        return layer.weight_mean, layer.weight_log_std")),
+        NEW,
+        "weights-of-the-layer",
+    ),
+    Wrong(
+        "gives a view where nothing is removed",
+        changed((KEPT, f"{KEPT}\n    if kept.all():\n        return mean, log_std.clone()")),
+        NEW,
+        "weights-of-the-layer",
+    ),
+    Wrong(
+        "flattens the second alone",
+        changed(("torch.where(kept, log_std, -math.inf)", "torch.where(kept, log_std, -math.inf).flatten()")),
+        PAIR,
+        "weights-flattened",
     ),
 ]

@@ -68,6 +68,7 @@ SPREAD = "without epsilon they spread as exp(log_std) says"
 NOISE = "without epsilon the noise is standard normal, and every element has its own"
 GRADIENT = "gradients reach mean and log_std, and are right"
 DTYPE = "the result has the dtype of the arguments"
+DIGITS = "for float64 arguments it has the digits of float64"
 SEED = "it leaves the global random seed alone"
 
 changed = partial(replaced, BASE)
@@ -208,5 +209,34 @@ WRONG: list[Wrong] = [
         changed(("if epsilon is None", "if epsilon is not None")),
         SHAPE,
         "epsilon-still-none",
+    ),
+    *(
+        Wrong(
+            f"centres its noise along dim={dim}",
+            changed(
+                (
+                    DRAW,
+                    f"{DRAW}\n        if mean.dim() == 2 and min(mean.shape) > 2:\n"
+                    f"            epsilon = epsilon - epsilon.mean({dim}, keepdim=True)",
+                )
+            ),
+            SPREAD,
+            "noise-centred",
+        )
+        for dim in (0, 1)
+    ),
+    *(
+        Wrong(name, changed((RETURN, f"return {form}")), DIGITS, "computed-in-float32")
+        for name, form in {
+            "the exponential in float32": "mean + torch.exp(log_std.float()) * epsilon",
+            "the noise times a spread in float32": "mean + (torch.exp(log_std) * epsilon).float()",
+            "a mean in float32": "mean.float() + torch.exp(log_std) * epsilon",
+        }.items()
+    ),
+    Wrong(
+        "gives nothing in float64",
+        changed((RETURN, f"if mean.dtype == torch.float32:\n        {RETURN}")),
+        DTYPE,
+        "missing-return",
     ),
 ]

@@ -1,6 +1,6 @@
 """The specification of lesson 02's exercise `monte_carlo_kl(mean, log_std, num_samples)`.
 
-Any unbiased estimate is right, however its draws are arranged: averages are compared, and how fast it gets better.
+Any unbiased estimate from independent draws is right: averages are compared, and how fast it gets better.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from bnn_core.autograder.judging.values import expected_and_came, matches, numbe
 from bnn_core.autograder.mistakes import CODE, DRAWING, GRADIENTS, KL, SHARED, Mistake, shared
 
 CALLS, GRADIENT_CALLS, CALLS_NEAR_ZERO, CALLS_FOR_SPREAD = 120, 50, 600, 60
+NEAR_ONE = 0.95, 1.05  # seven standard deviations, of 10,000 values
 SPREAD = "The spread of the draws"
 
 
@@ -205,13 +206,31 @@ def noise_is_right(evidence: Evidence) -> None:
     """Where q is the prior, what comes through a draw is the noise itself, unless the gradients cancel."""
     mean, log_std = torch.zeros(10_000).double().requires_grad_(), torch.zeros(10_000).double()
     noise = evidence.subject.call(mean, log_std, 1).gradients([mean])[0]
-    if noise is None or not 0.95 < noise.std() < 1.05:
+    if noise is None or not NEAR_ONE[0] < noise.std() < NEAR_ONE[1]:
         return
+    for count in (3, 4, 2):  # whose sums would show one that is left over, and none
+        average = evidence.subject.call(mean, log_std, count).gradients([mean])[0]
+        require_independent_draws(average, count)
     require_normal(noise, quickly=True)
     is_single = matches(noise, noise.float().double(), 1e-12)
     with contextlib.suppress(LearnerError):
         if is_single and evidence.subject.call(mean.bfloat16(), log_std.bfloat16(), 1).dtype == torch.float32:
             raise Failed("", "noise-in-float32")
+
+
+def require_independent_draws(average: Tensor | None, count: int) -> None:
+    """Raise Failed where the average of this many draws' noise varies otherwise than that of independent ones."""
+    size = 0.0 if average is None else average.std().item() * math.sqrt(count)
+    if NEAR_ONE[0] < size < NEAR_ONE[1]:
+        return
+    message = (
+        f"The average of {count} draws' noise should have standard deviation {number(1 / math.sqrt(count))}; yours has"
+        f" {number(size / math.sqrt(count))}."
+    )
+    if size < 0.01:
+        raise Failed(message, "noise-centred" if count % 2 else "noise-mirrored")
+    one_left_over = count % 2 and abs(size - 1 / math.sqrt(count)) < 0.03
+    raise Failed(message, "noise-mirrored" if one_left_over else "draws-dependent")
 
 
 @exercise.check("gradients reach mean and log_std, and are right on average", needs=[centred])
@@ -246,6 +265,8 @@ exercise.knows("The mathematics", [
             " seed, and compute w from it."),
     Mistake("draws-capped", "From some number on, num_samples makes no difference to what is drawn: each draw needs its"
             " own noise."),
+    Mistake("draws-dependent", "The draws depend on each other: each needs noise of its own, that no other draw has a"
+            " part in."),
     Mistake("two-draws", "log q and log p are taken at different draws, which adds noise: take both at the same w."),
     Mistake("noise-in-float32", "The noise is in float32, whatever mean is: torch.randn(…, dtype=mean.dtype)."),
     Mistake("num-samples-ignored", "num_samples makes no difference, or all samples share their noise."),

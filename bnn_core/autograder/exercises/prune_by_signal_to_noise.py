@@ -5,6 +5,7 @@ The layer is a stand-in that has the four parameters of a `BayesianLinear`, know
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Callable
 from typing import Any
@@ -13,7 +14,7 @@ import torch
 from torch import Tensor
 
 from bnn_core.autograder.exercise import Evidence, Failed
-from bnn_core.autograder.interface import Model
+from bnn_core.autograder.interface import LearnerError, Model
 from bnn_core.autograder.judging.formulas import Arguments, Formula, exactly
 from bnn_core.autograder.judging.function_exercise import FunctionExercise
 from bnn_core.autograder.judging.values import close, expected_and_came
@@ -173,6 +174,17 @@ def layer_is_left_alone(evidence: Evidence) -> None:
                 raise Failed(f"{name} isn't what it was.", "layer-changed")
 
 
+@exercise.check("what it returns is new, and not the layer's own", needs=[pair])
+def results_are_new(evidence: Evidence) -> None:
+    for arguments in (*inputs(evidence)[:2], *inputs_at_the_ends(evidence)):
+        shared: list[str] = []
+        with contextlib.suppress(LearnerError):  # of which the check of the ends speaks
+            shared = exercise.called(evidence, arguments).shared_parameters(arguments["layer"])
+        if shared:
+            message = f"With fraction = {arguments['fraction']} it shares its memory with {' and '.join(shared)}."
+            raise Failed(message, "weights-of-the-layer")
+
+
 values = exercise.equals("it removes the fraction·P weights with the smallest |mean|/std", RATIO, mistakes=[
     *mistake("strongest-removed", "The strongest weights are removed: those with the smallest ratio go.",
              by(lambda m, s: -ratio(m, s))),
@@ -279,6 +291,8 @@ exercise.knows(REMOVED, [
     Mistake("infinity-times-zero", "−∞ is multiplied by a mask: where the mask is 0, that gives nan. torch.where(kept,"
             " log_std, -math.inf) chooses and multiplies nothing."),
     Mistake("not-a-pair", "Two tensors are asked for, as a tuple: return mean, log_std."),
+    Mistake("weights-of-the-layer", "The layer's own tensors come back: who changes one of them changes the layer."
+            " Where nothing is removed, too, return new ones: clone() makes them."),
     Mistake("layer-changed", "Your code changes the layer: make new tensors, as torch.where or clone() do. What was"
             " learned stays in the layer."),
 ])  # fmt: skip

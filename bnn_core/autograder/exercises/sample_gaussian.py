@@ -9,13 +9,18 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from bnn_core.autograder.exercise import Evidence
+from bnn_core.autograder.exercise import Evidence, Failed
 from bnn_core.autograder.interface import LearnerError
 from bnn_core.autograder.judging.draws import Axis, require_fresh_noise
-from bnn_core.autograder.judging.formulas import Arguments, Formula, drawing
+from bnn_core.autograder.judging.formulas import Arguments, Formula, drawing, named
 from bnn_core.autograder.judging.function_exercise import FunctionExercise
-from bnn_core.autograder.judging.values import number, tensor_from
+from bnn_core.autograder.judging.values import expected_and_came, matches, number, tensor_from
 from bnn_core.autograder.mistakes import CODE, DRAWING, GRADIENTS, STANDARD_DEVIATION, Mistake, mistake, shared
+
+DIGITS = 1e-9
+"""What float32 leaves out is more than ten times as much."""
+
+BETWEEN_NUMBERS_OF_FLOAT32 = 1 + 2.5e-8
 
 SIZES = [(2, 3), (3, 3), (1,), (1, 4), (300,)]
 
@@ -140,6 +145,18 @@ noise = exercise.draws(
 )  # fmt: skip
 exercise.gradients_are_right("gradients reach mean and log_std, and are right", of=["mean", "log_std"], needs=[noise])
 exercise.has_manners("the result has the dtype of the arguments", "it leaves the global random seed alone")
+
+
+@exercise.check("for float64 arguments it has the digits of float64", needs=[given])
+def has_all_digits(evidence: Evidence) -> None:
+    for arguments in inputs_with_epsilon(evidence):
+        double = {name: value * BETWEEN_NUMBERS_OF_FLOAT32 for name, value in named(arguments).items()}
+        right, reply = shifted(*double.values()), exercise.called(evidence, double)
+        came = exercise.value(reply, right.shape)
+        if reply.dtype == torch.float64 and not matches(came, right, DIGITS * (right.abs() + right.abs().max() + 1e-2)):
+            raise Failed(expected_and_came("The draw", right, came), "computed-in-float32")
+
+
 exercise.knows(
     "Your turn",
     [

@@ -133,8 +133,8 @@ def require_spread(draws: Tensor, mean: Tensor, std: Tensor, what: str, suspects
         factor = number(scale)
         # The constant is for a small floor under the root, which is no mistake.
         known = known_mistake(came, suspects, lambda predicted: SURE * tolerance * predicted + 1e-4, std)
-        if adds_up_to_zero((draws - mean) / std):
-            known = "noise-centred"
+        if centred := where_it_adds_up_to_zero((draws - mean) / std):
+            raise Failed(f"{message}\n{centred}", "noise-centred")
         if known is None and is_floor(came, std, tolerance):
             known = "variance-floor-too-high"
         if known is None and off_by_a_factor and equal_but_for_chance(came / std, count):
@@ -144,10 +144,18 @@ def require_spread(draws: Tensor, mean: Tensor, std: Tensor, what: str, suspects
         raise Failed(message, known)
 
 
-def adds_up_to_zero(noise: Tensor) -> bool:
-    """Whether in each of several draws (N × …) the noise of all elements adds up to 0, as no independent noise does."""
+def where_it_adds_up_to_zero(noise: Tensor) -> str:
+    """Among what, in each of several draws (N × …), the noise adds up to 0, as no independent noise does: a sentence,
+    or nothing. A sum of two would be noise that comes back with its sign turned.
+    """
     columns = noise.reshape(len(noise), -1)
-    return columns.shape[1] > 2 and bool((columns.sum(dim=1).abs() < 0.02 * columns.shape[1] ** 0.5).all())
+    among = {"of all elements": columns.T} | {
+        f"along dim={dim}": noise.movedim(dim + 1, 0) for dim in range(noise.dim() - 1)
+    }
+    for where, summands in among.items():
+        if len(summands) > 2 and bool((summands.sum(dim=0).abs() < 0.02 * len(summands) ** 0.5).all()):
+            return f"In each of the draws the noise {where} adds up to 0."
+    return ""
 
 
 def is_cut_or_centred(noise: Tensor) -> bool:
@@ -270,8 +278,8 @@ def require_independent(noise: Tensor, axes: Sequence[Axis], repeated: Axis) -> 
         raise Failed(message, axis.misconception, what=axis.about)
 
     columns = noise.reshape(count, -1)
-    if adds_up_to_zero(noise):
-        raise Failed("In each of the draws the noise of all elements adds up to 0.", "noise-centred")
+    if centred := where_it_adds_up_to_zero(noise):
+        raise Failed(centred, "noise-centred")
     if columns.shape[1] > 1 and matches(columns, columns[:, :1].expand_as(columns), 1e-3):
         refuse(1.0, "any two elements", Axis("elements", axes[0].misconception, "All elements"))
     for dimension, axis in enumerate(axes, start=1):

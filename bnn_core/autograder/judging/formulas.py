@@ -6,15 +6,15 @@ It is given values and formulas, and may not know how a function was called.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from itertools import combinations, compress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import compress
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from bnn_core.autograder.interface import Model
-from bnn_core.autograder.judging.values import ROUNDING, are_in_half, close, matches
+from bnn_core.autograder.judging.values import ROUNDING, are_close, are_in_half, close, matches
 from bnn_core.autograder.mistakes import Mistake
 
 Arguments = Mapping[str, Any]
@@ -122,14 +122,29 @@ def explanation_by_two(
     """The first two suspected mistakes that together give the values that came, in every case: what each adds is added,
     as of terms of a sum, or what each multiplies by is multiplied, as of factors.
     """
-    predicted = [(mistake, [formula(*arguments) for arguments in cases]) for mistake, formula in suspects]
-    for (first, ones), (second, others) in combinations(predicted, 2):
-        together = list(zip(ones, others, expected, strict=True))
-        added = (one + other - right for one, other, right in together)
-        multiplied = (one * other / right for one, other, right in together)
+    for (first, formula), (second, other) in pairs_for(suspects, cases[0], values[0], expected[0]):
+        pairs = [(formula(*arguments), other(*arguments)) for arguments in cases]
+        added = (one + two - right for (one, two), right in zip(pairs, expected, strict=True))
+        multiplied = (one * two / right for (one, two), right in zip(pairs, expected, strict=True))
         if all(map(close, values, added)) or all(map(close, values, multiplied)):
             return first, second
     return None
+
+
+def pairs_for(suspects: Suspects, case: Sequence[Any], value: Tensor, expected: Tensor) -> Iterator[Suspects]:
+    """The pairs of suspects, in their order, that together give this value in one case: there may be thousands of
+    pairs, so that they are sifted all at once.
+    """
+    found = [(suspect, suspect[1](*case)) for suspect in suspects]
+    fitting = [(suspect, predicted) for suspect, predicted in found if predicted.shape == expected.shape]
+    if len(fitting) < 2 or value.shape != expected.shape or not value.numel():
+        return
+    predicted = torch.stack([one for _, one in fitting])
+    first, second = torch.triu_indices(len(fitting), len(fitting), offset=1)
+    ones, others = predicted[first], predicted[second]
+    fits = are_close(value, ones + others - expected) | are_close(value, ones * others / expected)
+    for one, two in zip(first[fits].tolist(), second[fits].tolist(), strict=True):
+        yield fitting[one][0], fitting[two][0]
 
 
 def imprecision(values: Sequence[Tensor], expected: Sequence[Tensor]) -> str | None:

@@ -146,6 +146,7 @@ class FunctionExercise(Exercise):
         known = self._learn(name, taught_in, mistakes, lambda formula: formula)
 
         def shape_is_right(evidence: Evidence) -> None:
+            self._advise_on_names(evidence)
             for position, arguments in enumerate((inputs or self.inputs)(evidence)):
                 exact = exactly(arguments)
                 reply, size = self.called(evidence, arguments), self.right(*exact).shape
@@ -412,13 +413,16 @@ class FunctionExercise(Exercise):
                 except LearnerError as error:
                     raise Failed(error.sentence, "wrong-dtype") from None
                 for_what = "" if position == 0 else f"\nThat is for {described(arguments)}."
-                if self.called(evidence, arguments).dtype != torch.float32:
+                in_float32 = self.called(evidence, arguments)
+                self.value(in_float32, finite=False)
+                if in_float32.dtype != torch.float32:
                     raise Failed(for_what.strip(), "result-in-float64")
+                value = self.value(reply, finite=False)  # or else there is no dtype to speak of
                 if reply.dtype != torch.float64:
                     message = f"With float64 arguments the result should be float64; yours is {reply.dtype}."
                     raise Failed(message + for_what, "wrong-dtype")
                 if position < len(usual):
-                    exact.append((self.value(reply, finite=False), self.right(*given.values())))
+                    exact.append((value, self.right(*given.values())))
             telling = [value for value, right in exact if not is_in_float32(right)]
             if sum(map(is_in_float32, telling)) > len(telling) / 2:
                 raise Failed("", "computed-in-float32")
@@ -502,6 +506,20 @@ class FunctionExercise(Exercise):
         except Failed as failure:
             raise Failed(failure.message, failure.mistake or "gradient-of-another-value", **failure.about) from None
 
+    def _advise_on_names(self, evidence: Evidence) -> None:
+        """Arguments under other names than they were handed out with: the checks don't use them, lessons do."""
+        wanted = list(self.given(self.inputs(evidence)[0]))
+        came: list[str] = []
+        with contextlib.suppress(LearnerError):  # what has no signature that can be read takes any
+            came = evidence.subject.argument_names()
+        if len(came) < len(wanted) or came[: len(wanted)] == wanted:
+            return
+        renamed = ", ".join(f"{new} for {old}" for old, new in zip(wanted, came, strict=False) if old != new)
+        evidence.advice.append(
+            f"Advice: arguments have other names than in the exercise: {renamed}. Code that calls it by name, as"
+            f" {self.name}(…, {wanted[-1]}=…), doesn't find them; lessons do."
+        )
+
     def _advise_on_dtype(self, evidence: Evidence) -> None:
         """Noise in float32 for arguments of fewer digits, which a sum with float64 hides."""
         halves = {
@@ -518,20 +536,19 @@ class FunctionExercise(Exercise):
     def _refuse_shapes(
         self, reply: Reply, size: Sequence[int], suspects: Suspects, arguments: Sequence[Any], right_before: bool
     ) -> None:
-        """Raise Failed where the value, or the first part of it, has a shape that a mistake leads to.
+        """Raise Failed where the value, or a part of it, has a shape that a mistake leads to.
 
         right_before: whether other inputs led to the right shape, so that only a size of 1 can make the difference.
         """
         first = 1 if self.parts else 0
-        reply, size = (reply.parts or [reply])[0], size[first:]
-        if reply.tensor is None or reply.tensor.shape == size:
-            return
-        if right_before and resized(reply.tensor.shape, size) == "dimension-dropped":
-            return  # which is said where the value is taken
-        for mistake, formula in suspects:
-            if formula(*arguments).shape[first:] == reply.tensor.shape:
-                came = shape(reply.tensor.shape)
-                raise Failed(f"It should have shape {shape(size)}; yours has shape {came}.", mistake)
+        size = size[first:]
+        came = [part.tensor.shape for part in reply.parts or [reply] if part.tensor is not None]
+        for wrong in (one for one in came if one != size):
+            if right_before and resized(wrong, size) == "dimension-dropped":
+                continue  # which is said where the value is taken
+            for mistake, formula in suspects:
+                if formula(*arguments).shape[first:] == wrong:
+                    raise Failed(f"It should have shape {shape(size)}; yours has shape {shape(wrong)}.", mistake)
 
     def _refuse_random_holes(self, evidence: Evidence, arguments: Arguments, first: Reply) -> None:
         """Raise Failed where other elements are finite in the next call: noise stands where it may be negative."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import product
+from itertools import permutations, product
 
 import torch
 import torch.nn.functional as F
@@ -51,6 +51,14 @@ KL_TERMS: dict[str, tuple[Elementwise, float]] = {
     "exp(log_std), not squared": (lambda mean, log_std: log_std.exp(), 0.0),
 }
 
+# What may be made of a KL that is right.
+KL_FUNCTIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    "square root": torch.sqrt,
+    "square": torch.square,
+    "logarithm": torch.log,
+    "exponential": torch.exp,
+}
+
 # What the groups of parameters are called, in their order.
 GROUP_NAMES = ("weights", "bias")
 
@@ -80,7 +88,18 @@ def kl_mistake(came: Tensor, points: Sequence[Point]) -> KLMistake | None:
         scales = _solve(torch.stack(columns, dim=1), came)
         if scales is not None:
             return _mistake_in_forms(forms, scales.tolist(), counts)
-    return kl_term_mistake(came, points)
+    return kl_term_mistake(came, points) or _mistake_in_the_whole(came, points)
+
+
+def _mistake_in_the_whole(came: Tensor, points: Sequence[Point]) -> KLMistake | None:
+    """What was made of the right sum, or of that of each group."""
+    sums = [_sums(KL_FORMS[""], points, group) for group in range(len(points[0]))]
+    total = torch.stack(sums).sum(dim=0)
+    for what, function in KL_FUNCTIONS.items():
+        for predicted in (function(total), torch.stack([function(one) for one in sums]).sum(dim=0)):
+            if matches(came, predicted, 1e-4 * (predicted.abs() + 1e-2)):
+                return KLMistake("kl-transformed", {"what": what})
+    return None
 
 
 def _suspected_forms(groups: int) -> list[tuple[str, ...]]:
@@ -143,6 +162,8 @@ def kl_term_mistake(came: Tensor, points: Sequence[Point]) -> KLMistake | None:
     prior = _prior(fitted[0])
     if prior is not None and all(_prior(terms) is not None for terms in fitted):
         return KLMistake("kl-wrong-prior", dict(zip(("mean", "std"), map(number, prior), strict=True)))
+    if copied := _copied_terms(fitted):
+        return copied
     counts = [group[0].numel() for group in points[0]]
     once = [-0.5 * groups / sum(counts) for groups in {1, len(counts)}]
     if sum(counts) > len(counts) and any(abs(fitted[0][CONSTANT] / coefficient - 1) < 1e-3 for coefficient in once):
@@ -152,6 +173,22 @@ def kl_term_mistake(came: Tensor, points: Sequence[Point]) -> KLMistake | None:
         return mistakes[0]
     mistake, name = next((mistake, name) for mistake, name in zip(mistakes, GROUP_NAMES, strict=False) if mistake)
     return replace(mistake, where=f"This is so for the {name}.\n")
+
+
+def _copied_terms(fitted: Sequence[Mapping[str, float]]) -> KLMistake | None:
+    """Terms that count twice in one group, and in the other not at all: a name was copied and not changed."""
+    for twice, missing in permutations(range(len(fitted)), 2):
+        copied = [
+            name
+            for name, (_, right) in KL_TERMS.items()
+            if right
+            and name != CONSTANT
+            and abs(fitted[twice][name] - 2 * right) < 1e-3
+            and abs(fitted[missing][name]) < 1e-3
+        ]
+        if copied:
+            return KLMistake("kl-copied", {"what": GROUP_NAMES[twice]}, f"It is the {' and the '.join(copied)}.\n")
+    return None
 
 
 def _fit_terms(came: Tensor, points: Sequence[Point]) -> list[dict[str, float]] | None:

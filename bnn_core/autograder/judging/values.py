@@ -202,6 +202,15 @@ def close(came: Tensor, right: Tensor, tolerance: float = ROUNDING, size: float 
     return matches(came, right, tolerance * (right.abs() + largest + size))
 
 
+def are_close(came: Tensor, candidates: Tensor) -> Tensor:
+    """Which of the candidates, along a new first dimension, the values are `close` to."""
+    came, candidates = came.double().reshape(1, -1), candidates.double().reshape(len(candidates), -1)
+    sizes = torch.where(candidates.isfinite(), candidates, 0.0).abs()
+    bounds = ROUNDING * (sizes + sizes.amax(dim=1, keepdim=True) + 1e-2)
+    fit = ((came - candidates).abs() <= bounds) | (came == candidates) | (came.isnan() & candidates.isnan())
+    return fit.all(dim=1)
+
+
 def described(arguments: Mapping[str, Any]) -> str:
     """Arguments as a reader wants to see them: x = [0.5, −1], std = 2. Of a model there is nothing to see."""
 

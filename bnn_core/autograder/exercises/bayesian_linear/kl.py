@@ -66,6 +66,8 @@ def call_kl(layer: Layer, evidence: Evidence) -> Reply:
             layer.instance.call(FORWARD, evidence.normal(2, IN))
             layer.instance.call("kl_divergence")
         except LearnerError:
+            if any(sign in error.message for sign in ("must match the size of tensor b", "broadcast")):
+                raise Failed(error.sentence, "kl-parameters-crossed") from None
             raise error from None
         raise Failed(error.sentence, "kl-needs-forward") from None
 

@@ -1,4 +1,4 @@
-"""What any layer does: it follows the dtype, and leaves the random seed alone."""
+"""What any layer does: it follows the dtype, and leaves its mode and the random seed alone."""
 
 from __future__ import annotations
 
@@ -26,6 +26,31 @@ def follows_the_dtype(evidence: Evidence) -> None:
         raise Failed(
             f"With float64 parameters and input, the output should be float64; yours is {came}.",
             "wrong-dtype",
+        )
+
+
+@exercise.check("forward and kl_divergence leave the layer in its mode", needs=[output_has_its_shape])
+def mode_is_left_alone(evidence: Evidence) -> None:
+    layer = evidence.layer()
+    for training in (True, False):
+        for method, args in {FORWARD: (evidence.normal(2, IN),), "kl_divergence": ()}.items():
+            layer.instance.train(training)
+            with contextlib.suppress(LearnerError):  # what raises is another check's business
+                layer.instance.call(method, *args)
+            if layer.instance.state().training != training:
+                before, after = ("train" if mode else "eval" for mode in (training, not training))
+                shown = "forward" if method == FORWARD else method
+                raise Failed(f"It was in {before}() mode, and is now in {after}() mode.", "mode-changed", what=shown)
+    advise_on_what_is_kept(evidence, layer.instance.state().with_graph)
+
+
+def advise_on_what_is_kept(evidence: Evidence, names: list[str]) -> None:
+    """What becomes of a layer that keeps what it has computed."""
+    if names:
+        kept = " and ".join(f"self.{name}" for name in names)
+        evidence.advice.append(
+            f"Advice: {kept} keeps what was computed, with its graph: copy.deepcopy(layer) fails, and the memory of the"
+            " last step stays taken. Return it, or keep a detach() of it."
         )
 
 

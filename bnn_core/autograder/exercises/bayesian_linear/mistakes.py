@@ -77,6 +77,11 @@ OWN_PARAMETERS = (
         "Your {what} changes the parameters: only the optimiser should.",
     ),
     Mistake(
+        "mode-changed",
+        "Your {what} switches the layer to another mode: self.eval() and self.train() change it for everyone who uses"
+        " it after that. Whoever uses the layer chooses its mode.",
+    ),
+    Mistake(
         "backward-inside",
         "Your {what} calls backward() itself: the training loop does that, once, and here gradients would count twice.",
     ),
@@ -175,6 +180,11 @@ KL_OF_THE_LAYER = (
     Mistake(
         "kl-copied",
         "One part of the KL is counted twice, and the other not at all: a copied line still names the {what}.",
+    ),
+    Mistake(
+        "kl-parameters-crossed",
+        "In the KL, tensors meet whose shapes don't fit, such as a parameter of the weights and one of the bias:"
+        " weight_mean goes with weight_log_std, and bias_mean with bias_log_std.",
     ),
     Mistake(
         "kl-bias-missing",

@@ -131,10 +131,28 @@ def advise_on_spread(evidence: Evidence, name: str, log_std: Tensor) -> None:
 def advise_on_means(evidence: Evidence, means: Tensor) -> None:
     """What start values of the means that are allowed will do in training."""
     size = means.square().mean().sqrt().item()
-    if means.numel() > 1 and bool((means == means.flatten()[0]).all()):
+    alike_in_rows, alike_in_columns = bool((means == means[:, :1]).all()), bool((means == means[:1]).all())
+    if alike_in_rows and alike_in_columns:
         evidence.advice.append(
             f"Advice: all weight means start at {number(means.flatten()[0].item())}, so that units of a hidden layer"
             " begin alike and only noise tells them apart; small random numbers, torch.randn(…) * 0.1, do better."
+        )
+    elif alike_in_columns:
+        evidence.advice.append(
+            "Advice: the weight means start alike in every row, so that units of a hidden layer begin alike and only"
+            " noise tells them apart; draw a number for each weight: torch.randn(out_features, in_features) * 0.1."
+        )
+    elif alike_in_rows:
+        evidence.advice.append(
+            "Advice: each unit starts with one and the same weight mean for all of its inputs, so that it begins with"
+            " their sum alone, and training must first tell the inputs apart; draw a number for each weight:"
+            " torch.randn(out_features, in_features) * 0.1."
+        )
+    elif bool((means > 0).all()) or bool((means < 0).all()):
+        evidence.advice.append(
+            "Advice: all weight means start with the same sign, so that all units of a hidden layer begin with much the"
+            " same sum of their inputs, which grows with their number, and training must first turn them apart; numbers"
+            " around 0, torch.randn(…) * 0.1, do better."
         )
     elif size > 0.7:
         evidence.advice.append(
@@ -183,3 +201,10 @@ def parameters_are_left_alone(evidence: Evidence) -> None:
         for parameter in layer.instance.parameters(*PARAMETERS):
             if parameter is not None and parameter.has_gradient:
                 raise Failed("", "backward-inside", what=shown)
+    layer.instance.give_gradients()
+    for method, args in calls.items():
+        with contextlib.suppress(LearnerError):
+            layer.instance.call(method, *args)
+        if not layer.instance.state().own_gradients:
+            where = "forward" if method == FORWARD else method
+            raise Failed(f"After {where} they aren't what they were before it.", "gradients-touched", what="the layer")
