@@ -352,3 +352,17 @@ def test_arguments_by_other_names_pass_with_advice(arguments: str, advice: str |
     )
     notes = report_on(define(source, "predict")).notes
     assert any(advice in note for note in notes) if advice else not any("other names" in note for note in notes)
+
+
+def test_what_fails_in_float32_too_is_no_matter_of_the_dtype() -> None:
+    source = "import torch\n\ndef sample_gaussian(mean, log_std):\n    return mean + log_std.exp() * torch.randn_like(mean)"
+    messages = [outcome.message for outcome in report_on(define(source, "sample_gaussian")).outcomes]
+    assert any("takes 2 positional arguments but 3 were given" in message for message in messages)
+    assert not any("float64" in message for message in messages)
+
+
+def test_a_wrong_log_prob_is_not_said_to_be_kept_from_before() -> None:
+    zoo_of = importlib.import_module("zoo.hidden_layer")
+    report = report_on(define(zoo_of.BASE.replace("return -self.KL_factor", "return self.KL_factor"), zoo_of.EXERCISE))
+    failed = [outcome for outcome in report.outcomes if not outcome.passed and outcome.ran]
+    assert [outcome.misconception for outcome in failed] == ["log-prob-sign"]

@@ -408,12 +408,12 @@ class FunctionExercise(Exercise):
             usual = self.inputs(evidence)
             for position, arguments in enumerate(chain(usual, *(draw(evidence) for draw in self._other_inputs))):
                 given = named(arguments)
+                in_float32 = self.called(evidence, arguments)  # what fails here too is no matter of the dtype
                 try:
                     reply = self.called(evidence, given)
                 except LearnerError as error:
                     raise Failed(error.sentence, "wrong-dtype") from None
                 for_what = "" if position == 0 else f"\nThat is for {described(arguments)}."
-                in_float32 = self.called(evidence, arguments)
                 self.value(in_float32, finite=False)
                 if in_float32.dtype != torch.float32:
                     raise Failed(for_what.strip(), "result-in-float64")

@@ -115,7 +115,7 @@ def log_prob_gradient_is_right(evidence: Evidence) -> None:
     require_kl_gradients(reply, problem, -2.0, "log_prob")
 
 
-@exercise.check("KL and log_prob follow A_mean and A_scale when they change", needs=[log_prob_is_scalar])
+@exercise.check("KL and log_prob follow A_mean and A_scale when they change", needs=[log_prob_is_right])
 def kl_is_fresh(evidence: Evidence) -> None:
     problem, later = evidence.kl_problem().with_gradients(), evidence.kl_problem()
     layer = evidence.layer(problem)
