@@ -276,7 +276,7 @@ assert min(losses)[0] == losses[-1][0]
 # | Symbol | In code | Shape | What it is |
 # |---|---|---|---|
 # | $x$ | `x` | $(B, I)$ | the input |
-# | $\mu_W,\ \log \sigma_W$ | `weight_mean`, `weight_log_std` | $(O, I)$ | the weights' means and logarithms of their stds |
+# | $\mu_W,\ \log \sigma_W$ | `weight_mean`, `weight_log_std` | $(O, I)$ | the weights' means, and logs of their stds |
 # | $\mu_b,\ \log \sigma_b$ | `bias_mean`, `bias_log_std` | $(O,)$ | the same for the biases; all four are learned |
 # | $\varepsilon_W,\ \varepsilon_b$ | `epsilon` | $(O, I)$, $(O,)$ | noise from $\mathcal N(0, 1)$, new in every pass |
 # | $W,\ b$ | `sampled_weight`, `sampled_bias` | $(O, I)$, $(O,)$ | the weights and biases drawn for this pass |
