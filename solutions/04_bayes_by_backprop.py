@@ -1076,7 +1076,8 @@ assert results["100 points, with the KL"][2] > 0.97
 #   too little freedom to make these vanish. What is lost is the doubt about the function, as before.
 #
 # A learned $\tau$ and the weights compete for the same errors. If you can measure the noise (repeat a measurement at
-# one input), then do, and keep it fixed. If you must learn it, then with many data, and look at how many units are left.
+# one input), then do, and keep it fixed. If you must learn it, then with many data, and look at how many units are
+# left.
 
 # %% [markdown]
 # ## What goes wrong in practice
