@@ -1076,9 +1076,9 @@ assert results["100 points, with the KL"][2] > 0.97
 # - **100 points, without the KL**: the noise is right. It is measured from errors at 100 points, and the network has
 #   too little freedom to make these vanish. What is lost is the doubt about the function, as before.
 #
-# A learned $\tau$ and the weights compete for the same errors. If you can measure the noise, as we did for the cars and
-# for the curve (repeat a measurement at one input), then do, and keep it fixed. If you must learn it, then with many
-# data, and look at it: at its value, and at how many units are left.
+# A learned $\tau$ and the weights compete for the same errors. If you can measure the noise (repeat a measurement at
+# one input), then do, and keep it fixed. If you must learn it, then with many data, and look at how many units are
+# left.
 
 # %% [markdown]
 # ## What goes wrong in practice
@@ -1090,12 +1090,23 @@ assert results["100 points, with the KL"][2] > 0.97
 # batch. That is no fault. Average it over a while before you compare.
 #
 # **3. Predicting in a hurry.** Three shortcuts, each a mistake: from the mean weights (no doubt left), from one draw
-# (one opinion), or from a batch that holds `x` many times (all its rows share one draw).
+# (one opinion), or from a batch that holds `x` many times. Why not that one?
+
+# %% tags=["experiment"]
+with torch.no_grad():
+    copies = with_kl(far.expand(1000, 1))
+print(f"spread at x = 1.2: of 1,000 copies in one batch {copies.std():.3f},", end=" ")
+print(f"of 1,000 calls {predict(with_kl, far, num_samples=1000)[1].item():.3f}")
+
+# %% tags=["claim"]
+assert copies.std() < 1e-3
+
+# %% [markdown]
+# All rows of a batch share one draw.
 #
-# **4. A prediction that changes the model.** `model.eval()` inside `predict` stays switched on after it, for
-# whoever trains next. Writing the mean weights into the model to predict from them destroys what was learned. `predict`
-# needs neither: a Bayesian layer draws in both modes. If you want another set of weights, work on a copy, as
-# `at_its_mean_weights` does.
+# **4. A prediction that changes the model.** `model.eval()` inside `predict` stays switched on after it, for whoever
+# trains next. Writing the mean weights into the model destroys what was learned. `predict` needs neither: a Bayesian
+# layer draws in both modes. If you want another set of weights, work on a copy, as `at_its_mean_weights` does.
 #
 # **5. Trusting the median**, or any one number, to say that log_std is well. Look at the histogram, and at the drawn
 # functions.

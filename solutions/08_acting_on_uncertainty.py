@@ -1228,25 +1228,34 @@ assert (ends["greedy"].mean() - ends["Thompson"].mean()).abs() < 50
 # %% [markdown]
 # ## What goes wrong in practice
 #
-# **1. Trusting a threshold found elsewhere.** A threshold is a sentence about certain data. With other data, turned
-# digits say, plain networks stood by their confidence and were wrong one time in five. Test with data that are *not*
-# like those of training, before you let a network decide when to ask.
+# **1. Trusting a threshold found elsewhere.** On turned digits plain networks stood by their confidence and were wrong
+# one time in five. Test with data that are *not* like those of training, before you let a network decide when to ask.
 #
-# **2. Averaging the draws of Thompson sampling.** It looks like the more careful thing to do, and it was right in
-# lesson 04: to *predict*, one averages. But an average tries nothing out. On the three machines it is greedy, and gets
-# stuck. (Among the tumours it did as well as Thompson: there the contexts did the exploring.)
-#
-# **3. A fresh draw for each action.** Then every action is judged by another set of weights, and what two actions have
-# in common, which should cancel when they are compared, is noise. One call, all actions.
+# **2. Averaging the draws of Thompson sampling.** To *predict*, one averages (lesson 04). But an average tries nothing
+# out. On the three machines it is greedy, and gets stuck. (Among the tumours it did as well as Thompson: there the
+# contexts did the exploring.) Here it is for the two offers of the guess, umbrellas and ice cream:
+
+# %% tags=["experiment"]
+with torch.random.fork_rng():
+    torch.manual_seed(0)
+    promised = torch.stack([two_offers(torch.zeros(1, 1)) for _ in range(100)]).mean(dim=0)
+print(f"averages of 100 draws: {promised[0, 0]:.2f} and {promised[0, 1]:.2f}. The first is taken, every time.")
+
+# %% tags=["claim"]
+assert promised[0, 0] > promised[0, 1] + 0.1
+
+# %% [markdown]
+# **3. A fresh draw for each action.** Then what two actions have in common, which should cancel when they are compared,
+# is noise. One call, all actions.
 #
 # **4. A posterior that can't be trusted.** Thompson sampling believes the doubt that it is given. Doubt that is too
 # small, and it's greedy; doubt that stays too large, and it explores for ever. Independent Gaussians for weights,
 # trained for a few steps after each reward, can be either. In a comparison on many data sets [8] Bayes by Backprop was
 # among the weaker choices, and simple ones did well, such as an exact posterior for the last layer alone.
 #
-# **5. Judging a strategy by one run.** Runs of one strategy differ by more than the means of two. Take many runs, with
-# the same data and the same luck for each strategy, and put the standard error beside each difference: else any result
-# can be had. Our 16 runs of tumours and 8 of digits show large differences, and can't settle small ones.
+# **5. Judging a strategy by one run.** Runs of one strategy differ by more than the means of two. Take many, with the
+# same data and the same luck for each strategy, and put the standard error beside each difference. Our 16 runs of
+# tumours and 8 of digits show large differences, and can't settle small ones.
 
 # %% [markdown]
 # ## Questions to think about

@@ -120,5 +120,5 @@ def test_all_contexts_of_a_call_share_a_draw() -> None:
 
 
 def test_a_model_without_a_row_for_each_context_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"\(B, A\)"):
+    with pytest.raises(ValueError, match=r"\(B, R\)"):
         thompson_action(lambda x: x[:, 0], torch.ones(3, 2))
