@@ -140,7 +140,7 @@ def test_what_compiles_itself_while_it_is_checked_is_not_compiled(statement: str
     code = COMPILES_ITSELF.format(statement=statement)
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
     said = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
-    assert said.stdout == "BayesianLinear: all 29 checks passed\n", said.stderr
+    assert said.stdout == "BayesianLinear: all 30 checks passed\n", said.stderr
 
 
 def test_the_fake_device_refuses_what_another_would() -> None:

@@ -126,7 +126,6 @@ UNFITTING: list[tuple[Request[Any], Any]] = [
     (ArgumentNames(), None),
     (ArgumentNames(), ["x"] * 10_000),
     (SharedParameters(0, 0), ["x" * 10_000]),
-    (StateOfModule(1), replace(STATE, training=1)),
     (StateOfModule(1), replace(STATE, with_graph=["x"] * 10_000)),
     (StateOfModule(1), replace(STATE, with_graph=["x" * 10_000])),
     (UseOfModel(0), replace(USE, calls=USE.calls * 10_000)),

@@ -1749,4 +1749,41 @@ WRONG: list[Wrong] = [
         )
         for pair in ("self.bias_mean, self.weight_log_std", "self.weight_mean, self.bias_log_std")
     ),
+    Wrong(
+        "multiplies the two parts of the KL",
+        changed((KL_SUM, "return weight_terms.sum() * bias_terms.sum()")),
+        KL_RIGHT,
+        "kl-transformed",
+    ),
+    Wrong(
+        "divides the output by √in",
+        changed((LINEAR, "return F.linear(x, weight, bias) / math.sqrt(x.shape[1])")),
+        CENTRED,
+        "draw-scaled",
+    ),
+    Wrong("doubles the output", changed((LINEAR, "return 2 * F.linear(x, weight, bias)")), CENTRED, "draw-scaled"),
+    *(
+        Wrong(name, both_noise(f"(lambda e: {form})(torch.randn_like(M))"), WEIGHT_SPREAD, "noise-centred")
+        for name, form in {
+            "noise centred over the outputs": "e - e.mean(0)",
+            "noise centred over the inputs": "e - e.mean(-1, keepdim=True)",
+        }.items()
+    ),
+    Wrong(
+        "the bias's noise centred",
+        changed(
+            (
+                BIAS_NOISE,
+                f"{BIAS_NOISE}\n        bias_epsilon = bias_epsilon - bias_epsilon.mean() * (len(bias_epsilon) > 1)",
+            )
+        ),
+        BIAS_SPREAD,
+        "noise-centred",
+    ),
+    Wrong(
+        "the weights' noise centred over all of them",
+        changed((WEIGHT_NOISE, f"{WEIGHT_NOISE}\n        weight_epsilon = weight_epsilon - weight_epsilon.mean()")),
+        INDEPENDENT,
+        "noise-centred",
+    ),
 ]

@@ -95,6 +95,8 @@ def _mistake_in_the_whole(came: Tensor, points: Sequence[Point]) -> KLMistake | 
     """What was made of the right sum, or of that of each group."""
     sums = [_sums(KL_FORMS[""], points, group) for group in range(len(points[0]))]
     total = torch.stack(sums).sum(dim=0)
+    if len(sums) == 2 and matches(came, sums[0] * sums[1], 1e-4 * came.abs() + 1e-6):
+        return KLMistake("kl-transformed", {"what": "product of two parts"})
     for what, function in KL_FUNCTIONS.items():
         for predicted in (function(total), torch.stack([function(one) for one in sums]).sum(dim=0)):
             if matches(came, predicted, 1e-4 * (predicted.abs() + 1e-2)):

@@ -38,6 +38,7 @@ from bnn_core.autograder.judging.draws import (
     require_normal,
     scale_of,
     std_ratio_tolerance,
+    variance_of_sums,
 )
 from bnn_core.autograder.judging.values import expected_and_came, first_match, matches, number, numbers
 from bnn_core.autograder.pictures import of_draws
@@ -151,6 +152,11 @@ def refuse_average(kind: str, values: Tensor, mean: Tensor, log_std: Tensor) -> 
         if any(matches(spread, *pair) for pair in zip(multiplied, tolerances, strict=True)):
             raise Failed(message, "noise-multiplies-mean", what=f"{kind}_mean")
         raise Failed(message, "mean-missing", what=kind)
+    weights = mean / (spread**2 + 1e-12)
+    factor = ((average * weights).sum() / (mean * weights).sum()).item()
+    is_scaled = matches(average, factor * mean, mean_tolerance(spread, DRAWS) + 1e-4)
+    if is_scaled and matches(spread, abs(factor) * log_std.exp(), std_ratio_tolerance(DRAWS) * spread + 1e-4):
+        raise Failed(message, "draw-scaled", what=kind, factor=number(factor))
     offset = (average - mean) / log_std.exp()
     if offset.std() < 0.1 * offset.mean().abs():
         raise Failed(message, "noise-not-normal", what=f": its average is {number(offset.mean().item())}, not 0")
@@ -181,6 +187,7 @@ def require_spread(evidence: Evidence, kind: str) -> None:
         message += f"\n(at {kind}_log_std between {number(log_std.min().item())} and {number(log_std.max().item())})"
         if bool((came < 1e-6).all()):
             raise Failed(message, f"{kind}-without-noise")
+        refuse_centred(values, mean, message)
         suspects = [
             ("log-variance-for-log-std", (0.5 * log_std).exp()),
             ("variance-for-std", (2 * log_std).exp()),
@@ -208,6 +215,13 @@ def require_spread(evidence: Evidence, kind: str) -> None:
         diagnose_ratio(values, came / right, log_std, message, what)
 
 
+def refuse_centred(values: Tensor, mean: Tensor, message: str = "") -> None:
+    """Raise Failed where in each of the draws (N × parameters) the noise adds up to 0, be it along one dimension."""
+    noise = ((values - mean) / (values.std(dim=0) + 1e-12)).unflatten(1, (OUT, -1))
+    if variance_of_sums(noise if noise.shape[2] > 1 else noise[..., 0]) < 0.1:
+        raise Failed(message or "In each of the draws the noise adds up to 0.", "noise-centred")
+
+
 def diagnose_ratio(values: Tensor, ratio: Tensor, log_std: Tensor, message: str, what: str) -> None:
     """Name what a wrong ratio of standard deviations to exp(log_std) looks like: a constant factor, or a clamp."""
     tolerance = std_ratio_tolerance(DRAWS)
@@ -231,6 +245,9 @@ def diagnose_ratio(values: Tensor, ratio: Tensor, log_std: Tensor, message: str,
 
 @exercise.check("every weight and every bias has noise of its own", needs=[weights_spread, biases_spread])
 def noise_is_independent(evidence: Evidence) -> None:
+    for kind in ("weight", "bias"):
+        values, mean, _ = evidence.draws.of(kind)
+        refuse_centred(values, mean)
     noise = evidence.draws.noise
     bound = correlation_tolerance(DRAWS)
     products = noise.T @ noise / DRAWS

@@ -137,6 +137,11 @@ SAMPLING = (
         "The output doesn't depend on the input: x isn't multiplied by a weight.",
     ),
     Mistake(
+        "draw-scaled",
+        "The sampled {what} is {factor} times what it should be, its mean and its spread alike: the output is"
+        " x·Wᵀ + b, multiplied or divided by nothing.",
+    ),
+    Mistake(
         "mean-missing",
         "{what}_mean is missing from the sampled {what}: mean + exp(log_std)·epsilon.",
     ),
