@@ -723,7 +723,7 @@ guessed("local-rho")
 # agree roughly: $\rho$ comes from one batch and six draws, and the variances from ten batches and two draws of each.
 #
 # - **One draw for the batch:** the variance falls at first, then bends, and falls ever more slowly, towards $\rho\,v$.
-#   Four times as many examples, 512 in place of 128, lower it hardly at all: by a factor of 1.1 to 1.3, says the
+#   Four times as many examples, 512 in place of 128, lower it hardly at all: by a factor of 1.1 to 1.4, says the
 #   formula. **The other two** fall in straight lines, as $1/B$, as far as they are shown: their rows are independent.
 # - **Between rows: it grows with the batch.** A draw for each row and one for the batch start together. At batch size 1
 #   they are the same thing, as in the slider. They part where $(B - 1)\,\rho$ gets near 1.
@@ -1040,9 +1040,9 @@ for title, ways in curves.items():
     print(f"{title + ' at step':28}{shown}")
     for name, values in ways.items():
         print(f"{name:28}" + "".join(f"{value:9.2f}" for value in values.mean(dim=0)))
-    after = 20 // EVERY
-    print(f"after 20 steps, {LOCAL} over {ONE}, in each run:", end=" ")
-    print(", ".join(f"{ratio:.2f}" for ratio in (ways[LOCAL] / ways[ONE])[:, after].tolist()))
+    for step in (20, STEPS):
+        of_one = (ways[LOCAL] / ways[ONE])[:, step // EVERY].tolist()
+        print(f"after {step} steps, the second over the first: " + ", ".join(f"{value:.2f}" for value in of_one))
 
 # %% tags=["figure"]
 show(
