@@ -177,10 +177,10 @@ nothing = exercise.equals("where kl or KL_factor is 0, so is every row", taught_
         lambda kl, f, n: right(kl, f or 1.0, n),
     ),
 ])  # fmt: skip
-exercise.gradients_are_right("its gradient reaches kl, and is right", of=["kl"], needs=[shares, nothing])
+gradients = exercise.gradients_are_right("its gradient reaches kl, and is right", of=["kl"], needs=[shares, nothing])
 
 
-@exercise.check("its gradient reaches a kl of 0, too", needs=[nothing])
+@exercise.check("its gradient reaches a kl of 0, too", needs=[gradients])
 def gradient_at_zero(evidence: Evidence) -> None:
     given = requiring(of_the_prior(), ["kl"])
     gradient = exercise.called(evidence, given).gradients([given["kl"]], torch.ones(given["num_rows"]))[0]

@@ -49,7 +49,7 @@ def draws_anew_in_training(evidence: Evidence) -> None:
     require_fresh_draws(evidence, training=True)
 
 
-@exercise.check("every forward draws anew, in evaluation", needs=[has_its_parameters, output_has_its_shape], slow=True)
+@exercise.check("every forward draws anew, in evaluation", needs=[draws_anew_in_training], slow=True)
 def draws_anew_in_evaluation(evidence: Evidence) -> None:
     require_fresh_draws(evidence, training=False)
 
@@ -154,8 +154,9 @@ def refuse_average(kind: str, values: Tensor, mean: Tensor, log_std: Tensor) -> 
         raise Failed(message, "mean-missing", what=kind)
     weights = mean / (spread**2 + 1e-12)
     factor = ((average * weights).sum() / (mean * weights).sum()).item()
-    is_scaled = matches(average, factor * mean, mean_tolerance(spread, DRAWS) + 1e-4)
-    if is_scaled and matches(spread, abs(factor) * log_std.exp(), std_ratio_tolerance(DRAWS) * spread + 1e-4):
+    # A mean that is subtracted looks like a draw times −1, for noise has no sign.
+    is_scaled = factor > 0 and matches(average, factor * mean, mean_tolerance(spread, DRAWS) + 1e-4)
+    if is_scaled and matches(spread, factor * log_std.exp(), std_ratio_tolerance(DRAWS) * spread + 1e-4):
         raise Failed(message, "draw-scaled", what=kind, factor=number(factor))
     offset = (average - mean) / log_std.exp()
     if offset.std() < 0.1 * offset.mean().abs():
