@@ -125,14 +125,17 @@ def test_to_grading_the_cell_is_nothing(tmp_path: Path) -> None:
     assert program.notes == ()
 
 
-def test_a_copied_solution_without_the_build_s_mark_is_known_with_the_cell_too(tmp_path: Path) -> None:
+@pytest.mark.parametrize("has_claims", [True, False])
+def test_without_the_build_s_mark_the_claims_tell_whose_notebook_came_back_from_colab(
+    tmp_path: Path, has_claims: bool
+) -> None:
     opening = colab_cells(with_address(tmp_path), f"lessons/{FIRST}.ipynb")
     _, solved = build_notebooks(source_of_own(FIRST), REAL_EXERCISES)
     copied = copy.deepcopy(solved)
-    copied.cells = [cell for cell in copied.cells if role(cell) != "claim"]
+    copied.cells = [cell for cell in copied.cells if has_claims or role(cell) != "claim"]
     copied.cells[1:1] = opening
     del copied.metadata["bnn_course"]
-    assert is_own_notebook(notebook_in(notebook_text(copied).encode()), FIRST)
+    assert is_own_notebook(notebook_in(notebook_text(copied).encode()), FIRST) == has_claims
 
 
 # Binder and development containers
