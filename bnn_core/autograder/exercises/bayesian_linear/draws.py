@@ -49,7 +49,7 @@ def draws_anew_in_training(evidence: Evidence) -> None:
     require_fresh_draws(evidence, training=True)
 
 
-@exercise.check("every forward draws anew, in evaluation", needs=[draws_anew_in_training], slow=True)
+@exercise.check("every forward draws anew, in evaluation", needs=[has_its_parameters, output_has_its_shape], slow=True)
 def draws_anew_in_evaluation(evidence: Evidence) -> None:
     require_fresh_draws(evidence, training=False)
 
