@@ -79,7 +79,8 @@ def _passed_a_check(one: Standing) -> bool:
     return any(check["passed"] for row in one.rows for check in row["checks"])
 
 
-def _lost_all_to_lateness(one: Standing) -> bool:
+def lost_all_to_lateness(one: Standing) -> bool:
+    """Whether checks passed, and nothing is left of the points for the time of submission alone."""
     return bool(one.days_late) and not one.points and not one.by_hand and _passed_a_check(one)
 
 
@@ -124,7 +125,7 @@ _KINDS: tuple[tuple[str, str, Callable[[Standing], bool]], ...] = (
     (
         "Checks passed, and lateness took all points",
         "The page has the time and the rule. Look whether the time is right; `override` sets a mark.",
-        _lost_all_to_lateness,
+        lost_all_to_lateness,
     ),
     (
         "It is as it was handed out",

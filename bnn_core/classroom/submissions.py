@@ -137,6 +137,20 @@ class Collected:
             lines += [f"{submission.student}: {remark}" for remark in told]
         return [clean(line) for line in dict.fromkeys(lines)]
 
+    def renamed(self, names: Mapping[str, str]) -> Collected:
+        """The same, where some students are known by another name."""
+
+        def known(student: str) -> str:
+            return names.get(student, student)
+
+        return replace(
+            self,
+            submissions=tuple(replace(item, student=known(item.student)) for item in self.submissions),
+            students=tuple(map(known, self.students)),
+            workers={lesson: tuple(map(known, students)) for lesson, students in self.workers.items()},
+            untouched=frozenset((known(student), lesson) for student, lesson in self.untouched),
+        )
+
     def of_another_lesson(self) -> list[str]:
         """Who handed in a notebook of another lesson, and none of the one that is graded."""
         return [item.student for item in self.submissions if item.is_of_another_lesson]

@@ -139,7 +139,8 @@ def grade(context: click.Context, /, explain: bool, **arguments: Any) -> None:
     try:
         _grade(request, people)
     except KeyboardInterrupt:
-        raise click.ClickException("stopped; start it again to go on from here") from None
+        how = ", without --fresh," if request.fresh else ""
+        raise click.ClickException(f"stopped; start it again{how} to go on from here") from None
     except OSError as error:
         raise (CannotGrade if is_refusal(error) else click.ClickException)(
             f"{of_the_system(error)}; {what_to_do(error)}"
@@ -295,7 +296,12 @@ def _note_what_counts(journal: Journal, submissions: Sequence[Submission], keys:
 
     tried: dict[Place, list[tuple[str, Origin]]] = {}
     for key, item in zip(keys, submissions, strict=True):
-        tried.setdefault(Place(item.student, item.lesson), []).append((key, origin_of(item, version)))
+        place = Place(item.student, item.lesson)
+        origin, before = origin_of(item, version), journal.origins.get(place)
+        if before is not None and before.system and (item.path is None or not item.system):
+            # Feedback goes back to where the platform's own names came from.
+            origin = replace(origin, key=before.key, system=before.system, entry=before.entry)
+        tried.setdefault(place, []).append((key, origin))
     for attempts in tried.values():
         journal.let_stand(attempts[-1][0])
     journal.note_origins({place: attempts[-1][1] for place, attempts in tried.items()})

@@ -116,13 +116,17 @@ def left_from_before(request: Request, journal: Journal, collected: Collected) -
 
 def class_of(request: Request, journal: Journal, people: Sequence[Person] | None, rule: str) -> tuple[Collected, Names]:
     """What was handed in, and by whom. Raises CannotGrade where the list of the class or the report is of another."""
+    from bnn_core.classroom.earlier import known_again
     from bnn_core.classroom.standing import called_in, names_of, systems_test_students
 
     folder = request.submissions.resolve()
     collected = _collect(request, folder, rule)
+    people = journal.people if people is None else people
+    if request.shard is None:
+        collected = collected.renamed(known_again(journal, people, collected.submissions))
     submissions = collected.submissions
     called, tests = called_in(journal, submissions), systems_test_students(journal, submissions)
-    names = names_of(called, journal.people if people is None else people, tests)
+    names = names_of(called, people, tests)
     if request.shard is None:
         refuse_unfit_roster(names, str(request.roster or KEPT_ROSTER))
     _refuse_unfit_output(request, journal, submissions, names)

@@ -83,7 +83,7 @@ def refuse_unfit_roster(names: Names, roster: str) -> None:
 
 def write(output: Path, journal: Journal, lessons: Collection[str]) -> ClassStanding:
     """The report of everything that the journal holds. lessons: those that were graded now."""
-    from bnn_core.classroom.attention import lessons_all_late
+    from bnn_core.classroom.attention import lessons_all_late, lost_all_to_lateness
     from bnn_core.classroom.overrides import read_overrides
     from bnn_core.classroom.report import write_report_of
     from bnn_core.classroom.standing import class_standing
@@ -102,6 +102,8 @@ def write(output: Path, journal: Journal, lessons: Collection[str]) -> ClassStan
     tell("a test student of the school's system, in no count", names.test_students)
     for sentence in standing.unfit:
         click.echo(f"not applied: {sentence}", err=True)
+    lost = [one for one in standing.standings if one.lesson in lessons and lost_all_to_lateness(one)]
+    tell("checks passed, and lateness took all points", [f"{one.student} {one.lesson}" for one in lost])
     for lesson in lessons_all_late(standing.standings):
         click.echo(f"everybody was late in {lesson}; {ALL_LATE}", err=True)
     passed = sum(row["status"] == "passed" for row in rows)

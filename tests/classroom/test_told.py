@@ -24,6 +24,7 @@ from click.testing import CliRunner
 
 from bnn_core.classroom import crew, earlier
 from bnn_core.classroom.grading import Graded
+from bnn_core.classroom.journal import Journal
 from bnn_core.course.command_line import main
 
 
@@ -287,3 +288,35 @@ def test_a_dry_run_says_what_the_grading_then_does(own: Class, options: tuple[st
     ]
     assert (f"graded anew: {whom}" in foretold) == (whom is not None)
     assert counts.startswith("4 graded anew, 0" if whom is None else f"{len(whom.split())} graded anew, ")
+
+
+@pytest.mark.parametrize("called", ["O'Neil, Zoë", "Zoe ONeil", "4711", "zoneil", "oneilzoe"])
+def test_who_hands_in_alone_is_known_by_any_name_of_the_roster(own: Class, tmp_path: Path, called: str) -> None:
+    download(own.folder, canvas_entry)
+    (tmp_path / "canvas.csv").write_text(canvas_gradebook(), encoding="utf-8")
+    own.grade("--roster", str(tmp_path / "canvas.csv"))
+    before = own.report.joinpath("grades.csv").read_text(encoding="utf-8").splitlines()
+    origins = Journal(own.report).origins
+    alone = Class(tmp_path / "alone")
+    alone.report = own.report
+    alone.hand_in(called, THIRD, worth=8)
+    for said in (alone.grade("--dry-run").output, alone.grade().output):
+        assert "1 graded anew" in said, said
+    after = own.report.joinpath("grades.csv").read_text(encoding="utf-8").splitlines()
+    assert len(after) == len(before)
+    (change,) = [line for line in after if line not in before]
+    assert "O'Neil" in change
+    place = next(place for place in origins if "oneil" in place.student)
+    now = Journal(own.report).origins[place]
+    assert (now.system, now.entry) == (origins[place].system, origins[place].entry), "feedback goes where it went"
+
+
+def test_a_name_of_two_is_nobody_s(own: Class, tmp_path: Path) -> None:
+    (tmp_path / "list.csv").write_text("id,name\n1,Ada L\n2,Ada L\n3,Bo M\n", encoding="utf-8")
+    for student in ("1", "2", "3"):
+        own.hand_in(student, THIRD)
+    own.grade("--roster", str(tmp_path / "list.csv"))
+    alone = Class(tmp_path / "alone")
+    alone.report = own.report
+    alone.hand_in("Ada L", THIRD, worth=8)
+    assert "another class" in alone.refused()
