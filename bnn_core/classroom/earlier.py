@@ -5,7 +5,7 @@ which are made anew, and which go. It may not know how a submission is graded, o
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from bnn_core.classroom.directory import Directory
@@ -80,6 +80,10 @@ class Rest:
     def staying(self) -> frozenset[Place]:
         return self.kept | self.poorer | self.elsewhere
 
+    def left_to_judge(self, submissions: Iterable[Submission]) -> list[Submission]:
+        """Those that no staying result stands in for."""
+        return [item for item in submissions if (item.student, item.lesson) not in self.staying]
+
 
 def rest_of(
     journal: Journal, collected: Collected, lessons: Collection[str], only: str | None, fresh: bool, is_same: bool
@@ -137,13 +141,10 @@ def known_again(journal: Journal, people: Sequence[Person], submissions: Sequenc
     directory = Directory(called)
     here = {item.student for item in submissions}
     new = {item.student for item in submissions if not item.system} - journal.students
-    found = {student: directory.find(student) for student in new} if called else {}
-    meant = Counter(students[0] for students in found.values() if len(students) == 1)
-    return {
-        student: one
-        for student, (one, *others) in ((student, students) for student, students in found.items() if students)
-        if not others and one not in here and meant[one] == 1
-    }
+    found = {student: directory.find(student) for student in new}
+    known = {student: students[0] for student, students in found.items() if len(students) == 1}
+    meant = Counter(known.values())
+    return {student: one for student, one in known.items() if one not in here and meant[one] == 1}
 
 
 def lessons_of_most(lessons: Collection[str], worked_on: Collection[Place], held: Collection[Place]) -> set[str]:

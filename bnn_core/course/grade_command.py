@@ -34,12 +34,17 @@ from bnn_core.course.arguments import BadArgument as CannotGrade
 from bnn_core.course.given_files import explained, look_at_overrides, people_in, policy_beside, policy_text, rule_of
 from bnn_core.course.interrupting import interruptible
 from bnn_core.course.lessons import graded_lesson
-from bnn_core.course.planning import Request, class_of, cores, dry_run, is_zip, left_from_before, why_graded_again
-from bnn_core.course.report_writing import (
-    marks_before,
-    tell,
-    write,
+from bnn_core.course.planning import (
+    Request,
+    class_of,
+    cores,
+    dry_run,
+    is_zip,
+    left_from_before,
+    still_to_grade,
+    why_graded_again,
 )
+from bnn_core.course.report_writing import marks_before, tell, write
 from bnn_core.lesson_files import Course
 
 if TYPE_CHECKING:
@@ -274,7 +279,7 @@ def _results(
     if request.shard is not None:
         _begin_share(request.shard, journal, collected, rest, settings)
     keys = settings.keys(submissions)
-    missing = [number for number, key in enumerate(keys) if key not in journal or submissions[number] in again]
+    missing = still_to_grade(request, journal, submissions, keys, again)
     assignment = Assignment(settings.limits, seed, hidden, request.unsafe)
     todo = [submissions[position] for position in missing]
     circumstances = settings.circumstances()
@@ -340,7 +345,7 @@ def _settle_the_rest(
     journal.leave_out(rest.leaving)
     for what, whom in what_becomes_of(rest, names, request.fresh):
         tell(what, whom)
-    return [item for item in collected.submissions if (item.student, item.lesson) not in rest.staying]
+    return rest.left_to_judge(collected.submissions)
 
 
 def _write_gradebook(path: Path, standing: ClassStanding) -> None:

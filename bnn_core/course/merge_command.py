@@ -5,6 +5,7 @@ whole class would have made. Nothing is graded.
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,7 +22,7 @@ from bnn_core.course.report_writing import (
 )
 
 if TYPE_CHECKING:
-    from bnn_core.classroom.journal import Journal
+    from bnn_core.classroom.journal import Entry, Journal, Origin, Place
     from bnn_core.classroom.merging import Merged
 
 
@@ -59,16 +60,17 @@ def merge(shares: tuple[Path, ...], output: Path, roster: Path | None, policy: P
         look_at_overrides(output)
         with Journal(output, alone=True) as journal:
             _refuse_another_rule(merged, rule_of(rules or None, journal.policy))
+            results = list(merged.results())
             called: dict[str, set[str]] = {}
-            for place, _, origin in merged.results():
+            for place, _, origin in results:
                 called.setdefault(place.student, set()).update((place.student, origin.key or place.student))
             called |= {place.student: {place.student} for place in journal.latest if place.student not in called}
             tests = systems_test_students(journal)
-            tests |= {at.student for at, _, origin in merged.results() if origin.system and is_test_student(at.student)}
+            tests |= {at.student for at, _, origin in results if origin.system and is_test_student(at.student)}
             names = names_of(called, journal.people if people is None else people, tests)
             refuse_unfit_roster(names, str(roster or KEPT_ROSTER))
-            handed_in = {place for place, entry, _ in merged.results() if entry.graded.code}
-            are_named = all(origin.system for _, _, origin in merged.results())
+            handed_in = {place for place, entry, _ in results if entry.graded.code}
+            are_named = all(origin.system for _, _, origin in results)
             refuse_unfit_report(output, journal, home, merged.students, handed_in, names, are_named)
             before = marks_before(output, journal)
             output.mkdir(parents=True, exist_ok=True)
@@ -77,7 +79,7 @@ def merge(shares: tuple[Path, ...], output: Path, roster: Path | None, policy: P
                 journal.enrol(people)
             if rules:
                 journal.set_policy(rules)
-            _take_all(merged, journal)
+            _take_all(merged, results, journal)
             standing = write(output, journal, merged.newest.part.now)
             summary = f"{len(merged.shares)} shares merged"
             for line in what_happened(before, standing, summary, time.monotonic() - began):
@@ -93,7 +95,7 @@ def _refuse_another_rule(merged: Merged, rule: str) -> None:
                               "grade every share again with the same --policy")  # fmt: skip
 
 
-def _take_all(merged: Merged, journal: Journal) -> None:
+def _take_all(merged: Merged, results: Sequence[tuple[Place, Entry, Origin]], journal: Journal) -> None:
     """Put every result into the report's journal, and take out of these lessons what is in no share any more. What
     somebody worked on stays where the shares have nothing that could take its place.
     """
@@ -101,7 +103,7 @@ def _take_all(merged: Merged, journal: Journal) -> None:
 
     origins, attempts = {}, {}
     held = {place for place, entry in journal.latest.items() if is_work(entry)}
-    for place, entry, origin in merged.results():
+    for place, entry, origin in results:
         if place in held and not is_work(entry):
             continue
         if tried := merged.attempts(place):
@@ -109,8 +111,8 @@ def _take_all(merged: Merged, journal: Journal) -> None:
         for one in (*(one for one, _ in tried), entry):
             journal.take(one)
         origins[place] = origin
-    there = {place: is_work(entry) for place, entry, _ in merged.results()}
-    worked_on = {place for place, is_worked_on in there.items() if is_worked_on}
+    there = {place for place, _, _ in results}
+    worked_on = {place for place, entry, _ in results if is_work(entry)}
     lessons = lessons_of_most({*merged.lessons, *(place.lesson for place in there)}, worked_on, held)
     gone = [place for place in journal.latest if place not in there and place.lesson in lessons]
     journal.leave_out(gone)

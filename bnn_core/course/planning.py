@@ -5,7 +5,7 @@ be graded. It grades nothing, and writes nothing.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -82,15 +82,28 @@ def dry_run(request: Request, people: Sequence[Person] | None) -> None:
     rest = left_from_before(request, journal, collected)
     for what, whom in what_becomes_of(rest, names, request.fresh):
         tell(what, whom, err=False)
-    graded = [item for item in submissions if (item.student, item.lesson) not in rest.staying]
+    graded = rest.left_to_judge(submissions)
     again = to_grade_again(request.again, submissions, names)
     keys = request.settings(journal.seed).keys(graded)
-    todo = [
-        item for item, key in zip(graded, keys, strict=True) if request.fresh or key not in journal or item in again
-    ]
+    todo = [graded[position] for position in still_to_grade(request, journal, graded, keys, again)]
     why = why_graded_again(request, journal, todo, request.settings(journal.seed).circumstances())
     for line in would_happen(graded, todo, names, why):
         click.echo(line)
+
+
+def still_to_grade(
+    request: Request,
+    journal: Journal,
+    submissions: Sequence[Submission],
+    keys: Sequence[str],
+    again: Collection[Submission],
+) -> list[int]:
+    """The positions of those of which the journal has no result that would be taken. again: those that were named."""
+    return [
+        position
+        for position, (item, key) in enumerate(zip(submissions, keys, strict=True))
+        if request.fresh or key not in journal or item in again
+    ]
 
 
 def why_graded_again(request: Request, journal: Journal, todo: Sequence[Submission], now: Mapping[str, str]) -> str:

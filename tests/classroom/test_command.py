@@ -154,13 +154,13 @@ def test_what_no_option_changes_is_said_without_one(
     submissions: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, unsafe: list[str]
 ) -> None:
     def closed(_: object) -> None:
-        raise launching.OnlyRootCanRead("only root can read /root/.venv; chmod -R o+rX /root/.venv lets it be read")
+        raise launching.OnlyRootCanRead("only root can read /locked/.venv; chmod -R o+rX /locked/.venv lets it be read")
 
     monkeypatch.setattr(launching.WarmSandbox, "wait_until_ready", closed)
     result = CliRunner().invoke(main, ["grade", str(submissions), "--output", str(tmp_path / "report"), *unsafe])
     assert result.exit_code == 2
     (line,) = result.output.splitlines()
-    assert line.endswith("chmod -R o+rX /root/.venv lets it be read")
+    assert line.endswith("chmod -R o+rX /locked/.venv lets it be read")
 
 
 def test_unsafe_goes_on_without(submissions: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
