@@ -8,11 +8,8 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from bnn_core.classroom.directory import Directory
 from bnn_core.classroom.journal import Entry, Journal, Place
-from bnn_core.classroom.roster import Person
 from bnn_core.classroom.sandbox.launching import Limits
-from bnn_core.classroom.standing import called_in, names_of
 from bnn_core.classroom.submissions import Collected, Submission
 from bnn_core.classroom.versions import PACKAGE, course_version, environment_version, key_of, lesson_version
 from bnn_core.lesson_files import Course
@@ -129,22 +126,6 @@ def rest_of(
         elsewhere=frozenset(left - kept),
         parting=frozenset(parting - students),
     )
-
-
-def known_again(journal: Journal, people: Sequence[Person], submissions: Sequence[Submission]) -> dict[str, str]:
-    """Which student of the report somebody is who is on the list of the class, and handed in under another name than
-    before, with no platform around it: a folder called by a name or an id of theirs. Nobody who may be two people, or
-    whose own submission is there as well.
-    """
-    names = names_of(called_in(journal), people)
-    called = {one: {one, names.shown[one], *person.called} for one, person in names.people.items()}
-    directory = Directory(called)
-    here = {item.student for item in submissions}
-    new = {item.student for item in submissions if not item.system} - journal.students
-    found = {student: directory.find(student) for student in new}
-    known = {student: students[0] for student, students in found.items() if len(students) == 1}
-    meant = Counter(known.values())
-    return {student: one for student, one in known.items() if one not in here and meant[one] == 1}
 
 
 def lessons_of_most(lessons: Collection[str], worked_on: Collection[Place], held: Collection[Place]) -> set[str]:

@@ -11,7 +11,7 @@ import math
 import os
 import sys
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, astuple, dataclass
+from dataclasses import asdict, astuple, dataclass, replace
 from pathlib import Path
 from typing import IO, Any, NamedTuple, get_args, get_origin, get_type_hints
 
@@ -29,7 +29,8 @@ JOURNAL = "results.jsonl"
 STATUSES = ("passed", "failed", "not_attempted", "error", "timeout", "unreadable")
 
 _RESULTS = ({"key", "graded"}, {"key", "seed", "graded"})
-_NOTES = ("seed", "home", "again", "people", "policy", "origins", "attempts", "part", "left", "circumstances", "marks")
+_NOTES = ("seed", "home", "again", "people", "policy", "origins", "attempts", "part", "left", "circumstances", "marks",
+          "identities")  # fmt: skip
 _LINES = (*({name} for name in _NOTES), *_RESULTS)
 
 _ORIGIN = tuple[str, str, str, str, bool, str, str, str, int, int, str]
@@ -97,6 +98,10 @@ class Entry:
         row = self.graded.rows[0]
         return Place(row["student"], row["lesson"])
 
+    def of(self, student: str) -> Entry:
+        """The same, where the student is known by another name."""
+        return replace(self, graded=replace(self.graded, rows=[row | {"student": student} for row in self.graded.rows]))
+
 
 class Journal:
     """The lines of a report's folder: whose report it is, and every result that it ever took in.
@@ -120,6 +125,7 @@ class Journal:
         self.latest: dict[Place, Entry] = {}
         self.people: tuple[Person, ...] = ()
         self.once_people: list[tuple[Person, ...]] = []
+        self.identities: dict[str, list[str]] = {}
         self.policy = ""
         self.origins: dict[Place, Origin] = {}
         self.attempts: dict[Place, list[tuple[str, Origin]]] = {}
@@ -176,9 +182,12 @@ class Journal:
             case {"again": str() | None as lesson}:
                 self._forget_known(lesson)
             case {"people": list(people)}:
-                hints = get_type_hints(Person)
-                if all(isinstance(one, dict) and set(one) == set(hints) and _has(one, hints) for one in people):
-                    self._set_people([Person(**{**one, "aliases": tuple(one["aliases"])}) for one in people])
+                known = [_person_from(one) for one in people]
+                if None not in known:
+                    self._set_people([one for one in known if one is not None])
+            case {"identities": dict(identities)}:
+                if _fits(identities, dict[str, list[str]]):
+                    self.identities = identities
             case {"policy": str(policy)}:
                 self.policy = policy
             case {"origins": list(origins)}:
@@ -227,6 +236,13 @@ class Journal:
     def _set_people(self, people: Sequence[Person]) -> None:
         self.once_people += [self.people] if self.people else []
         self.people = tuple(people)
+
+    def note_identities(self, people: Mapping[str, Person]) -> None:
+        """Note who students are whose number is another in each assignment."""
+        found = {student: sorted(one.lasting) for student, one in people.items() if one.passing and one.lasting}
+        if (known := self.identities | found) != self.identities:
+            self.identities = known
+            self._write({"identities": known})
 
     def set_policy(self, text: str) -> None:
         """Note how marks follow from checks."""
@@ -356,6 +372,17 @@ def entry_from(key: str, graded: dict[str, Any], seed: object) -> Entry | None:
     if len({(row["student"], row["lesson"]) for row in rows}) > 1 or not isinstance(seed, int | None):
         return None
     return Entry(key, Graded(**graded), seed)
+
+
+def _person_from(value: Any) -> Person | None:
+    """Someone of a list that was noted; an earlier version knew nothing of `passing`."""
+    hints = get_type_hints(Person)
+    if not isinstance(value, dict):
+        return None
+    value = {"passing": [], **value}
+    if set(value) != set(hints) or not _has(value, hints):
+        return None
+    return Person(**{**value, "aliases": tuple(value["aliases"]), "passing": tuple(value["passing"])})
 
 
 def _is_row(row: Row) -> bool:

@@ -5,12 +5,14 @@ is missing, and every result that counts. It reads what gradings wrote and chang
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from bnn_core.classroom.acquaintance import Arrival, known_again
 from bnn_core.classroom.journal import Entry, Journal, Origin, Place
 from bnn_core.classroom.refusals import Unusable
+from bnn_core.classroom.roster import Person
 from bnn_core.classroom.shares import Part, Share
 
 MOST_NAMED = 20
@@ -42,7 +44,11 @@ class Merged:
         for wrong in (self._foreign, self._twice, self._missing, self._behind):
             if sentence := next(wrong(), ""):
                 raise Unmergeable(sentence)
-        self.students = frozenset(self.newest.part.students)
+        self._known_as: Mapping[str, str] = {}
+
+    @property
+    def students(self) -> frozenset[str]:
+        return frozenset(map(self._known, self.newest.part.students))
 
     @property
     def seed(self) -> int:
@@ -56,15 +62,30 @@ class Merged:
         """The results of all who are in the class, in the order of students and lessons; and of others those in lessons
         that were graded before.
         """
+        students = self.students
         found = [(place, share.journal) for share in self.shares for place in share.journal.latest]
         for place, journal in sorted(found, key=lambda one: one[0]):
-            if place.student in self.students or place.lesson not in self.newest.part.now:
-                yield place, journal.latest[place], journal.origins.get(place, Origin())
+            student = self._known(place.student)
+            if student in students or place.lesson not in self.newest.part.now:
+                entry = journal.latest[place].of(student)
+                yield entry.place, entry, journal.origins.get(place, Origin())
 
     def attempts(self, place: Place) -> list[tuple[Entry, Origin]]:
         """Where the best of several attempts counts, all of them, in the order of time."""
-        journal = next(one.journal for one in self.shares if one.part.share.holds(place.student))
-        return journal.tried(place) if place in journal.attempts else []
+        arrived = {known: student for student, known in self._known_as.items()}
+        own = Place(arrived.get(place.student, place.student), place.lesson)
+        journal = next(one.journal for one in self.shares if one.part.share.holds(own.student))
+        tried = journal.tried(own) if own in journal.attempts else []
+        return [(entry.of(place.student), origin) for entry, origin in tried]
+
+    def know_again(self, journal: Journal, people: Sequence[Person]) -> None:
+        """Call every student by the name by which the journal knows them. people: the class, as far as there is a list."""
+        found = [(place, origin) for place, _, origin in self.results() if place.lesson in self.newest.part.now]
+        arrivals = sorted({Arrival(place.student, origin.system, origin.key) for place, origin in found})
+        self._known_as = known_again(journal, people, arrivals)
+
+    def _known(self, student: str) -> str:
+        return self._known_as.get(student, student)
 
     def _foreign(self) -> Iterator[str]:
         """What was graded in another way than most, or is of another class."""

@@ -8,7 +8,7 @@ import re
 import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bnn_core.classroom.spellings import in_any_order, in_one_case, letters_of, plain, words_of
 from bnn_core.classroom.tables import BadTable, Table
@@ -27,6 +27,7 @@ _PARTICIPANT = re.compile(r"(?P<word>.*\D)(?P<number>\d+)", re.DOTALL)
 _LEAST_LETTERS = 3
 _LEAST_COLUMNS = 6
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)?")
+_ID = re.compile(r"(?=.*\d)\S+")  # a login or a number, and no state of a submission
 
 
 @dataclass(frozen=True)
@@ -34,16 +35,23 @@ class Person:
     """Someone of the class, as the list has them.
 
     aliases: what else they may be called by: login, e-mail address, number. row: where they stand in the table.
+    passing: of all these, those that hold for one assignment alone.
     """
 
     name: str
     id: str
     aliases: tuple[str, ...] = ()
     row: int = 0
+    passing: tuple[str, ...] = ()
 
     @property
     def ids(self) -> tuple[str, ...]:
         return (self.id, *self.aliases)
+
+    @property
+    def lasting(self) -> frozenset[str]:
+        """By what they are known again on a list of another assignment, in one case."""
+        return frozenset(in_one_case(one) for one in self.ids if one not in self.passing)
 
     @property
     def called(self) -> frozenset[str]:
@@ -62,11 +70,12 @@ class Roster:
 @dataclass(frozen=True)
 class Matched:
     """Whose each submission is. unclear: of those that are nobody's, the ones that might be several people's, or one
-    person's together with another.
+    person's together with another. perhaps: those whom nothing is found to be of, and something unclear may be.
     """
 
     people: Mapping[str, Person]
     unclear: tuple[str, ...] = ()
+    perhaps: frozenset[Person] = frozenset()
 
 
 def read_roster(table: Table) -> Roster:
@@ -137,15 +146,29 @@ def _blackboard(table: Table) -> Iterable[Person]:
 
 
 def _moodle(table: Table) -> Iterable[Person]:
-    """Without a name where marking is anonymous."""
+    """Without a name where marking is anonymous. Moodle gives everyone a new number in each assignment; what the site
+    shows of people beside their names stands after these.
+    """
     rows = table.filled()
     values = table.column(1)
     named = len(set(values)) * 2 > len(values)
-    emails = [column for column in range(1, len(table.headers)) if _is_email(table.column(column))]
-    for person in _people(table, rows, 0, (1,) if named else (0,), emails):
+    others = [column for column in range(2, len(table.headers)) if _tells_apart(table, column)]
+    for person in _people(table, rows, 0, (1,) if named else (0,), others):
         match = _PARTICIPANT.fullmatch(person.id)
         number = match["number"] if match else ""
-        yield Person(person.name, person.id, (number, *person.aliases), person.row)
+        yield replace(person, aliases=(number, *person.aliases), passing=(person.id, number))
+
+
+def _tells_apart(table: Table, column: int) -> bool:
+    """Whether a column of Moodle's worksheet, whose headers may be in any language, holds what only one person has: an
+    e-mail address, a login or a number. Some may have none.
+    """
+    values = [value for value in table.column(column) if value]
+    if _plain(table.headers[column]) in IDS or _is_email(values):
+        return True
+    most = maximum_column(table)
+    is_before_marks = most is not None and column < most - 1
+    return is_before_marks and len(set(values)) == len(values) and all(map(_ID.fullmatch, values)) and bool(values)
 
 
 def _own(table: Table) -> Iterable[Person]:
@@ -241,15 +264,20 @@ def match(students: Mapping[str, Collection[str]], people: Sequence[Person]) -> 
                 found[student] = free[next(iter(positions))]
             elif positions:
                 unclear.add(student)
-    of_people = set().union(*(in_any_order(plain(person.name)) for person in people))
-    unclear |= {student for student, keys in students.items() if _letters_of_several(student, keys) in of_people}
-    return Matched(found, tuple(sorted(unclear - set(found))))
+    spelt = {person: in_any_order(plain(person.name)) for person in people}
+    of_people = set().union(*spelt.values())
+    several = {student: _letters_of_several(student, keys) for student, keys in students.items()}
+    unclear |= {student for student, letters in several.items() if letters in of_people}
+    unclear -= set(found)
+    letters = {several[student] or letters_of(plain(student)) for student in unclear}
+    perhaps = {person for person in people if person not in found.values() and letters & spelt[person]}
+    return Matched(found, tuple(sorted(unclear)), frozenset(perhaps))
 
 
 def _letters_of_several(student: str, keys: Collection[str]) -> str:
-    """The letters of a name that has a number behind it because others of the submissions have it too."""
+    """The letters of a name that has a number behind it because others of the submissions have it too; or none."""
     name = next((student.removesuffix(f" ({key})") for key in keys if student.endswith(f" ({key})")), "")
-    return letters_of(plain(name))
+    return letters_of(plain(name)) if name else ""
 
 
 def fits_too_few(matched: int, students: int, people: int) -> bool:
@@ -266,8 +294,9 @@ _Seen = Callable[[str, Collection[str]], set[str]]
 def _ways() -> list[tuple[_Seen, Callable[[Person], set[str]]]]:
     """The ways in which a student and a person may be found to be the same, the surest first."""
     return [
-        (lambda _, keys: set(map(in_one_case, keys)), lambda person: {in_one_case(person.id)}),
-        (lambda _, keys: set(map(in_one_case, keys)), lambda person: set(map(in_one_case, person.aliases))),
+        (lambda _, keys: set(map(in_one_case, keys)), lambda person: {in_one_case(person.id)} & person.lasting),
+        (lambda _, keys: set(map(in_one_case, keys)), lambda person: set(person.lasting)),
+        (lambda _, keys: set(map(in_one_case, keys)), lambda person: set(map(in_one_case, person.passing))),
         (lambda _, keys: set(map(in_one_case, keys)), _mailboxes),
         (lambda name, _: {in_one_case(name)}, lambda person: {in_one_case(person.name)}),
         (lambda name, _: {words_of(name)}, lambda person: {words_of(person.name)}),

@@ -32,6 +32,8 @@ UNKNOWN = Origin()
 class Names:
     """By which name each student of the submissions is shown, who is whom, and who of the class handed in nothing.
 
+    strangers: who is not of the class, as far as can be told. unclear: of these, who may be one of several of the
+    class; perhaps: the ones of the class whom they may be, and of whom it can't be said that they handed in nothing.
     test_students: the names of the school's system's own, who are no persons of the class.
     """
 
@@ -40,6 +42,7 @@ class Names:
     absent: Mapping[str, Person]
     strangers: tuple[str, ...] = ()
     unclear: tuple[str, ...] = ()
+    perhaps: tuple[str, ...] = ()
     test_students: tuple[str, ...] = ()
 
     @property
@@ -171,7 +174,7 @@ def names_of(
     others = sorted((student for student in called if student not in matched.people), key=natural)
     names, apart = shown_names(people, others)
     shown = apart | {student: names[person] for student, person in matched.people.items()}
-    there = set(matched.people.values())
+    there = set(matched.people.values()) | matched.perhaps
     missing = {names[person]: person for person in people if person not in there}
     strangers = {student: name for student, name in apart.items() if people and student not in tests}
     return Names(
@@ -180,6 +183,7 @@ def names_of(
         {name: person for name, person in missing.items() if not is_test_student(person.name)},
         tuple(strangers.values()),
         tuple(strangers[one] for one in matched.unclear if one in strangers),
+        tuple(sorted((names[person] for person in matched.perhaps), key=natural)),
         (*(shown[one] for one in sorted(tests)), *(name for name in missing if is_test_student(name))),
     )
 
@@ -191,7 +195,7 @@ def called_in(journal: Journal, submissions: Iterable[Submission] = ()) -> dict[
         called[place.student] |= {place.student, journal.origins.get(place, UNKNOWN).key or place.student}
     for item in submissions:
         called[item.student] |= {item.student, item.key or item.student}
-    return dict(called)
+    return {student: names | {*journal.identities.get(student, ())} for student, names in called.items()}
 
 
 def systems_test_students(journal: Journal, submissions: Iterable[Submission] = ()) -> set[str]:

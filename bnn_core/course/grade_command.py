@@ -270,6 +270,8 @@ def _results(
     journal.begin(seed, folder)
     if people is not None:
         journal.enrol(people)
+    journal.note_identities({item.student: person for item in collected.submissions
+                             if (person := names.people.get(item.student))})  # fmt: skip
     if request.fresh:
         journal.grade_again(graded_lesson(request.lesson) if request.lesson is not None else None)
     for line in few_worked_on(collected, names):

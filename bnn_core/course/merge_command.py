@@ -47,7 +47,7 @@ def merge(shares: tuple[Path, ...], output: Path, roster: Path | None, policy: P
     from bnn_core.classroom.downloads import is_test_student
     from bnn_core.classroom.journal import Journal
     from bnn_core.classroom.merging import Merged
-    from bnn_core.classroom.standing import names_of, systems_test_students
+    from bnn_core.classroom.standing import called_in, names_of, systems_test_students
     from bnn_core.course.told import what_happened
 
     began = time.monotonic()
@@ -60,14 +60,15 @@ def merge(shares: tuple[Path, ...], output: Path, roster: Path | None, policy: P
         look_at_overrides(output)
         with Journal(output, alone=True) as journal:
             _refuse_another_rule(merged, rule_of(rules or None, journal.policy))
+            of_class = journal.people if people is None else people
+            merged.know_again(journal, of_class)
             results = list(merged.results())
-            called: dict[str, set[str]] = {}
+            called = called_in(journal)
             for place, _, origin in results:
                 called.setdefault(place.student, set()).update((place.student, origin.key or place.student))
-            called |= {place.student: {place.student} for place in journal.latest if place.student not in called}
             tests = systems_test_students(journal)
             tests |= {at.student for at, _, origin in results if origin.system and is_test_student(at.student)}
-            names = names_of(called, journal.people if people is None else people, tests)
+            names = names_of(called, of_class, tests)
             refuse_unfit_roster(names, str(roster or KEPT_ROSTER))
             handed_in = {place for place, entry, _ in results if entry.graded.code}
             are_named = all(origin.system for _, _, origin in results)
@@ -77,6 +78,7 @@ def merge(shares: tuple[Path, ...], output: Path, roster: Path | None, policy: P
             journal.begin(merged.seed, home)
             if people is not None:
                 journal.enrol(people)
+            journal.note_identities({student: one for student, one in names.people.items() if student in merged.students})
             if rules:
                 journal.set_policy(rules)
             _take_all(merged, results, journal)

@@ -129,14 +129,17 @@ def left_from_before(request: Request, journal: Journal, collected: Collected) -
 
 def class_of(request: Request, journal: Journal, people: Sequence[Person] | None, rule: str) -> tuple[Collected, Names]:
     """What was handed in, and by whom. Raises CannotGrade where the list of the class or the report is of another."""
-    from bnn_core.classroom.earlier import known_again
+    from bnn_core.classroom.acquaintance import NUMBERED_ANEW, Arrival, known_again, numbered_anew
     from bnn_core.classroom.standing import called_in, names_of, systems_test_students
 
     folder = request.submissions.resolve()
     collected = _collect(request, folder, rule)
     people = journal.people if people is None else people
     if request.shard is None:
-        collected = collected.renamed(known_again(journal, people, collected.submissions))
+        arrivals = sorted({Arrival(item.student, item.system, item.key) for item in collected.submissions})
+        if numbered_anew(journal, people, arrivals):
+            click.echo(NUMBERED_ANEW, err=True)
+        collected = collected.renamed(known_again(journal, people, arrivals))
     submissions = collected.submissions
     called, tests = called_in(journal, submissions), systems_test_students(journal, submissions)
     names = names_of(called, people, tests)

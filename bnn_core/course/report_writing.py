@@ -69,7 +69,8 @@ def refuse_unfit_roster(names: Names, roster: str) -> None:
     """
     from bnn_core.classroom.roster import fits_too_few
 
-    known, students, people = (len(one) for one in (names.people, [*names.people, *names.strangers], names.enrolled))
+    everyone = [*names.enrolled, *names.perhaps]
+    known, students, people = (len(one) for one in (names.people, [*names.people, *names.strangers], everyone))
     if not people or not students or not fits_too_few(known, students, people):
         return
     count = f"only {known} of the {people}" if known else f"none of the {people}"
@@ -99,6 +100,7 @@ def write(output: Path, journal: Journal, lessons: Collection[str]) -> ClassStan
         tell(f"in the roster, and handed in nothing for {lesson}", whom)
     tell("in no roster", [name for name in names.strangers if name not in names.unclear])
     tell("not told apart by the roster", names.unclear)
+    tell("in the roster, and perhaps one of these", names.perhaps)
     tell("a test student of the school's system, in no count", names.test_students)
     for sentence in standing.unfit:
         click.echo(f"not applied: {sentence}", err=True)

@@ -1,0 +1,140 @@
+"""Which student of a report somebody is who hands in again: known by the platform's number, by what a list of the class
+says, or by a name. It may not know what a submission holds, or what becomes of it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from bnn_core.classroom.directory import Directory
+from bnn_core.classroom.downloads import CANVAS, MOODLE
+from bnn_core.classroom.journal import Journal, Origin
+from bnn_core.classroom.roster import Person
+from bnn_core.classroom.spellings import letters_of, plain
+from bnn_core.classroom.standing import called_in, names_of
+
+NUMBERED_ANEW = (
+    "Moodle numbers its students anew in each assignment, so that without a roster they are known again by name alone: "
+    "two of one name may be taken for one. --roster with the grading worksheet of each assignment tells them apart"
+)
+
+
+@dataclass(frozen=True, order=True)
+class Arrival:
+    """A student of the submissions, as a folder or a platform names them. key: what tells them from others there."""
+
+    name: str
+    system: str
+    key: str
+
+    @property
+    def own_name(self) -> str:
+        """Without the key that stands behind it where two are called alike."""
+        return self.name.removesuffix(f" ({self.key})")
+
+
+def known_again(journal: Journal, people: Sequence[Person], arrivals: Sequence[Arrival]) -> dict[str, str]:
+    """By which name the report knows each student, where it isn't the one that they arrive with. Who is called as
+    somebody else of the report is gets a name of their own. people: the class, as far as there is a list.
+    """
+    known = _by_number(journal, arrivals) | _by_lists(journal, people, arrivals)
+    known |= _by_name(journal, people, arrivals)
+    meant = Counter(known.values())
+    known = {student: one for student, one in known.items() if meant[one] == 1}
+    taken = journal.students | {one.name for one in arrivals} | set(known.values())
+    for one in arrivals:
+        if one.name not in known and (_is_other(journal, people, arrivals, one) or one.name in known.values()):
+            name = f"{one.own_name} ({one.key})"
+            while name in taken:
+                name += "'"
+            taken.add(name)
+            known[one.name] = name
+    return {student: one for student, one in known.items() if student != one}
+
+
+def numbered_anew(journal: Journal, people: Sequence[Person], arrivals: Sequence[Arrival]) -> bool:
+    """Whether students of Moodle are known again by nothing but their names."""
+    held = _keys_in(journal)
+    again = [held[MOODLE, one.name] for one in arrivals if (MOODLE, one.name) in held and one.system == MOODLE]
+    keys = {one.key for one in arrivals}
+    return not people and bool(again) and keys.isdisjoint(set().union(*again))
+
+
+def _by_number(journal: Journal, arrivals: Sequence[Arrival]) -> dict[str, str]:
+    """By the number that the platform gives: Canvas one to each person, Moodle one in each assignment, where the name
+    must be the same as well.
+    """
+    owners: defaultdict[tuple[str, ...], set[str]] = defaultdict(set)
+    for (system, student), keys in _keys_in(journal).items():
+        for key in keys:
+            owners[_sign(Arrival(student, system, key))].add(student)
+    found = {one.name: owners.get(_sign(one), set()) for one in arrivals if one.system in (CANVAS, MOODLE)}
+    return {student: next(iter(ones)) for student, ones in found.items() if len(ones) == 1}
+
+
+def _by_lists(journal: Journal, people: Sequence[Person], arrivals: Sequence[Arrival]) -> dict[str, str]:
+    """By what the lists of the class say of a number that holds in one assignment alone: which address it is of, and
+    what number that address had before.
+    """
+    known = {}
+    for one in arrivals:
+        if person := _of_number(journal, people, one):
+            fitting = [student for student, ids in journal.identities.items() if person.lasting & set(ids)]
+            if len(fitting) == 1:
+                known[one.name] = fitting[0]
+    return known
+
+
+def _by_name(journal: Journal, people: Sequence[Person], arrivals: Sequence[Arrival]) -> dict[str, str]:
+    """Who is on the list of the class, and handed in with no platform around it: in a folder called by a name or an id
+    of theirs. Nobody who may be two people, or whose own submission is there as well.
+    """
+    here = {one.name for one in arrivals}
+    names = names_of(called_in(journal), people)
+    directory = Directory({one: {one, names.shown[one], *person.called} for one, person in names.people.items()})
+    new = {one.name for one in arrivals if not one.system} - journal.students
+    found = {student: directory.find(student) for student in new}
+    return {student: ones[0] for student, ones in found.items() if len(ones) == 1 and ones[0] not in here}
+
+
+def _is_other(journal: Journal, people: Sequence[Person], arrivals: Sequence[Arrival], one: Arrival) -> bool:
+    """Whether somebody who is called like a student of the report is certainly another: by the number that Canvas gives
+    to each person, by the lists of the class, or by that which Moodle gave in the assignment of which this is.
+    """
+    held = _keys_in(journal)
+    keys = held.get((one.system, one.name), set())
+    if not keys or one.key in keys:
+        return False
+    if one.system == CANVAS:
+        return True
+    if one.system != MOODLE:
+        return False
+    person = _of_number(journal, people, one)
+    if person is not None and (ids := journal.identities.get(one.name)):
+        return person.lasting.isdisjoint(ids)
+    alike = [other.key in held[MOODLE, other.name] for other in arrivals if (MOODLE, other.name) in held]
+    return 2 * sum(alike) >= len(alike)
+
+
+def _of_number(journal: Journal, people: Sequence[Person], one: Arrival) -> Person | None:
+    """Who has this number on the newest list that knows it, where that says who it is in other assignments too."""
+    for of_list in (people, *reversed(journal.once_people), journal.people):
+        for person in of_list if one.system == MOODLE else ():
+            if person.lasting and one.key in person.passing:
+                return person
+    return None
+
+
+def _keys_in(journal: Journal) -> dict[tuple[str, str], set[str]]:
+    """By platform and student, the numbers that the report's results came with."""
+    found: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
+    for place, origin in journal.origins.items():
+        if origin != Origin() and place in journal.latest:
+            found[origin.system, place.student].add(origin.key)
+    return dict(found)
+
+
+def _sign(one: Arrival) -> tuple[str, ...]:
+    return (one.system, one.key, *([letters_of(plain(one.own_name))] if one.system == MOODLE else []))
