@@ -10,10 +10,10 @@ from dataclasses import dataclass
 
 from bnn_core.classroom.directory import Directory
 from bnn_core.classroom.downloads import CANVAS, MOODLE
-from bnn_core.classroom.journal import Journal, Origin
+from bnn_core.classroom.journal import Journal
 from bnn_core.classroom.roster import Person
 from bnn_core.classroom.spellings import letters_of, plain
-from bnn_core.classroom.standing import called_in, names_of
+from bnn_core.classroom.standing import UNKNOWN, called_in, names_of
 
 NUMBERED_ANEW = (
     "Moodle numbers its students anew in each assignment, so that without a roster they are known again by name alone: "
@@ -130,9 +130,10 @@ def _of_number(journal: Journal, people: Sequence[Person], one: Arrival) -> Pers
 def _keys_in(journal: Journal) -> dict[tuple[str, str], set[str]]:
     """By platform and student, the numbers that the report's results came with."""
     found: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
-    for place, origin in journal.origins.items():
-        if origin != Origin() and place in journal.latest:
-            found[origin.system, place.student].add(origin.key)
+    for place in journal.latest:
+        for _, origin in journal.tried(place):
+            if origin != UNKNOWN:
+                found[origin.system, place.student].add(origin.key)
     return dict(found)
 
 

@@ -47,7 +47,7 @@ def canvas_name(one: Standing) -> str:
     """Canvas looks for the numbers of the user and of the file that was handed in: the first two parts between low
     lines that are nothing but digits. Empty where no such file was handed in.
     """
-    found = delivery(one.origin.entry, is_folder=False) if one.origin.system == CANVAS else None
+    found = delivery(one.goes_back_to.entry, is_folder=False) if one.goes_back_to.system == CANVAS else None
     if found is None or not found.attachment or not found.key.isdecimal():
         return ""
     name = "-".join(re.findall(r"[^\W_]+", found.student)) or "student"
@@ -59,8 +59,8 @@ def moodle_name(one: Standing) -> str:
     """Moodle finds the participant by the second part between low lines of a folder's name, or of the file's where the
     download was flat.
     """
-    entry = one.origin.entry
-    found = delivery(entry, is_folder=True) if one.origin.system == MOODLE else None
+    entry = one.goes_back_to.entry
+    found = delivery(entry, is_folder=True) if one.goes_back_to.system == MOODLE else None
     if found is None:
         return ""
     plugin = entry[len(f"{found.student}_{found.key}_") :]

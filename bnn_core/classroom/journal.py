@@ -33,13 +33,18 @@ _NOTES = ("seed", "home", "again", "people", "policy", "origins", "attempts", "p
           "identities")  # fmt: skip
 _LINES = (*({name} for name in _NOTES), *_RESULTS)
 
-_ORIGIN = tuple[str, str, str, str, bool, str, str, str, int, int, str]
+_ORIGIN = tuple[str, str, str, str, bool, str, str, str, int, int, str, bool]
+_ORIGIN_BEFORE = tuple[str, str, str, str, bool, str, str, str, int, int, str]  # it was noted what is brought along
 _ORIGINS = (
     list[tuple[tuple[str, str], _ORIGIN]],
+    list[tuple[tuple[str, str], _ORIGIN_BEFORE]],
     list[tuple[tuple[str, str], tuple[str, str, str, str, bool, str, str]]],  # from before attempts were noted
     list[tuple[tuple[str, str], tuple[str, str, str, str, bool]]],  # from before files were
 )
-_ATTEMPTS = list[tuple[tuple[str, str], list[tuple[str, _ORIGIN]]]]
+_ATTEMPTS = (
+    list[tuple[tuple[str, str], list[tuple[str, _ORIGIN]]]],
+    list[tuple[tuple[str, str], list[tuple[str, _ORIGIN_BEFORE]]]],
+)
 _ROW = {"student": str, "lesson": str, "exercise": str, "status": str, "score": float, "max_score": float}
 _ROW |= {"message": str, "checks": list[dict[str, Any]]}
 _CHECK = {"name": str, "passed": bool, "message": str, "misconception": str | None}
@@ -70,6 +75,7 @@ class Origin:
     files, and what the file or the folder was called there; when it was handed in, in ISO 8601, and whether the
     platform says that it was late; which file of it was graded; and the version of the course that did. others: the
     names of what else was handed in for the lesson; attempt, attempts: which it is of how many; why: it counts.
+    brought_along: whether it came with a download of other lessons.
     """
 
     key: str = ""
@@ -83,6 +89,13 @@ class Origin:
     attempt: int = 1
     attempts: int = 1
     why: str = ""
+    brought_along: bool = False
+
+    def is_of_same_file(self, other: Origin) -> bool:
+        """Whether it is the same that was handed in."""
+        return (self.system, self.entry, self.file, self.handed_in) == (
+            other.system, other.entry, other.file, other.handed_in,
+        )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -115,7 +128,7 @@ class Journal:
     before `begin`.
     """
 
-    def __init__(self, report: Path, fresh: bool = False, alone: bool = False) -> None:
+    def __init__(self, report: Path, alone: bool = False) -> None:
         """alone: nobody else may write to it meanwhile. Raises Busy where somebody does."""
         self.path = report / JOURNAL
         self._alone = alone
@@ -134,6 +147,7 @@ class Journal:
         self.marks: list[Mark] | None = None
         self.is_foreign = False
         self._known: dict[str, Entry] = {}
+        self._outdated: set[str] = set()
         self._file: IO[str] | None = self._opened() if alone and self.path.exists() else None
         taken, unlike = 0, ""
         for text in self._stored():
@@ -145,8 +159,6 @@ class Journal:
                 unlike = unlike or text
         cut_off = unlike.startswith('{"seed"') and not unlike.endswith("\n")  # the very first line
         self.is_foreign = not taken and unlike != "" and not cut_off
-        if fresh:
-            self._known.clear()
 
     def _opened(self) -> IO[str]:
         """For reading and for adding lines. A lock goes with the process that took it, and not to its children."""
@@ -174,13 +186,13 @@ class Journal:
             case {"key": str(key), "graded": dict(graded), **rest}:
                 entry = entry_from(key, graded, rest.get("seed", self.seed))
                 if entry is not None:
-                    self._known[key] = self.latest[entry.place] = entry
+                    self._set_result(entry)
             case {"seed": int(seed)}:
                 self.seed = seed
             case {"home": str(home)}:
                 self.homes = [*(one for one in self.homes if one != Path(home)), Path(home)]
             case {"again": str() | None as lesson}:
-                self._forget_known(lesson)
+                self._outdate(lesson)
             case {"people": list(people)}:
                 known = [_person_from(one) for one in people]
                 if None not in known:
@@ -194,7 +206,7 @@ class Journal:
                 if any(_fits(origins, form) for form in _ORIGINS):
                     self.origins = {Place(*place): Origin(*origin) for place, origin in origins}
             case {"attempts": list(attempts)}:
-                if _fits(attempts, _ATTEMPTS):
+                if any(_fits(attempts, form) for form in _ATTEMPTS):
                     self.attempts = {
                         Place(*place): [(key, Origin(*origin)) for key, origin in tried] for place, tried in attempts
                     }
@@ -210,8 +222,12 @@ class Journal:
             case {"left": [str(student), str(lesson)]}:
                 self.latest.pop(Place(student, lesson), None)
 
-    def _forget_known(self, lesson: str | None) -> None:
-        self._known = {key: entry for key, entry in self._known.items() if lesson not in (None, entry.place.lesson)}
+    def _outdate(self, lesson: str | None) -> None:
+        self._outdated |= {key for key, entry in self._known.items() if lesson in (None, entry.place.lesson)}
+
+    def _set_result(self, entry: Entry) -> None:
+        self._known[entry.key] = self.latest[entry.place] = entry
+        self._outdated.discard(entry.key)
 
     @property
     def students(self) -> set[str]:
@@ -293,19 +309,21 @@ class Journal:
         return known or [(self.latest[place], self.origins.get(place, Origin()))]
 
     def grade_again(self, lesson: str | None) -> None:
-        """Let no earlier result take the place of a new one: of this lesson's, or of any."""
-        self._forget_known(lesson)
+        """Let no earlier result take the place of a new one: of this lesson's, or of any. Where nothing new is graded
+        they count as before.
+        """
+        self._outdate(lesson)
         self._write({"again": lesson})
 
     def __contains__(self, key: str) -> bool:
-        return key in self._known
+        """Whether there is a result that may take the place of a new one."""
+        return key in self._known and key not in self._outdated
 
     def __getitem__(self, key: str) -> Graded:
         return self._known[key].graded
 
     def add(self, key: str, graded: Graded) -> None:
-        entry = Entry(key, graded, self.seed)
-        self._known[key] = self.latest[entry.place] = entry
+        self._set_result(Entry(key, graded, self.seed))
         self._write({"key": key, "seed": self.seed, "graded": asdict(graded)})
 
     def let_stand(self, key: str) -> None:

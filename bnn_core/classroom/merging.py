@@ -79,7 +79,7 @@ class Merged:
         return [(entry.of(place.student), origin) for entry, origin in tried]
 
     def know_again(self, journal: Journal, people: Sequence[Person]) -> None:
-        """Call every student by the name by which the journal knows them. people: the class, as far as there is a list."""
+        """Call every student by the name by which the journal knows them. people: the class, where there is a list."""
         found = [(place, origin) for place, _, origin in self.results() if place.lesson in self.newest.part.now]
         arrivals = sorted({Arrival(place.student, origin.system, origin.key) for place, origin in found})
         self._known_as = known_again(journal, people, arrivals)

@@ -69,7 +69,8 @@ class Standing:
     """A student's result in a lesson, as it is shown.
 
     place: where it stands in the journal; None for who handed in nothing. by_hand: by exercise, what a person decided.
-    once: what an earlier list of the class called the student.
+    once: what an earlier list of the class called the student. goes_back_to: the submission of the lesson's own
+    assignment, to which feedback belongs.
     rules: sentences on what the policy changed; policy: on how points come about in this lesson. handed_in: when, as it
     is shown.
     """
@@ -81,6 +82,7 @@ class Standing:
     person: Person | None = None
     once: frozenset[str] = frozenset()
     origin: Origin = UNKNOWN
+    goes_back_to: Origin = UNKNOWN
     by_hand: Mapping[str, ByHand] = field(default_factory=dict)
     rules: tuple[str, ...] = ()
     policy: tuple[str, ...] = ()
@@ -192,7 +194,7 @@ def called_in(journal: Journal, submissions: Iterable[Submission] = ()) -> dict[
     """What every student is called by, of those in the journal and of some submissions."""
     called: defaultdict[str, set[str]] = defaultdict(set)
     for place in journal.latest:
-        called[place.student] |= {place.student, journal.origins.get(place, UNKNOWN).key or place.student}
+        called[place.student] |= {place.student, *(origin.key or place.student for _, origin in journal.tried(place))}
     for item in submissions:
         called[item.student] |= {item.student, item.key or item.student}
     return {student: names | {*journal.identities.get(student, ())} for student, names in called.items()}
@@ -213,9 +215,11 @@ def class_standing(journal: Journal, overrides: Sequence[Override] = ()) -> Clas
     standings: list[Standing] = []
     for place in journal.latest:
         student, person = names.shown[place.student], names.people.get(place.student)
-        for entry, origin in journal.tried(place):
-            graded = replace(entry.graded, rows=[row | {"student": student} for row in entry.graded.rows])
-            standings.append(Standing(student, place.lesson, graded, place, person, once[place.student], origin))
+        tried = journal.tried(place)
+        own = next((origin for _, origin in tried if not origin.brought_along), tried[0][1])
+        for entry, origin in tried:
+            graded, back = entry.of(student).graded, own if origin.brought_along else origin
+            standings.append(Standing(student, place.lesson, graded, place, person, once[place.student], origin, back))
     there = {(one.student, one.lesson) for one in standings}
     for lesson in {place.lesson for place in journal.latest if exercises_of(place.lesson)}:
         for student, person in names.enrolled.items():
@@ -269,15 +273,17 @@ def _counts(origin: Origin, points: Sequence[float]) -> list[str]:
     if len(points) > 1:
         why = f"it has the most points ({' and '.join(map(number, points))}, in the order of time)"
     said = attempts.told(origin.file, origin.others, origin.attempt, origin.attempts, why)
+    if len(points) > 1 and not said:
+        said = f"The lesson was handed in again along with another one's homework. {origin.file} counts, for {why}."
     return [said] if said else []
 
 
-def origin_of(submission: Submission, version: str = "") -> Origin:
-    """version: of the course that graded it."""
+def origin_of(submission: Submission, version: str = "", brought_along: bool = False) -> Origin:
+    """version: of the course that graded it. brought_along: with a download of other lessons."""
     one = submission
     others = as_name(one.others) if one.path is not None else ""
     file = as_name(one.name)
-    about = (others, one.attempt, one.attempts, one.why)
+    about = (others, one.attempt, one.attempts, one.why, brought_along)
     return Origin(one.key, one.system, one.entry, one.handed_in, one.late, file, version, *about)
 
 

@@ -9,8 +9,8 @@ import secrets
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -51,7 +51,7 @@ if TYPE_CHECKING:
     from bnn_core.classroom.crew import Assignment
     from bnn_core.classroom.earlier import Rest, Settings
     from bnn_core.classroom.grading import Graded
-    from bnn_core.classroom.journal import Journal, Origin, Place
+    from bnn_core.classroom.journal import Journal, Place
     from bnn_core.classroom.roster import Person
     from bnn_core.classroom.standing import ClassStanding, Names
     from bnn_core.classroom.submissions import Collected, Submission
@@ -190,9 +190,7 @@ def _grade(request: Request, people: Sequence[Person] | None) -> None:
         with Journal(request.output, alone=True) as journal:
             before = marks_before(request.output, journal)
             try:
-                summary, lessons = _results(
-                    request, grade_all, journal, hidden, people, rule_of(policy, journal.policy)
-                )
+                done = _results(request, grade_all, journal, hidden, people, rule_of(policy, journal.policy))
             except OnlyRootCanRead as error:
                 raise CannotGrade(f"nothing was graded: {error}") from None
             except NoSandbox as error:
@@ -205,13 +203,14 @@ def _grade(request: Request, people: Sequence[Person] | None) -> None:
                 ) from None
             if policy is not None:
                 journal.set_policy(policy)
-            standing = write(request.output, journal, lessons) if request.shard is None else _end_share(journal)
+            is_whole = request.shard is None
+            standing = write(request.output, journal, done.lessons, done.along) if is_whole else _end_share(journal)
             if request.gradebook is not None:
                 _write_gradebook(request.gradebook, standing)
             seconds = time.monotonic() - began
             for line in other_clock(standing) if request.submissions.is_dir() else ():
                 click.echo(line, err=True)
-            for line in what_happened(before, standing, summary, seconds):
+            for line in what_happened(before, standing, done.summary, seconds):
                 click.echo(line, err=True)
 
 
@@ -241,6 +240,17 @@ def _graders(request: Request, hidden: tuple[Path, ...]) -> Iterator[GradeAll]:
         yield grade_all
 
 
+@dataclass(frozen=True)
+class _Done:
+    """What a grading did. summary: how many were graded anew and how many kept; along: the places of what came with
+    other lessons' homework.
+    """
+
+    summary: str
+    lessons: Sequence[str]
+    along: Collection[Place]
+
+
 def _results(
     request: Request,
     grade_all: GradeAll,
@@ -248,12 +258,14 @@ def _results(
     hidden: tuple[Path, ...],
     people: Sequence[Person] | None,
     rule: str,
-) -> tuple[str, Sequence[str]]:
-    """Put the result of every submission into the journal, graded now or before, and say how many of each there are,
-    and of which lessons. people: on the list of the class, where one was given this time. rule: by which one of several
-    attempts counts.
+) -> _Done:
+    """Put the result of every submission into the journal, graded now or before. people: on the list of the class,
+    where one was given this time. rule: by which one of several attempts counts.
     """
+    from bnn_core.classroom.brought_along import keep_what_counts, note_what_counts
     from bnn_core.classroom.crew import Assignment
+    from bnn_core.classroom.journal import Place
+    from bnn_core.classroom.standing import origin_of
     from bnn_core.classroom.versions import course_version, version_shown
     from bnn_core.course.meant import to_grade_again
     from bnn_core.course.told import few_worked_on, seen_as
@@ -287,32 +299,18 @@ def _results(
     circumstances = settings.circumstances()
     why = why_graded_again(request, journal, todo, circumstances)
     journal.note_circumstances(collected.lessons, circumstances)
+    version = version_shown(course_version(PACKAGE))
+    places = [Place(item.student, item.lesson) for item in submissions]
+    origins = [origin_of(item, version, item.lesson not in rest.lessons) for item in submissions]
+    before = keep_what_counts(journal, list(zip(places, origins, strict=True)))
     with tqdm(total=len(submissions), initial=len(submissions) - len(todo), unit="submission", disable=None) as bar:
         for position, graded in interruptible(grade_all(todo, assignment) if todo else iter(())):
             journal.add(keys[missing[position]], graded)
             bar.update()
-    _note_what_counts(journal, submissions, keys, version_shown(course_version(PACKAGE)))
+    note_what_counts(journal, zip(places, keys, origins, strict=True), before)
     summary = f"Read as {seen}: {len(todo)} graded anew, {len(submissions) - len(todo)} kept from before{why}"
-    return summary, collected.lessons
-
-
-def _note_what_counts(journal: Journal, submissions: Sequence[Submission], keys: Sequence[str], version: str) -> None:
-    """Let each result, of several attempts the last, stand in its place, and note where all of them came from."""
-    from bnn_core.classroom.journal import Place
-    from bnn_core.classroom.standing import origin_of
-
-    tried: dict[Place, list[tuple[str, Origin]]] = {}
-    for key, item in zip(keys, submissions, strict=True):
-        place = Place(item.student, item.lesson)
-        origin, before = origin_of(item, version), journal.origins.get(place)
-        if before is not None and before.system and (item.path is None or not item.system):
-            # Feedback goes back to where the platform's own names came from.
-            origin = replace(origin, key=before.key, system=before.system, entry=before.entry)
-        tried.setdefault(place, []).append((key, origin))
-    for attempts in tried.values():
-        journal.let_stand(attempts[-1][0])
-    journal.note_origins({place: attempts[-1][1] for place, attempts in tried.items()})
-    journal.note_attempts({place: attempts for place, attempts in tried.items() if len(attempts) > 1}, tried)
+    along = {place for place, origin in zip(places, origins, strict=True) if origin.brought_along}
+    return _Done(summary, collected.lessons, along)
 
 
 def _begin_share(share: Share, journal: Journal, collected: Collected, rest: Rest, settings: Settings) -> None:

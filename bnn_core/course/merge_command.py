@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -78,11 +79,12 @@ def merge(shares: tuple[Path, ...], output: Path, roster: Path | None, policy: P
             journal.begin(merged.seed, home)
             if people is not None:
                 journal.enrol(people)
-            journal.note_identities({student: one for student, one in names.people.items() if student in merged.students})
+            here = merged.students
+            journal.note_identities({student: one for student, one in names.people.items() if student in here})
             if rules:
                 journal.set_policy(rules)
-            _take_all(merged, results, journal)
-            standing = write(output, journal, merged.newest.part.now)
+            along = _take_all(merged, results, journal)
+            standing = write(output, journal, merged.newest.part.now, along)
             summary = f"{len(merged.shares)} shares merged"
             for line in what_happened(before, standing, summary, time.monotonic() - began):
                 click.echo(line, err=True)
@@ -97,29 +99,31 @@ def _refuse_another_rule(merged: Merged, rule: str) -> None:
                               "grade every share again with the same --policy")  # fmt: skip
 
 
-def _take_all(merged: Merged, results: Sequence[tuple[Place, Entry, Origin]], journal: Journal) -> None:
+def _take_all(merged: Merged, results: Sequence[tuple[Place, Entry, Origin]], journal: Journal) -> set[Place]:
     """Put every result into the report's journal, and take out of these lessons what is in no share any more. What
-    somebody worked on stays where the shares have nothing that could take its place.
+    somebody worked on stays where the shares have nothing that could take its place. Gives the places of what came
+    along with other lessons' homework.
     """
+    from bnn_core.classroom.brought_along import keep_what_counts, note_what_counts
     from bnn_core.classroom.earlier import is_work, lessons_of_most
 
-    origins, attempts = {}, {}
     held = {place for place, entry in journal.latest.items() if is_work(entry)}
-    for place, entry, origin in results:
-        if place in held and not is_work(entry):
-            continue
-        if tried := merged.attempts(place):
-            attempts[place] = [(one.key, where) for one, where in tried]
-        for one in (*(one for one, _ in tried), entry):
-            journal.take(one)
-        origins[place] = origin
     there = {place for place, _, _ in results}
     worked_on = {place for place, entry, _ in results if is_work(entry)}
     lessons = lessons_of_most({*merged.lessons, *(place.lesson for place in there)}, worked_on, held)
+    taken = [
+        (place, entry, replace(origin, brought_along=origin.brought_along or place.lesson not in lessons))
+        for place, last, last_origin in results
+        if place not in held or is_work(last)
+        for entry, origin in merged.attempts(place) or [(last, last_origin)]
+    ]
+    before = keep_what_counts(journal, [(place, origin) for place, _, origin in taken])
+    for _, entry, _ in taken:
+        journal.take(entry)
     gone = [place for place in journal.latest if place not in there and place.lesson in lessons]
     journal.leave_out(gone)
-    journal.note_origins(origins)
-    journal.note_attempts(attempts, origins)
+    note_what_counts(journal, [(place, entry.key, origin) for place, entry, origin in taken], before)
     if gone:
         names = sorted({place.student for place in gone})
         click.echo(f"in no share, and so no longer in the report: {listed(names)}", err=True)
+    return {place for place, _, origin in taken if origin.brought_along}

@@ -82,8 +82,12 @@ def refuse_unfit_roster(names: Names, roster: str) -> None:
     )
 
 
-def write(output: Path, journal: Journal, lessons: Collection[str]) -> ClassStanding:
-    """The report of everything that the journal holds. lessons: those that were graded now."""
+def write(
+    output: Path, journal: Journal, lessons: Collection[str], brought_along: Collection[Place] = ()
+) -> ClassStanding:
+    """The report of everything that the journal holds. lessons: those that were graded now; brought_along: what came
+    with other lessons' homework now.
+    """
     from bnn_core.classroom.attention import lessons_all_late, lost_all_to_lateness
     from bnn_core.classroom.overrides import read_overrides
     from bnn_core.classroom.report import write_report_of
@@ -104,6 +108,9 @@ def write(output: Path, journal: Journal, lessons: Collection[str]) -> ClassStan
     tell("a test student of the school's system, in no count", names.test_students)
     for sentence in standing.unfit:
         click.echo(f"not applied: {sentence}", err=True)
+    along = [one for one in standing.standings if one.place in brought_along and not one.origin.brought_along]
+    again = [f"{one.student} {one.lesson}" for one in along]
+    tell("handed in again along with another homework, and worth less than what counts", again)
     lost = [one for one in standing.standings if one.lesson in lessons and lost_all_to_lateness(one)]
     tell("checks passed, and lateness took all points", [f"{one.student} {one.lesson}" for one in lost])
     for lesson in lessons_all_late(standing.standings):

@@ -87,8 +87,10 @@ def test_the_journal_gives_back_what_it_was_given(tmp_path: Path) -> None:
         assert journal["key"].rows == kept.rows
         assert journal["key"].pictures == json.loads(json.dumps(kept.pictures))
         assert journal["key"].code[0][1][0][1] == "x\udcff"
-    with Journal(tmp_path, fresh=True) as journal:
+        journal.grade_again(None)
+    with Journal(tmp_path) as journal:
         assert "key" not in journal
+        assert journal.latest
 
 
 @pytest.mark.parametrize("cut", [1, 20, 200])

@@ -4,15 +4,26 @@ time. The grading itself is replaced by one that reads the mark in the notebook.
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from classroom.quick_class import SIXTH, THIRD, replace_grading
-from classroom.systems import Someone, canvas_entry, moodle_entry, moodle_takes, moodle_worksheet, notebook, table
+from classroom.systems import (
+    Someone,
+    canvas_comment,
+    canvas_entry,
+    moodle_entry,
+    moodle_takes,
+    moodle_worksheet,
+    notebook,
+    table,
+)
 from click.testing import CliRunner
 
+from bnn_core.classroom.journal import Journal
 from bnn_core.course.command_line import main
 
 ADA, ADA_TOO = Someone("Ada", "Lovelace", 1, "alove1"), Someone("Ada", "Lovelace", 2, "alove2")
@@ -177,3 +188,82 @@ def test_who_may_be_meant_by_a_name_of_two_is_not_said_to_have_handed_in_nothing
     assert "perhaps one of these: Ada Lovelace (" in said
     marks = moodle.marks(THIRD, third)
     assert marks["alove1"] != marks["alove2"] != ""
+
+
+# A lesson that is handed in again along with another's homework
+
+
+@pytest.fixture(params=[0, 2], ids=["on one machine", "in shares"])
+def own(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Term:
+    """Everyone handed in 03, and then 06; the first of them brings along 03 once more."""
+    replace_grading(monkeypatch)
+    term = Term(tmp_path, canvas_entry)
+    term.shares = request.param
+    term.grade(THIRD, dict.fromkeys(OTHERS, 5))
+    return term
+
+
+def bring_along(term: Term, worth: int, count: int = 2) -> None:
+    later = replace(OTHERS[0], number=OTHERS[0].number + 2 * (count - 1))
+    path = term.root / f"download {count}" / canvas_entry(OTHERS[0]).replace("_9", f"_{later.number}9")
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(notebook(worth), encoding="utf-8")
+
+
+def in_third(term: Term) -> float:
+    held = Journal(term.report)
+    (score,) = {mark.score for mark in held.marks or [] if mark.lesson == THIRD and mark.student.startswith("last0")}
+    return score
+
+
+@pytest.mark.parametrize(("worth", "counts"), [(2, 5.0), (8, 8.0)])
+def test_the_better_of_two_downloads_counts_in_whatever_order_they_are_graded(
+    own: Term, worth: int, counts: float
+) -> None:
+    bring_along(own, worth)
+    said = own.grade(SIXTH, dict.fromkeys(OTHERS, 6))
+    assert ("worth less than what counts" in said) == (worth < 5)
+    assert in_third(own) == counts
+    for download, options in ((2, ()), (1, ()), (1, ("--lesson", "03")), (2, ()), (2, ("--fresh",)), (1, ("--fresh",))):
+        own.again(download, *(options if not own.shares else ()))
+        assert in_third(own) == counts
+
+
+def test_of_several_that_are_brought_along_the_best_counts(own: Term) -> None:
+    for count, worth in ((2, 7), (3, 3)):
+        bring_along(own, worth, count)
+        own.grade(SIXTH, dict.fromkeys(OTHERS, 6))
+    assert in_third(own) == 7
+
+
+def test_what_is_handed_in_again_for_the_lesson_itself_takes_the_earlier_one_s_place(own: Term) -> None:
+    bring_along(own, 3)
+    own.grade(SIXTH, dict.fromkeys(OTHERS, 6))
+    own.grade(THIRD, dict.fromkeys(OTHERS, 4))
+    assert in_third(own) == 4
+
+
+def test_an_interrupted_grading_forgets_nothing(own: Term, monkeypatch: pytest.MonkeyPatch) -> None:
+    if own.shares:
+        return
+    bring_along(own, 2)
+    with monkeypatch.context() as patch:
+        patch.setattr("bnn_core.classroom.brought_along.note_what_counts", _stopped)
+        with pytest.raises(AssertionError):
+            own.grade(SIXTH, dict.fromkeys(OTHERS, 6))
+    own.again(2)
+    assert in_third(own) == 5
+
+
+def _stopped(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+def test_feedback_goes_back_to_the_lesson_s_own_assignment(own: Term) -> None:
+    bring_along(own, 8)
+    own.grade(SIXTH, dict.fromkeys(OTHERS, 6))
+    zipped = own.root / "feedback.zip"
+    _done("export", "feedback", str(own.report), "--format", "canvas", "--lesson", "03", "--output", str(zipped))
+    with zipfile.ZipFile(zipped) as archive:
+        taken = {canvas_comment(name) for name in archive.namelist()}
+    assert taken == {(one.number, one.number + 90_000) for one in OTHERS}
