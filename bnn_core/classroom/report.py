@@ -93,6 +93,8 @@ def write_pages(
     page, script = environment.get_template("class.html"), SCRIPT.read_text(encoding="utf-8")
     text = page.render(
         **summary,
+        submissions=sum(one.place is not None for one in standings),
+        missing=sum(one.place is None for one in standings),
         seed=seed,
         earlier_seeds=seeds,
         by_hand=by_hand,

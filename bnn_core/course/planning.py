@@ -146,6 +146,10 @@ def class_of(request: Request, journal: Journal, people: Sequence[Person] | None
     if request.shard is None:
         refuse_unfit_roster(names, str(request.roster or KEPT_ROSTER))
     _refuse_unfit_output(request, journal, submissions, names)
+    as_shown = collected.renamed(names.shown)
+    for line in as_shown.unread():
+        click.echo(line, err=True)
+    tell(f"handed in a notebook of another lesson, and none of {collected.lessons[0]}", as_shown.of_another_lesson())
     return collected, names
 
 
@@ -174,9 +178,6 @@ def _collect(request: Request, folder: Path, rule: str) -> Collected:
         collected = find_submissions(folder, lessons, only, request.jobs or cores(), request.shard, rule)
     except Refused as refused:
         raise CannotGrade(f"{request.submissions} can't be read. {refused.reason}") from None
-    for line in collected.unread():
-        click.echo(line, err=True)
-    tell(f"handed in a notebook of another lesson, and none of {only}", collected.of_another_lesson())
     nothing = not any(submission.was_handed_in for submission in collected.submissions)
     if nothing and only is None and (request.shard is None or not collected.students):
         raise CannotGrade(f"{request.submissions} holds no notebook in a student's folder")

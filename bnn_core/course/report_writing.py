@@ -117,7 +117,8 @@ def write(
         click.echo(f"everybody was late in {lesson}; {ALL_LATE}", err=True)
     passed = sum(row["status"] == "passed" for row in rows)
     places = {one.place for one in standing.standings if one.place is not None}
-    count = f"{len(places)} submissions, {passed} of {len(rows)} exercises passed"
+    apart = f" and {len(standing.apart)} of a test student" if standing.apart else ""
+    count = f"{len(places)} submissions{apart}, {passed} of {len(rows)} exercises passed"
     click.echo(f"{count}. Read {output / 'index.html'}")
     return standing
 

@@ -297,7 +297,7 @@ def test_the_system_s_test_student_is_no_person_of_the_class(own: Class, tmp_pat
     shown = {"Canvas's": "Student, Test", "one's own": "Test Student"}.get(with_roster, "studenttest")
     assert result.output.count(shown) == 1
     assert f"a test student of the school's system, in no count: {shown}" in result.output
-    assert "7 submissions, 0 of" in result.output
+    assert "7 submissions and 1 of a test student, 0 of" in result.output
     rows = json.loads((own.report / "report.json").read_text(encoding="utf-8"))["results"]
     assert {row["lesson"] for row in rows} == {LESSON}
     assert len(rows) == (8 if options else 7)
