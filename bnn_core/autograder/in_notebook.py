@@ -23,9 +23,11 @@ import torch
 from bnn_core.autograder import report as reports
 from bnn_core.autograder.exercise import not_attempted, run
 from bnn_core.autograder.exercises import EXERCISES
-from bnn_core.autograder.in_process import in_process_subject, plainly, written_elsewhere
+from bnn_core.autograder.in_process import in_process_subject
 from bnn_core.autograder.kernel import explain_missing, get_ipython, somebody_reads, staleness
 from bnn_core.autograder.report import Report
+from bnn_core.autograder.surroundings import plainly
+from bnn_core.autograder.whose_code import written_elsewhere
 
 NBGRADER = "NBGRADER_EXECUTION"
 """The variable in which nbgrader says what it runs a notebook for."""

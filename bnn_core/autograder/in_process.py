@@ -1,30 +1,22 @@
 """The learner's side of the interface: performs requests on the learner's own object.
 
 Here the object lives in this process; a grading process may run the very same code behind a pipe. This module knows
-no exercise, no check and no expected value, and imports nothing of the course but the interface.
+no exercise, no check and no expected value, and imports nothing of the course but the interface and what serves it.
 """
 
 from __future__ import annotations
 
 import contextlib
-import copy
 import inspect
-import linecache
-import os
 import random
-import sys
-import sysconfig
-import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import singledispatchmethod
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.distributions import Distribution
 
 from bnn_core.autograder.interface import (
     Argument,
@@ -38,7 +30,6 @@ from bnn_core.autograder.interface import (
     IsModule,
     LearnerError,
     Model,
-    ModelCall,
     ModelUse,
     ModuleState,
     Parameter,
@@ -58,12 +49,19 @@ from bnn_core.autograder.interface import (
     UseOfModel,
     Value,
 )
+from bnn_core.autograder.plain_data import (
+    MOST_PARTS,
+    description,
+    description_of_leaf,
+    kind_of,
+    plain_copy,
+    shown,
+)
+from bnn_core.autograder.stand_in import StandIn, gradients_are_given, with_graph
 from bnn_core.autograder.subject import Subject
+from bnn_core.autograder.surroundings import dicts_kept, settings_kept, uninitialised_memory_shown
+from bnn_core.autograder.whose_code import is_stub, learner_line, made_elsewhere
 
-LIBRARIES = tuple({sysconfig.get_path(name) for name in ("stdlib", "platlib", "purelib")})
-OWN_FILES = str(Path(__file__).parents[1]) + os.sep
-LONGEST_MESSAGE = 300
-MOST_PARTS = 8
 MOST_ARGUMENTS = 16
 
 
@@ -134,7 +132,7 @@ class InProcess:
     def _construct(self, request: Construct) -> None:
         with uninitialised_memory_shown():
             instance = self.definition(*self._unpack(request.args, None), **self._unpack(request.kwargs, None))
-        if package := _of_elsewhere(instance, self.name):
+        if package := made_elsewhere(instance, self.name):
             raise TypeError(f"it gives an object of {package}'s class; write your own")
         self._objects[request.object] = instance
 
@@ -318,250 +316,3 @@ class InProcess:
         if isinstance(error, NotImplementedError) and not message and not is_stub(error):
             message = "the line that raises it is still there, beside what you wrote; delete it"
         return LearnerError(request.action(self.name), type(error).__name__, message, line, source)
-
-
-class Record:
-    """The calls of a model, and of all copies that are made of it."""
-
-    def __init__(self) -> None:
-        self.calls: list[ModelCall] = []
-
-    def __deepcopy__(self, memo: object) -> Record:
-        return self
-
-
-class StandIn(nn.Module):
-    """What the learner's code is given for a `Model`."""
-
-    def __init__(self, model: Model) -> None:
-        super().__init__()
-        self.record = Record()
-        for number, output in enumerate(model.outputs):
-            self.register_buffer(f"output_{number}", output.clone(), persistent=False)
-        for name, value in model.parameters.items():
-            self.register_parameter(name, nn.Parameter(value.clone()))
-            self.get_parameter(name).grad = torch.ones_like(value)
-        self._given = model.parameters
-        self._count = len(model.outputs)
-        self.train(model.training)
-
-    def has_its_gradients(self) -> bool:
-        """Whether these are the ones that it was made with, which are all 1."""
-        return gradients_are_given(self)
-
-    def forward(self, *args: Any) -> Tensor:
-        calls, grad_enabled = self.record.calls, torch.is_grad_enabled()
-        output = self.get_buffer(f"output_{len(calls) % self._count}").clone()
-        tensors = [plain_copy(item) for item in args if isinstance(item, Tensor)]
-        own = all(torch.equal(plain_copy(value), self._given[name]) for name, value in self.named_parameters())
-        calls.append(ModelCall(tensors, self.training, grad_enabled, torch.rand(()).item(), own))
-        if grad_enabled:  # as through any model, its parameters are in the graph
-            output = output + sum(0 * value.sum() for value in self.parameters())
-        return output
-
-
-def gradients_are_given(module: nn.Module) -> bool:
-    """Whether each parameter has a gradient whose elements are all 1, as those are that checks give."""
-    gradients = [value.grad for value in module.parameters()]
-    return all(gradient is not None and bool((gradient == 1).all()) for gradient in gradients)
-
-
-def with_graph(module: nn.Module) -> list[str]:
-    """The first few attributes of the module that can't be copied, since they hold what was computed with its graph."""
-    found = []
-    for name, value in {**vars(module), **dict(module.named_buffers(recurse=False))}.items():
-        if name in ("_buffers", "_parameters", "_modules"):
-            continue
-        try:
-            copy.deepcopy(value)
-        except RuntimeError:
-            found.append(name)
-        except Exception:  # which has other reasons
-            continue
-    return found[:MOST_PARTS]
-
-
-def description_of_leaf(value: Tensor, kind: str) -> Parameter:
-    """What a tensor is from which gradients may be asked for."""
-    return Parameter(kind, plain_copy(value), value.requires_grad, value.is_leaf and value.grad is not None)
-
-
-@contextlib.contextmanager
-def uninitialised_memory_shown() -> Iterator[None]:
-    """Within this, what torch.empty leaves unfilled is NaN, and not what happened to lie there."""
-    before = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
-    # torch.use_deterministic_algorithms would import the compiler, which takes longer than all checks together.
-    torch._C._set_deterministic_algorithms(True, warn_only=True)
-    try:
-        yield
-    finally:
-        torch._C._set_deterministic_algorithms(before[0], warn_only=before[1])
-
-
-class DictChangedError(Exception):
-    """Raised for code that changes a dict that it was given."""
-
-
-@contextlib.contextmanager
-def dicts_kept(args: Sequence[Any]) -> Iterator[None]:
-    """Raise DictChangedError where one of these that is a dict holds other entries after what is run within this."""
-    given = [(item, dict(item)) for item in args if isinstance(item, dict)]
-    yield
-    for now, before in given:
-        if list(now) != list(before) or any(now[name] is not value for name, value in before.items()):
-            raise DictChangedError("the dict that it was given isn't what it was")
-
-
-class SettingsChangedError(Exception):
-    """Raised for code that leaves other global settings of torch's than it found."""
-
-
-@contextlib.contextmanager
-def settings_kept() -> Iterator[None]:
-    """Raise SettingsChangedError where what is run within this leaves other settings, and put them back."""
-    dtype = torch.get_default_dtype()
-    yield
-    changed = [] if torch.is_grad_enabled() else ["gradients are switched off"]
-    if torch.get_default_dtype() != dtype:
-        changed.append(f"the default dtype is {torch.get_default_dtype()}")
-        torch.set_default_dtype(dtype)
-    if changed:
-        raise SettingsChangedError(f"after it, {' and '.join(changed)} for the whole program")
-
-
-def is_stub(error: BaseException) -> bool:
-    """Whether the function that raised does nothing else, as an exercise's stub."""
-    last = error.__traceback__
-    while last is not None and last.tb_next is not None:
-        last = last.tb_next
-    return last is None or set(last.tb_frame.f_code.co_names) <= {"NotImplementedError", "super", "__init__"}
-
-
-@contextlib.contextmanager
-def plainly() -> Iterator[None]:
-    """Run something as if the process were new: on the CPU, in float32, with gradients and without autocast. What was
-    compiled runs uncompiled, whose graphs can be asked for gradients twice; and all of it on one thread, since the
-    tensors are too small to be worth the waiting for another.
-    """
-    device, dtype = torch.get_default_device(), torch.get_default_dtype()
-    with contextlib.ExitStack() as stack:
-        stack.callback(torch.set_num_threads, torch.get_num_threads())
-        torch.set_num_threads(1)
-        stack.callback(torch.set_default_dtype, dtype)
-        stack.callback(torch.set_grad_enabled, torch.is_grad_enabled())
-        stack.enter_context(torch.inference_mode(False))
-        for kind in {"cpu", device.type}:
-            if torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind):
-                stack.enter_context(torch.autocast(kind, enabled=False))
-        if device.type != "cpu":
-            stack.enter_context(torch.device("cpu"))
-        if "torch._dynamo" in sys.modules:
-            stack.enter_context(torch.compiler.set_stance("force_eager"))
-        else:  # which takes long to load, and as yet nothing has been compiled
-            stack.callback(setattr, torch, "compile", torch.compile)
-            torch.compile = uncompiled
-        stack.callback(Distribution.set_default_validate_args, Distribution._validate_args)
-        Distribution.set_default_validate_args(True)  # which loading the compiler turns off
-        torch.set_default_dtype(torch.float32)
-        torch.set_grad_enabled(True)
-        yield
-
-
-def uncompiled(model: Any = None, **options: Any) -> Any:
-    """In place of torch.compile, the code as it is."""
-    return model if model is not None else lambda model: model
-
-
-def shown(error: BaseException) -> str:
-    """What the exception says, in one line, which may be shortened."""
-    try:
-        message = " ".join(str(error).split())
-    except BaseException:  # the exception is the learner's, and so is its __str__
-        return "an exception that can't be shown"
-    return message if len(message) <= LONGEST_MESSAGE else message[:LONGEST_MESSAGE] + " …"
-
-
-def plain_value(value: Any) -> bool | float | list[int] | None:
-    """A number, a truth value or a size; None for anything else."""
-    if isinstance(value, torch.Size):
-        return list(value)
-    if isinstance(value, bool):
-        return value
-    return float(value) if isinstance(value, int | float) else None
-
-
-def description(value: Any, parts: int = MOST_PARTS) -> Value:
-    """What a value is; of a tuple or a list, what its elements are, which themselves have no parts."""
-    is_tensor = isinstance(value, Tensor)
-    elements = value[:parts] if isinstance(value, tuple | list) and not isinstance(value, torch.Size) else ()
-    return Value(
-        type(value).__name__,
-        plain_copy(value) if is_tensor else None,
-        plain_value(value),
-        bool(is_tensor and value.requires_grad),
-        [description(element, 0) for element in elements],
-    )
-
-
-def plain_copy(value: Tensor) -> Tensor:
-    """A detached copy on the CPU, an ordinary tensor whatever subclass it came as."""
-    if value.is_meta:
-        raise TypeError("it gives a tensor on the meta device, which holds no numbers")
-    return value.detach().to("cpu", copy=True).as_subclass(Tensor)
-
-
-def kind_of(value: Tensor, instance: Any) -> str:
-    """ "parameter", "buffer", or, where the module doesn't know it, "unregistered parameter" or "tensor"."""
-    if isinstance(instance, nn.Module):
-        if any(value is parameter for parameter in instance.parameters()):
-            return "parameter"
-        if any(value is buffer for buffer in instance.buffers()):
-            return "buffer"
-    if isinstance(value, nn.Parameter):
-        return "unregistered parameter"
-    return "tensor"
-
-
-def learner_line(error: BaseException) -> tuple[int | None, str]:
-    """The number and the text of the last line of the learner's own code that the error passed through."""
-    for frame in reversed(traceback.extract_tb(error.__traceback__)):
-        if not frame.filename.startswith((*LIBRARIES, OWN_FILES)):
-            return frame.lineno, (frame.line or linecache.getline(frame.filename, frame.lineno or 0)).strip()
-    return None, ""
-
-
-def written_elsewhere(definition: Any, name: str) -> str | None:
-    """The package that an answer to the exercise comes from, where it isn't the learner's own; None where it is.
-
-    It isn't where a package's class or function is taken as it is, nor where a class inherits from one of the
-    exercise's name, or from the course's.
-    """
-    family = inspect.getmro(definition) if inspect.isclass(definition) else (definition,)
-    for member in family:
-        module = str(getattr(member, "__module__", None) or "")
-        package = module.partition(".")[0]
-        taken_over = member is definition or getattr(member, "__name__", None) == name
-        if package == "bnn_core" or (taken_over and _is_definition(member) and _is_installed(module)):
-            return package
-    return None
-
-
-def _of_elsewhere(instance: Any, name: str) -> str | None:
-    """The package whose class of the exercise's name an object is of; None where it is of none such."""
-    for member in inspect.getmro(type(instance)):
-        package = member.__module__.partition(".")[0]
-        if member.__name__ == name and (package == "bnn_core" or _is_installed(member.__module__)):
-            return package
-    return None
-
-
-def _is_definition(value: Any) -> bool:
-    """Whether it says itself where it was written; other things that can be called may be a library's, about code of
-    the learner's.
-    """
-    return inspect.isclass(value) or inspect.isfunction(value) or inspect.isbuiltin(value)
-
-
-def _is_installed(module: str) -> bool:
-    file = getattr(sys.modules.get(module), "__file__", None)
-    return module in sys.builtin_module_names or (isinstance(file, str) and file.startswith(LIBRARIES))

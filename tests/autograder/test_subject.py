@@ -8,8 +8,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from bnn_core.autograder.in_process import MOST_PARTS, InProcess, in_process_subject
+from bnn_core.autograder.in_process import InProcess, in_process_subject
 from bnn_core.autograder.interface import LearnerError, Model, RandomNumber
+from bnn_core.autograder.plain_data import MOST_PARTS
 from bnn_core.autograder.subject import Subject
 
 OUTPUTS = [torch.full((2,), float(number)) for number in range(3)]

@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from bnn_core.autograder.exercise import CheckFunction, Evidence, Exercise, Failed, picturing
+from bnn_core.autograder.exercise import CheckFunction, Evidence, Failed, picturing
 from bnn_core.autograder.interface import LearnerError
 from bnn_core.autograder.judging.draws import (
     SURE,
@@ -47,15 +47,8 @@ from bnn_core.autograder.judging.formulas import (
     predictions,
     stacked,
 )
-from bnn_core.autograder.judging.gradients import (
-    Draw,
-    Gradients,
-    gradients_of,
-    linear_gradients,
-    require_gradients,
-    requiring,
-    scaled,
-)
+from bnn_core.autograder.judging.function_calls import FunctionCalls, FunctionEvidence, Inputs, enough
+from bnn_core.autograder.judging.gradients import linear_gradients, requiring
 from bnn_core.autograder.judging.manners import require_own_seed, require_unchanged
 from bnn_core.autograder.judging.values import (
     ROUNDING,
@@ -64,21 +57,12 @@ from bnn_core.autograder.judging.values import (
     expected_and_came,
     expected_for,
     is_in_float32,
-    numbers,
     require_scalar,
-    resized,
-    shape,
     tensor_from,
-    tensors_from,
 )
 from bnn_core.autograder.mistakes import Mistake
 from bnn_core.autograder.pictures import of_all_values
-from bnn_core.autograder.subject import Reply, Subject
-
-Inputs = Callable[[Evidence], Sequence[Arguments]]
-"""Draws the arguments of several calls; the first are the usual ones, the others what might be an exception."""
-
-FEWEST_CALLS, MOST_DRAWS, CALLS_TO_DIFFER = 30, 20_000, 20
+from bnn_core.autograder.subject import Reply
 
 
 @dataclass(frozen=True)
@@ -90,13 +74,7 @@ class WrongAnswer:
     function: Callable[..., Any]
 
 
-class FunctionEvidence(Evidence):
-    """What the checks of a function share: draws for each of the inputs, made once."""
-
-    draws: Sequence[tuple[Sequence[Any], Tensor]] | None = None
-
-
-class FunctionExercise(Exercise):
+class FunctionExercise(FunctionCalls):
     """An exercise that asks for a function. Every requirement is a check, which needs the one of `returns`."""
 
     def __init__(
@@ -110,16 +88,7 @@ class FunctionExercise(Exercise):
         parts: Sequence[str] = (),
         together: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
-        """right: the value for the arguments, tensors in float64; of a random function, the mean of its draws, and
-        std their standard deviation. parts: where it returns a tuple, what its elements are called; its value
-        is then their stack. together: arguments that the function takes as one dict, by its name.
-        """
-        super().__init__(name, lesson, points, FunctionEvidence, self._use)
-        self.inputs = inputs
-        self.right = right
-        self.std = std
-        self.parts = parts
-        self.together = together or {}
+        super().__init__(name, lesson, points, inputs, right, std, parts, together)
         self.wrong_answers: list[WrongAnswer] = []
         self._first: list[CheckFunction] = []
         self._values: list[CheckFunction] = []
@@ -146,16 +115,16 @@ class FunctionExercise(Exercise):
         known = self._learn(name, taught_in, mistakes, lambda formula: formula)
 
         def shape_is_right(evidence: Evidence) -> None:
-            self._advise_on_names(evidence)
+            self.advise_on_names(evidence)
             for position, arguments in enumerate((inputs or self.inputs)(evidence)):
                 exact = exactly(arguments)
                 reply, size = self.called(evidence, arguments), self.right(*exact).shape
                 if scalar:
                     require_scalar(reply, self.name, scalar)
                 if self.std is not None:
-                    self._refuse_random_holes(evidence, arguments, reply)
+                    self.refuse_random_holes(evidence, arguments, reply)
                 if len(reply.parts) == len(self.parts):
-                    self._refuse_shapes(reply, size, known, exact, right_before=position > 0)
+                    self.refuse_shapes(reply, size, known, exact, right_before=position > 0)
                 try:
                     self.value(reply, size, finite)
                 except Failed as failure:
@@ -198,7 +167,7 @@ class FunctionExercise(Exercise):
             values = [self.value(self.called(evidence, case), finite=False) for case in cases]
             wrong = [not close(came, right, size=size) for came, right in zip(values, expected, strict=True)]
             if not any(wrong):
-                self._require_new_values(evidence, cases, formula)
+                self.require_new_values(evidence, cases, formula)
                 return
             first = wrong.index(True)
             message = expected_for(cases[first], expected[first], values[first])
@@ -256,31 +225,22 @@ class FunctionExercise(Exercise):
 
         def draws_anew(evidence: Evidence) -> None:
             for position, arguments in enumerate((inputs or self.inputs)(evidence)):
-                first, second = self._two_draws(evidence, arguments)
+                first, second = self.two_draws(evidence, arguments)
                 if position == 0 or torch.equal(first, second):
                     require_fresh_noise(first, second, self.right(*exactly(arguments)), f"with {described(arguments)}")
 
         return self.check(name, needs or self._first)(draws_anew)
 
-    def _two_draws(self, evidence: Evidence, arguments: Arguments) -> tuple[Tensor, Tensor]:
-        """Two draws that differ, if any of several does: noise of a few values may come again by chance."""
-        first = second = tensor_from(self.called(evidence, arguments), self.name)
-        for _ in range(CALLS_TO_DIFFER):
-            second = tensor_from(self.called(evidence, arguments), self.name)
-            if not torch.equal(first, second):
-                break
-        return first, second
-
     def averages(
         self, name: str, *, calls: int, needs: Sequence[CheckFunction], taught_in: str, mistakes: Iterable[Mistake] = ()
     ) -> CheckFunction:
         """Over many calls it is right on average. mistakes: each with the formula for the average it leads to."""
-        known = self._learn(name, taught_in, mistakes, lambda formula: drawing(formula, self._std))
+        known = self._learn(name, taught_in, mistakes, lambda formula: drawing(formula, self.spread))
 
         def average_is_right(evidence: Evidence) -> None:
             cases = self.inputs(evidence)
             exact = [exactly(case) for case in cases]
-            values = [self._sample(evidence, case, calls) for case in cases]
+            values = [self.sample(evidence, case, calls) for case in cases]
             for arguments, came in zip(exact, values, strict=True):
                 try:
                     require_centred(came, self.right(*arguments), "the result")
@@ -317,7 +277,7 @@ class FunctionExercise(Exercise):
         the mistake where only inputs after the first `usual` ones are drawn with another spread. answer: makes of the
         formulas for mean and std a function to hand in. Returns the last.
         """
-        std, hand_in = self._std, answer or drawing
+        std, hand_in = self.spread, answer or drawing
         means = self._learn(mean, taught_in, wrong_means, lambda formula: hand_in(formula, std))
         stds = self._learn(spread, taught_in, wrong_stds, lambda formula: hand_in(self.right, formula))
         what = "an element of the result"
@@ -326,7 +286,7 @@ class FunctionExercise(Exercise):
             if evidence.draws is None:
                 with evidence.shared("draws"):
                     cases = self.inputs(evidence)
-                    values = [self._sample(evidence, case, enough(calls, case, self.right)) for case in cases]
+                    values = [self.sample(evidence, case, enough(calls, case, self.right)) for case in cases]
                 evidence.draws = list(zip(map(exactly, cases), values, strict=True))
             return evidence.draws
 
@@ -381,7 +341,7 @@ class FunctionExercise(Exercise):
                     found = reply.gradients([given[key] for key in of], cotangent.to(reply.dtype))
                     return dict(zip(of, found, strict=True))
 
-                self._require_gradients(linear_gradients(came, cotangent), arguments, value, cotangent, otherwise)
+                self.require_right_gradients(linear_gradients(came, cotangent), arguments, value, cotangent, otherwise)
 
         return self.check(name, needs or self._values or self._first)(gradients_are_right)
 
@@ -427,7 +387,7 @@ class FunctionExercise(Exercise):
             if sum(map(is_in_float32, telling)) > len(telling) / 2:
                 raise Failed("", "computed-in-float32")
             if self.std is not None:
-                self._advise_on_dtype(evidence)
+                self.advise_on_dtype(evidence)
 
         def seed_is_left_alone(evidence: Evidence) -> None:
             arguments = self.inputs(evidence)[0]
@@ -435,136 +395,6 @@ class FunctionExercise(Exercise):
 
         self.check(dtype, self._first)(follows_the_dtype)
         self.check(seed, self._first)(seed_is_left_alone)
-
-    # How it is done.
-
-    def called(self, evidence: Evidence, arguments: Arguments) -> Reply:
-        return evidence.subject.call(*self.given(arguments).values())
-
-    def given(self, arguments: Arguments) -> dict[str, Any]:
-        """What the function is called with, by the names of its parameters."""
-        dict_of = {name: group for group, names in self.together.items() for name in names}
-        given: dict[str, Any] = {}
-        for name, value in arguments.items():
-            if name in dict_of:
-                given.setdefault(dict_of[name], {})[name] = value
-            else:
-                given[name] = value
-        return given
-
-    def value_for(self, evidence: Evidence, arguments: Arguments, size: Sequence[int] | None = None) -> Tensor:
-        """The value for these arguments, of this shape, or the right one's. Raises Failed, which says for which."""
-        size = self.right(*exactly(arguments)).shape if size is None else size
-        try:
-            return self.value(self.called(evidence, arguments), size, finite=False)
-        except Failed as failure:
-            failure.message += f"\nThat is for {described(arguments)}."
-            raise
-
-    def _sample(self, evidence: Evidence, arguments: Arguments, calls: int) -> Tensor:
-        """The values of this many calls with these arguments, of the right shape. Raises Failed."""
-        values, size = evidence.subject.sample(calls, *arguments.values()), self.right(*exactly(arguments)).shape
-        if values.shape[1:] != size:
-            message = f"It should have shape {shape(size)}; yours has shape {shape(values.shape[1:])}."
-            raise Failed(f"{message}\nThat is for {described(arguments)}.", resized(values.shape[1:], size))
-        return values.double()
-
-    def _require_new_values(self, evidence: Evidence, cases: Sequence[Arguments], formula: Formula) -> None:
-        """Raise Failed where the value stays as it was when the same tensors hold other values."""
-        for arguments in cases:
-            turned = {key: backwards(value) for key, value in arguments.items()}
-            right = formula(*exactly(turned))
-            if close(formula(*exactly(arguments)), right):
-                continue
-            for key, value in arguments.items():
-                if isinstance(value, Tensor):
-                    evidence.subject.set_argument(value, turned[key])
-            came = self.value(self.called(evidence, arguments), right.shape, finite=False)
-            if not close(came, right):
-                raise Failed(expected_for(turned, right, came), "kept-between-calls")
-            return
-
-    def value(self, reply: Reply, size: Sequence[int] | None = None, finite: bool = True) -> Tensor:
-        """The value that was to be returned, of this shape. Raises Failed with what came instead."""
-        if self.parts:
-            return tensors_from(reply, self.parts, self.name, size, finite)
-        return tensor_from(reply, self.name, size, finite)
-
-    def _require_gradients(
-        self, came: Gradients, arguments: Arguments, value: Tensor, cotangent: Tensor, otherwise: str | None
-    ) -> None:
-        exact = named(arguments)
-        of_what = " of a weighted sum of its elements" if value.dim() else ""
-        if self.std is not None:
-            epsilon = (value - self.right(*exact.values())) / self.std(*exact.values())
-            Draw(self.right, scaled(self.std, epsilon), exact, list(came), cotangent).require(came, otherwise, of_what)
-            return
-        given = requiring(exact, came)
-        right = gradients_of(self.right(*given.values()), {key: given[key] for key in came}, cotangent)
-        try:
-            require_gradients(came, right, of_what)
-        except Failed as failure:
-            raise Failed(failure.message, failure.mistake or "gradient-of-another-value", **failure.about) from None
-
-    def _advise_on_names(self, evidence: Evidence) -> None:
-        """Arguments under other names than they were handed out with: the checks don't use them, lessons do."""
-        wanted = list(self.given(self.inputs(evidence)[0]))
-        came: list[str] = []
-        with contextlib.suppress(LearnerError):  # what has no signature that can be read takes any
-            came = evidence.subject.argument_names()
-        if len(came) < len(wanted) or came[: len(wanted)] == wanted:
-            return
-        renamed = ", ".join(f"{new} for {old}" for old, new in zip(wanted, came, strict=False) if old != new)
-        evidence.advice.append(
-            f"Advice: arguments have other names than in the exercise: {renamed}. Code that calls it by name, as"
-            f" {self.name}(…, {wanted[-1]}=…), doesn't find them; lessons do."
-        )
-
-    def _advise_on_dtype(self, evidence: Evidence) -> None:
-        """Noise in float32 for arguments of fewer digits, which a sum with float64 hides."""
-        halves = {
-            key: value.bfloat16() if isinstance(value, Tensor) and value.is_floating_point() else value
-            for key, value in self.inputs(evidence)[0].items()
-        }
-        with contextlib.suppress(LearnerError):
-            if self.called(evidence, halves).dtype == torch.float32:
-                evidence.advice.append(
-                    "Advice: with arguments in bfloat16 the result is in float32. torch.randn(shape) draws in float32,"
-                    " and on the CPU, whatever the arguments are; torch.randn_like(tensor) follows both."
-                )
-
-    def _refuse_shapes(
-        self, reply: Reply, size: Sequence[int], suspects: Suspects, arguments: Sequence[Any], right_before: bool
-    ) -> None:
-        """Raise Failed where the value, or a part of it, has a shape that a mistake leads to.
-
-        right_before: whether other inputs led to the right shape, so that only a size of 1 can make the difference.
-        """
-        first = 1 if self.parts else 0
-        size = size[first:]
-        came = [part.tensor.shape for part in reply.parts or [reply] if part.tensor is not None]
-        for wrong in (one for one in came if one != size):
-            if right_before and resized(wrong, size) == "dimension-dropped":
-                continue  # which is said where the value is taken
-            for mistake, formula in suspects:
-                if formula(*arguments).shape[first:] == wrong:
-                    raise Failed(f"It should have shape {shape(size)}; yours has shape {shape(wrong)}.", mistake)
-
-    def _refuse_random_holes(self, evidence: Evidence, arguments: Arguments, first: Reply) -> None:
-        """Raise Failed where other elements are finite in the next call: noise stands where it may be negative."""
-        if first.tensor is None or bool(first.tensor.isfinite().all()):
-            return
-        again = self.called(evidence, arguments).tensor
-        if again is not None and not torch.equal(again.isfinite(), first.tensor.isfinite()):
-            raise Failed(f"Some elements aren't finite, others each time: {numbers(first.tensor)}.", "noise-under-root")
-
-    def _use(self, subject: Subject) -> None:
-        subject.call(*self.given(self.inputs(Evidence(subject, 0))[0]).values())
-
-    @property
-    def _std(self) -> Formula:
-        assert self.std is not None, "only a random function has draws"
-        return self.std
 
     def _learn(
         self, check: str, section: str, mistakes: Iterable[Mistake], answer: Callable[[Formula], Formula]
@@ -577,13 +407,3 @@ class FunctionExercise(Exercise):
             function = flattening(answer(formula)) if self.together else answer(formula)
             self.wrong_answers.append(WrongAnswer(check, mistake, in_parts(function) if self.parts else function))
         return suspects
-
-
-def backwards(value: Any) -> Any:
-    """A tensor with its elements in the opposite order, along every dimension."""
-    return value.flip(tuple(range(value.dim()))) if isinstance(value, Tensor) else value
-
-
-def enough(calls: int, arguments: Arguments, right: Formula) -> int:
-    """Fewer calls where each gives many draws."""
-    return max(FEWEST_CALLS, min(calls, MOST_DRAWS // max(1, right(*exactly(arguments)).numel())))

@@ -37,6 +37,10 @@ FIRST_MODULES = tuple(
 LATER_MODULES = (
     "bnn_core.autograder.interface",
     "bnn_core.autograder.subject",
+    "bnn_core.autograder.plain_data",
+    "bnn_core.autograder.stand_in",
+    "bnn_core.autograder.surroundings",
+    "bnn_core.autograder.whose_code",
     "bnn_core.autograder.in_process",
     "bnn_core.answers.program",
     "bnn_core.classroom.sandbox.wire",

@@ -15,9 +15,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bnn_core.answers.program import Program, describe, run_program
-from bnn_core.autograder.in_process import InProcess, learner_line, shown, uncompiled, written_elsewhere
+from bnn_core.autograder.in_process import InProcess
 from bnn_core.autograder.interface import LearnerError, Raised
+from bnn_core.autograder.plain_data import shown
 from bnn_core.autograder.subject import Subject
+from bnn_core.autograder.surroundings import uncompiled
+from bnn_core.autograder.whose_code import learner_line, written_elsewhere
 from bnn_core.classroom.sandbox import wire
 
 MAX_ERRORS = 5
