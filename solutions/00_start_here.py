@@ -4,7 +4,7 @@
 # A neural network gives an answer even where it has never seen anything like the question. Why would it need to be
 # unsure, and how could it say so?
 #
-# **Time:** about 45 minutes. **Difficulty:** ●○○○○. You write one function, of a few lines.
+# **Time:** about 50 minutes. **Difficulty:** ●○○○○. You write one function, of a few lines.
 #
 # **You need:** a little PyTorch: tensors, `nn.Sequential`, a training loop. And what a mean and a standard deviation
 # are. No Bayesian statistics: that is what the course is about.
@@ -58,9 +58,9 @@ guessed("buttons")
 # notebooks doesn't show widgets. You can still do the whole course: make your guesses on paper, and look at the
 # pictures that stand beside every slider.
 #
-# **How guesses work.** Before each experiment the lesson asks what you expect. Click, even when you are not sure: who
-# has committed to a guess remembers the result. Your guesses are kept in a small file beside the notebooks, and are
-# still there when you come back tomorrow. They aren't graded, and nobody looks at them but you.
+# **How guesses work.** Before each experiment the lesson asks what you expect. Click, even when you are not sure: after
+# a guess one remembers the result. Your guesses are kept in a small file beside the notebooks, and are still there when
+# you come back tomorrow. They aren't graded, and nobody looks at them but you.
 
 # %% [markdown]
 # ## Two networks, and cars that they have never seen
@@ -99,8 +99,8 @@ print(f"To test: {len(weak_cars)} weak cars and {len(strong_cars)} strong ones, 
 # Cars of the same horsepower don't all go equally far on a gallon: they differ in weight, in gears, in much else. So
 # no function of horsepower can be exact. How far do single cars scatter about their average? We can measure it, since
 # many cars share a horsepower. (We measure it on all cars, those for testing among them: from 40 alone it would be a
-# rough guess. Each group's average is taken from the group's own cars, which lie a little closer to it for that reason.
-# Dividing by the number of cars less the number of groups makes up for this.)
+# rough guess. Dividing by the number of cars less the number of groups makes up for averages that come from the same
+# cars.)
 
 # %% tags=["setup"]
 horsepower = cars.column("horsepower")
@@ -111,7 +111,8 @@ noise_std = noise_mpg / scale_y.std
 print(f"Cars of equal horsepower scatter by {noise_mpg:.1f} miles per gallon.")
 
 # %% [markdown]
-# Now two networks of the same shape: one input, 20 hidden units, one output. The first is an ordinary one. In the
+# Now two networks of the same shape: one input, 20 hidden units with a ReLU (which turns what is below 0
+# into 0), one output. The first is an ordinary one. In the
 # second each layer is a `BayesianLinear`. For each weight it learns not one number, but a whole range of them and how
 # probable each is; and each time that it is used, it draws its weights anew. You will build this layer in lesson 03.
 # Here we only look at what it does.
@@ -280,8 +281,8 @@ guessed("positive-log-density")
 #   $1/\sqrt{2\pi} \approx 0.4$ this is more than 1, and its logarithm is above 0. Nothing is wrong then: a density
 #   isn't a probability. It may be 2, or 1,000, over a range so short that the area stays at most 1.
 # - The orange curve has its top where the std is as large as the distance of $x$ from the mean: at 1 for $x = 1$, at 2
-#   for $x = 2$. **Who says too small a std is punished hard, on the left of the top. Who says too large a one is
-#   punished too, more gently, on the right.** The score is best for who knows how far off they are.
+#   for $x = 2$. **To say too small a std is punished hard, on the left of the top. To say too large a one is
+#   punished too, more gently, on the right.** The score is best for somebody who knows how far off they are.
 
 # %% [markdown]
 # ## The mathematics
@@ -336,7 +337,8 @@ assert densities.prod() == far_out == 0
 # pass, and where one fails, what is likely wrong.
 #
 # If you are stuck, open a **hint**: there are three, and each says more than the one before. Below them is the
-# **solution**. And no lesson needs an earlier one solved: what you haven't written, `bnn_core` has for you.
+# **solution**. And no lesson needs an *earlier* one solved: what you haven't written there, `bnn_core` has for you.
+# Within a lesson, the cells that follow do need your answer: solve the exercise, or paste its solution.
 #
 # What is asked of this function:
 #
@@ -527,7 +529,8 @@ assert 0 < bayesian_score - ordinary_score < 1
 # ### Try it: is wider always better?
 #
 # Is a wider band always better? Here the Bayesian network's standard deviations are multiplied by `factor`. Predict,
-# for a factor of 3 and for one of 0.7: does the score of the weak cars rise or fall? And that of the strong ones?
+# for a factor of 3 and for one of 0.7: does the score of the weak cars rise or fall? And that of the strong ones? (With
+# 1 you see how far the numbers above change with 500 new draws.)
 
 # %% tags=["experiment"]
 factor = 1.0

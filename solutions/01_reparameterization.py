@@ -4,7 +4,7 @@
 # A Bayesian layer draws its weights at random, and training moves the distribution that they are drawn from. How can a
 # gradient pass through a random draw?
 #
-# **Time:** about 55 minutes. **Difficulty:** ●●○○○. You write one function, two or three lines in all.
+# **Time:** about 65 minutes. **Difficulty:** ●●○○○. You write one function, two or three lines in all.
 #
 # **You need:** gradients in PyTorch (`requires_grad`, `backward()`). And from lesson 00 what a Gaussian's density is,
 # with its function `gaussian_log_prob`. You don't have to have solved that lesson.
@@ -161,7 +161,7 @@ guess(
 #   1,000 draws at once: then the result has the shape that comes of it.) If it isn't given, draw it: new noise in every
 #   call, for each element its own.
 # - Gradients reach `mean` and `log_std`, which themselves stay as they were: no in-place operations.
-# - The std is exp(log_std) from log_std = −9 to 2, so there is nothing to clamp.
+# - log_std lies between −9 and 2 here, so that its exponential needs no limits.
 # - Don't set a random seed inside.
 
 
@@ -254,8 +254,9 @@ assert abs((2 * draws * (draws - 0.5)).mean() - 2) < 0.05
 # The pathwise gradient asks how the *draw* moves. One can also leave the draws where they are, and ask how *probable*
 # they become. If draws with a small $f(w)$ are made more probable, the average of $f$ falls.
 #
-# As a formula: write the average as an integral over the density of the draws, $q(w) = \mathcal N(w;\, \mu, \sigma^2)$.
-# Only the density depends on $\mu$:
+# As a formula: the average is an integral over the density of the draws, $q(w) = \mathcal N(w;\, \mu, \sigma^2)$. Only
+# the density depends on $\mu$, so only it is differentiated. Then comes the chain rule,
+# $\partial \log q = \partial q / q$, read from right to left: it makes an average over draws of $q$ again.
 #
 # $$
 # \frac{\partial}{\partial \mu} \int f(w)\, q(w)\, dw = \int f(w)\, \frac{\partial q(w)}{\partial \mu}\, dw
@@ -263,8 +264,8 @@ assert abs((2 * draws * (draws - 0.5)).mean() - 2) < 0.05
 # = \mathbb E\left[f(w)\, \frac{\partial \log q(w)}{\partial \mu}\right]
 # $$
 #
-# (The second of the equals signs is the chain rule: $\partial \log q = \partial q / q$.) The derivative of the log
-# density is called the **score**, and this is the **score-function gradient**, also known as REINFORCE [2]. For a
+# The derivative of the log density is called the **score** (another thing than the score of lesson 00's cars), and this
+# is the **score-function gradient**, also known as REINFORCE [2]. For a
 # Gaussian, with lesson 00's formula, $\log q(w) = -\log \sigma - \tfrac12 (w - \mu)^2 / \sigma^2$ and a constant:
 #
 # $$
@@ -309,7 +310,8 @@ def score_function(f, mean, log_std, baseline=0.0):
     """The same, from the values of f and the log density of the draws."""
     w = sample_gaussian(mean, log_std).detach()  # no path back from here
     log_q = gaussian_log_prob(w, mean, torch.exp(log_std)).sum(dim=1)  # of each draw
-    # f(w) is but a number here, so that the gradient is f(w) times the score. (The baseline's turn comes later.)
+    # The gradient passes through log_q alone: w is cut off, and f(w) is but a number. So it is f(w) times the score.
+    # (The baseline's turn comes later.)
     total = ((f(w) - baseline) * log_q).sum()
     return torch.autograd.grad(total, (mean, log_std))
 
@@ -496,8 +498,8 @@ guessed("more-weights")
 # %% [markdown]
 # Here $f$ is a sum with a term for each weight, and the pathwise gradient of one weight doesn't notice how many others
 # there are. The score-function gradient carries the noise of them all: when there are many, ten times as many make $f$
-# ten times as large, and its square a hundred times. (Between 1 and 10 weights it is less, since with few of them the
-# randomness of $f$ itself counts, too.)
+# ten times as large, and its square a hundred times. (From 1 weight to 10 the growth is less than a hundredfold, since
+# with few of them the randomness of $f$ itself counts, too.)
 #
 # In a network, weights meet in one sum, and the pathwise gradient of each feels the others' noise. Let us see whether
 # it is still the better one. In place of the squares' sum, take the square of the sum:

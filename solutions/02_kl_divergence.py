@@ -4,7 +4,7 @@
 # Before it sees data, a Bayesian network believes something about each of its weights; afterwards it believes something
 # else. How can the distance between the two beliefs be one number, that a reader can feel and an optimiser can lower?
 #
-# **Time:** about 80 minutes. **Difficulty:** ●●○○○. You write two functions of about five lines each.
+# **Time:** about 90 minutes. **Difficulty:** ●●○○○. You write two functions of about five lines each.
 #
 # **You need:** PyTorch tensors and gradients, logarithms, and the Gaussian (the bell curve). Two ideas come from
 # earlier lessons: the logarithm of a Gaussian's density (lesson 00), and a draw as mean + standard deviation · noise,
@@ -239,7 +239,7 @@ guess(
 # - `prior_std` may be a number, such as 1.0 or 3, or a tensor that broadcasts with `mean`: a prior of its own for each
 #   row, say. `torch.as_tensor` makes a tensor of either.
 # - The result is a **scalar tensor**, of shape `()`, that carries gradients to `mean` and `log_std`. It has their
-#   dtype. `mean` and `log_std` stay as they are, and all values of them count, large and small.
+#   dtype. `mean` and `log_std` stay as they are, and none of their values is cut to a range.
 
 
 # %% tags=["exercise"]
@@ -525,7 +525,8 @@ assert 8 < errors[2] / errors[4] < 12.5
 #
 # Here is one. We believe that $w$ is Gaussian, mean 0 and standard deviation 2. Then somebody measures $w^2$, with a
 # Gaussian error of standard deviation 1.2, and finds 4. So $w$ is about 2, or about −2: the square can't tell. (Nor can
-# a network. Change the sign of all weights into a tanh unit, and of those out of it: the function stays the same.)
+# a network tell some of its weights. Take a hidden unit with a tanh, and change the sign of all weights into it and of
+# those out of it: the network's function stays the same.)
 #
 # What one should now believe is given by **Bayes' rule**: what was believed before, times how likely it makes what was
 # measured, divided by a constant that makes the area 1. It is called the **posterior**. How likely $w$ makes what was
@@ -566,12 +567,20 @@ show(
 # %% [markdown]
 # Now fit *one* Gaussian $q$ to it, in each direction of the KL.
 #
-# - **$\mathrm{KL}(q \,\|\, \text{target})$**, called *reverse*: draws come from $q$. The target is a posterior: put
-#   Bayes' rule for it into the definition, $\mathbb E_{w \sim q}[\log q(w) - \log \text{target}(w)]$. This becomes
-#   $\mathrm{KL}(q \,\|\, \text{prior}) - \mathbb E_{w \sim q}[\log \text{likelihood}(w)]$ plus a constant. The first
-#   part is your `gaussian_kl`, the second an average over draws.
 # - **$\mathrm{KL}(\text{target} \,\|\, q)$**, called *forward*: draws come from the target. Only
 #   $-\mathbb E_{w \sim \text{target}}[\log q(w)]$ depends on $q$: make what the target draws likely under $q$.
+# - **$\mathrm{KL}(q \,\|\, \text{target})$**, called *reverse*: draws come from $q$. The target is a posterior, so
+#   Bayes' rule gives its logarithm:
+#
+# $$
+# \begin{aligned}
+# \mathrm{KL}(q \,\|\, \text{target}) &= \mathbb E_{w \sim q}[\log q(w) - \log \text{target}(w)] \\
+# &= \mathbb E_{w \sim q}[\log q(w) - \log \text{prior}(w) - \log \text{likelihood}(w)] + \text{constant} \\
+# &= \mathrm{KL}(q \,\|\, \text{prior}) - \mathbb E_{w \sim q}[\log \text{likelihood}(w)] + \text{constant}
+# \end{aligned}
+# $$
+#
+# The first part is your `gaussian_kl`, the second an average over draws. Remember this line: it becomes the loss.
 
 # %% tags=["figure"]
 guess(
@@ -724,7 +733,8 @@ assert 1.2 < rough["KL(q ‖ target)"][1] < 1.45
 #
 # (`forward_loss` had to draw from the posterior. On a grid of one weight that was possible.)
 #
-# The price is what you saw: $q$ may settle on one of several explanations of the data, and it tends to be too sure. It
+# The price is what you saw: $q$ may settle on one of several explanations of the data, and it tends to be too sure of
+# the *weights*. (Whether the network is then too sure of its answers is another question: lesson 09 finds both.) It
 # knows nothing of what it never visits. Keep this in mind when a network says "I am sure": lesson 09 puts this cheap
 # stand-in for the posterior beside the real one, and measures how much it misses.
 

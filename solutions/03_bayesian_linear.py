@@ -4,7 +4,7 @@
 # An ordinary linear layer stores one number for each weight, and acts as if that number were certain. What does
 # a layer look like that stores *how sure it is* of each weight, and lets this show in its output?
 #
-# **Time:** about 105 minutes. **Difficulty:** ●●●○○. You write one class with three methods, about fifteen lines
+# **Time:** about 125 minutes. **Difficulty:** ●●●○○. You write one class with three methods, about fifteen lines
 # in all; later you change two small experiments.
 #
 # **You need:** PyTorch's `nn.Module` and `nn.Parameter`, and how a training loop works. Two ideas come from
@@ -119,10 +119,10 @@ assert spans[0] < 2 < 8 < spans[1]
 # guess, and their guesses are far apart. Yet each of them states its guess as one exact number, in the same voice
 # as before. **Nothing in a single ordinary network tells you which of its answers are guesses.**
 #
-# Many different weights fit the 40 cars about equally well. Training picked one set of them and forgot the others.
-# One could keep several networks, and look at how far they disagree: an *ensemble*, one of the best methods known [6],
-# which lesson 09 puts beside what you build here. In this lesson a *single* network learns to hold many sets of weights
-# at once.
+# Many different weights fit the 40 cars about equally well. Training picked one set of them and forgot the others. One
+# could keep several networks, and look at how far they disagree: an *ensemble*, one of the best methods known [6],
+# which lessons 07 and 09 put beside what you build here. In this lesson a *single* network learns to hold many sets of
+# weights at once.
 
 # %% [markdown]
 # ## Move one weight
@@ -210,8 +210,10 @@ for epsilon in torch.randn(3):
 #
 # **2. We can't have it.** For a network nobody can compute $p(\mathcal D)$, the *evidence*, an integral over all
 # weights. So we look for the $q(w)$ *closest* to the posterior among those that a layer can store: independent
-# Gaussians, one for each weight. (This is *variational inference*, and such a $q$ is called *mean-field*.) Close
-# means a small KL divergence, an average $\mathbb E_{w \sim q}$ over draws from $q$. Put Bayes' rule into it, and sort:
+# Gaussians, one for each weight. (Such a $q$ is called *mean-field*, and the search for it *variational inference*:
+# inference means to find out what the data say of the weights.) Close means a small KL divergence, an average
+# $\mathbb E_{w \sim q}$ over draws from $q$. Put Bayes' rule into it, as lesson 02 did, and sort (the dot stands for
+# $w$):
 #
 # $$\mathrm{KL}\big(q \,\|\, p(\cdot \mid \mathcal D)\big)
 # = \mathbb E_{w \sim q}\big[\log q(w) - \log p(w \mid \mathcal D)\big]
@@ -252,7 +254,7 @@ assert abs(losses[-1][1]) < 1e-3
 assert min(losses)[0] == losses[-1][0]
 
 # %% [markdown]
-# The last column is the same for every $q$, and it is $-\log p(\mathcal D)$. So whoever makes the loss small brings $q$
+# The last column is the same for every $q$, and it is $-\log p(\mathcal D)$. So making the loss small brings $q$
 # closer to the posterior. And since a KL is never below 0, minus the loss is never above the log evidence. It is
 # therefore called the *evidence lower bound*, **ELBO**, and the loss is the **negative ELBO**.
 #
@@ -264,7 +266,7 @@ assert min(losses)[0] == losses[-1][0]
 #
 # In $\mathrm{KL}\big(q \,\|\, p(\cdot \mid \mathcal D)\big)$ the average runs over draws from $q$, which we can make;
 # the other direction would need draws from the posterior that we don't have. The choice has a price: such a $q$ keeps
-# away from wherever the posterior says "unlikely", and rather comes out too narrow (lesson 02).
+# away from wherever the posterior says "unlikely", and its weights rather come out too narrow (lesson 02).
 #
 # </details>
 
@@ -687,8 +689,8 @@ assert inside_without < 0.25 < 0.95 < inside
 # ## Look inside: how many units are alive?
 #
 # Where does this spread come from? The prediction is a sum: to the output's bias each of the 20 hidden units adds its
-# output times its outgoing weight. So we can draw what each unit adds. A unit that does some of the work adds much the
-# same in every draw, and something that depends on horsepower. How many such units will you see?
+# output times its outgoing weight. So we can draw what each unit adds. A unit that does some of the work adds a curve
+# over the horsepower, much the same one in every draw. How many such units will you see?
 
 # %% tags=["figure"]
 guess(
@@ -785,7 +787,8 @@ assert spreads(few)[2] < 0.4 * honest[2]
 #
 # **How can a silent unit make so much noise?** The data pull at a unit only where there are cars: there its draws must
 # stay near 0. Beyond the cars nothing holds it, and a ReLU that is off at 100 horsepower may be on at 200: there the
-# unit adds what its weights, which have gone almost back to the prior, make of it. (From ten starts we found one to
+# unit adds what its weights, which have gone almost back to the prior, make of it. Look for such a fan among the panels
+# above. (From ten starts we found one to
 # three live units, and spreads of at most 8 mpg at 200 hp from these alone.)
 #
 # **Why does training silence them?** Every weight that leaves the prior costs KL. One or two units fit this gentle

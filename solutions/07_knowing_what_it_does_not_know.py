@@ -4,7 +4,8 @@
 # A trained network is shown something that it has never seen the like of. Does it notice? And where it says that it is
 # 80 % sure, is it right in 80 of 100 cases?
 #
-# **Time:** about 2 h 15 min. **Difficulty:** ●●●○○. You write four functions, most of them of three to five lines.
+# **Time:** about 2 h 35 min, best in two sittings (the second begins at "Sure, and how often right").
+# **Difficulty:** ●●●○○. You write four functions, most of them of three to five lines.
 #
 # **You need:** PyTorch, and what a classifier's softmax is. From earlier lessons: the layer `BayesianLinear` (lesson
 # 03), how it is trained, and that predictions are averaged over many draws of the weights (lesson 04). We import what
@@ -29,7 +30,7 @@ from bnn_core.figures import show
 from bnn_core.figures import uncertainty as figures
 from bnn_core.guesses import guess, guessed
 
-SPLIT = 0  # which digits are for training, and the seed of all that is drawn
+SPLIT = 0  # which digits are for training, and the seed of all that is drawn; another number is another experiment
 _ = torch.manual_seed(SPLIT)
 torch.set_num_threads(1)  # the tensors are small
 
@@ -67,7 +68,8 @@ print(f"{len(train_set)} digits to learn from, {len(test_set)} to test with, {le
 # - **ensemble** [6]: five plain networks from different starts. Each is one draw.
 #
 # `train` trains several networks of one kind at the same time: `stack_module_state` stacks their parameters, and `vmap`
-# runs all of them in one pass. It saves time and changes nothing else: each has its own start, batches and noise.
+# runs all of them in one pass. It saves time and changes nothing else: each has its own start, batches and noise. You
+# needn't read the cell to go on.
 
 # %% tags=["experiment"]
 HIDDEN, RUNS, DRAWS = 100, 3, 30
@@ -585,8 +587,8 @@ for size in ("150", "1200"):
 # what the draws share and what they disagree about. Which of it data can cure, they don't say for certain.
 #
 # **The digits that it is least sure of.** Here are the twelve test digits with the largest predictive entropy, of the
-# network with KL/10. (Why of this one, the table in the next section shows.) Look at the pictures first, and at the
-# words about them after that: what would *you* say?
+# network with KL/10. (Of the networks that are one network, it has the smallest NLL in the next section's table.) Look
+# at the pictures first, and at the words about them after that: what would *you* say?
 
 # %% tags=["experiment"]
 cautious = on_digits["Bayesian, KL/10"][0]
@@ -833,9 +835,10 @@ assert (prediction == y_test).float().mean() - confidence.mean() > 0.04
 # Wasn't a count of 1 the only right one? It is, where independent Gaussians can hold the posterior, as in lesson 04's
 # linear model. In a network nobody promises that: the weights' posterior may be full of dependence, and the network has
 # an independent width for each of 17,610 weights and biases. One may suspect that these widths make the answers too
-# cautious; we haven't shown it. That a smaller count often predicts better in deep networks is well known, under the
-# name *cold posterior* [7], and what it means is disputed. It is no licence to choose a count that makes one number
-# look good on the test digits: choose it on digits that you hold out for this purpose.
+# cautious: lesson 09 sees just that in a network that is small enough to know its posterior. That a smaller count often
+# predicts better in deep networks is well known, under the name *cold posterior* [7], and what it means is disputed. It
+# is no licence to choose a count that makes one number look good on the test digits: choose it on digits that you hold
+# out for this purpose.
 #
 # In five other splits (with three runs each, averaged): the NLL with KL/10 was below the plain network's in
 # five of five, and the NLL with the KL counted once above it in five of five. But we do what we warn of: the tenth,
@@ -991,7 +994,8 @@ assert (upside_down[y_test == 6] == 9).float().mean() > 0.7
 # ## Which weights could go?
 #
 # The layer also knows something about itself: how well it knows each of its weights. A weight with mean 0.01 and
-# standard deviation 0.5 is nothing but noise. The **signal-to-noise ratio** of a weight [1, section 5.1],
+# standard deviation 0.5 is nothing but noise. The **signal-to-noise ratio** of a weight, which lesson 03 looked at [1,
+# section 5.1],
 #
 # $$\frac{|\mu_i|}{\sigma_i},$$
 #

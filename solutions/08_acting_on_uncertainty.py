@@ -5,7 +5,7 @@
 # knows better. And it can try something out, in order to be less unsure the next time. What does either gain, and when
 # does it gain nothing?
 #
-# **Time:** about 110 minutes. **Difficulty:** ●●●○○. You write two short functions, about five lines in all.
+# **Time:** about 130 minutes. **Difficulty:** ●●●○○. You write two short functions, about five lines in all.
 #
 # **You need:** a PyTorch training loop, and a classifier's softmax. From earlier lessons: a draw as mean + standard
 # deviation · noise (lesson 01), the KL divergence (lesson 02), a network whose weights are drawn anew in each call
@@ -38,8 +38,8 @@ torch.set_num_threads(1)  # the tensors are small
 # surely no, far to the right surely yes, and in the middle nobody can know. A wrong answer costs 1. But one may also
 # *ask* somebody who does know, and that has a price, which the slider sets.
 #
-# - What happens to the error of those that it answers when asking becomes cheap? And to how many it answers?
-# - At which price does it never ask?
+# - What happens to the error among the questions that are answered when asking becomes cheap? And to how many are?
+# - At which price is nothing asked?
 
 # %% tags=["figure"]
 figures.price_slider()
@@ -344,8 +344,9 @@ show(
     figures.risk_coverage(curves),
     alt="Error against coverage in two panels. On digits as they are both kinds of network fall from about 4 % to"
     " nearly zero at a coverage of 0.8. With half of them turned both start at 26 % and fall slowly, to about 5 % at a"
-    " coverage of one half. In both panels the curves of the two kinds nearly coincide, but for the far left of the"
-    " second, where the Bayesian networks' mean stays at about 2 % and the plain ones' goes to nearly 0.",
+    " coverage of one half. In the first panel the Bayesian networks' curve lies a little above the plain ones', in"
+    " the second they nearly coincide, but for the far left, where the Bayesian networks' mean stays at about 2 % and"
+    " the plain ones' goes to nearly 0.",
     caption="Thin: each of five networks. Thick: their mean.",
 )
 
@@ -371,7 +372,8 @@ assert surest["plain"] < 0.01 < surest["Bayesian"] < 0.03
 # are 16 in a hundred of those that it answers. Errors that all but vanish, as in the first test, need most of the
 # digits left out.
 #
-# The third option was right: between the two kinds of network there is next to no difference, in either test. **Weights
+# The third option was right: with digits turned there is next to no difference between the two kinds of network, and on
+# digits as they are the plain ones are a little ahead at most coverages, by half a digit in a hundred. **Weights
 # that are distributions have not made the order any better.** Each kind knows about equally well which digits are
 # harder than which. (With half as many training digits the Bayesian networks were behind: at 400 digits their error was
 # 7.1 % against 4.3 %. We chose 800 after seeing that.) The far left of the second panel is an exception: of the tenth
@@ -470,7 +472,7 @@ for (test, kind), probs in predicted.items():
     by_rule[test, kind] = torch.cat([rows, claims[:, None]], dim=1)
     cost, answered, errs, claimed = by_rule[test, kind].mean(dim=0).tolist()
     print(f"{test + ', ' + kind:32}{answered:10.0%}{claimed:15.1%}{errs:8.1%}{cost:8.3f}")
-print(f"{'who always asks':32}{0:10.0%}{'':15}{'':8}{PRICE:8.3f}")
+print(f"{'always asking':32}{0:10.0%}{'':15}{'':8}{PRICE:8.3f}")
 
 # %% tags=["figure"]
 guessed("is-its-word-good")
@@ -520,17 +522,18 @@ assert 0.5 < thresholds[best[untouched, "Bayesian"].argmin()] < 0.7
 # The third option was right, and here the two kinds differ by much. Look at the second panel.
 #
 # - The **plain networks** are more than 90 % sure of most digits, turned or not, and claim to err in less than one of a
-#   hundred of these. They err in nearly one of five. Who follows the rule, and believes them, pays *more* than who
-#   always asks. There is a threshold at which they cost as little as the Bayesian ones at their best: about 0.9999.
-#   Only, nobody would guess that number. One could find it with turned digits whose labels are known; but whoever has
-#   such digits already knows what will go wrong.
+#   hundred of these. They err in nearly one of five. Anyone who follows the rule, and believes them, pays *more* than
+#   somebody who always asks. There is a threshold at which they cost as little as the Bayesian ones at their best:
+#   about 0.9999. Only, nobody would guess that number. One could find it with turned digits whose labels are known; but
+#   whoever has such digits already knows what will go wrong.
 # - The **Bayesian networks** say less often that they are sure. When they do, they err about as often as they claim,
 #   also on turned digits, of which they have never seen one. The rule's threshold is nearly the best, and costs less
 #   than always asking. (In five repetitions, with other splits and other starts, plain networks erred in 14.7 to 19.2
-#   %, and Bayesian ones in 3.0 to 5.4 %.) Not all of this comes of weights that are distributions. The KL also draws
-#   the means towards 0, and nothing does so in a plain network. In a trial, plain networks with a penalty of $w^2/2$
-#   for each weight, as a prior of $\mathcal N(0, 1)$ would set it, erred in 12.1 % instead of 18.2 %, and cost 0.115
-#   instead of 0.170, on average: still more than always asking.
+#   %, and Bayesian ones in 3.0 to 5.4 %.)
+# - **Not all of this comes of weights that are distributions.** The KL also draws the means towards 0, and nothing does
+#   so in a plain network. In a trial, plain networks with a penalty of $w^2/2$ for each weight, as a prior of
+#   $\mathcal N(0, 1)$ would set it, erred in 12.1 % instead of 18.2 %, and cost 0.115 instead of 0.170, on average:
+#   still more than always asking.
 # - On **digits as they are** it is the other way round. The plain networks pay less than half of what the Bayesian ones
 #   pay. These are too modest: they claim to err in three or four of a hundred, err in none, and leave nearly half of
 #   the digits to somebody else, at a price. Doubt costs something where none is needed.
@@ -591,7 +594,7 @@ assert all(times_asking[untouched, "Bayesian", price] < 1 for price in (0.3, 0.2
 #
 # In each step there is a *context* (what is known beforehand: who visits the shop), one takes an *action*, and gets a
 # *reward*. Two wishes pull in opposite directions. One wants the action that looks best now. And one wants to find out
-# whether another might be better. Who never tries, never learns; who always tries, never earns.
+# whether another might be better. Never trying means never learning; always trying means never earning.
 
 # %% [markdown]
 # ## Thompson sampling
@@ -710,9 +713,10 @@ assert 0.25 < offers.double().mean() < 0.35
 # First a case in which nothing but the decision can go wrong: three machines, no contexts, and beliefs that are exact.
 # A machine pays its mean (0.0, 0.2 or 0.5) plus noise with a standard deviation of 1. Before the first coin we believe
 # of each mean $\mathcal N(0, 1)$. After $j$ coins with the average $\bar r$, Bayes' rule gives
-# $\mathcal N\big(\tfrac{j \bar r}{j + 1}, \tfrac{1}{j + 1}\big)$: the precision, one over the variance, grows by 1 with
-# every coin. Such a belief, after the data, is called the **posterior**. (In `Beliefs` the rule is applied after each
-# coin, in `learn`; the result is the same.)
+# $\mathcal N\big(\tfrac{j \bar r}{j + 1}, \tfrac{1}{j + 1}\big)$. That is as if there had been one more coin, which
+# paid 0: the prior counts like that. And the precision, one over the variance, grows by 1 with every coin. Such a
+# belief, after the data, is called the **posterior**. (In `Beliefs` the rule is applied after each coin, in `learn`;
+# the result is the same.)
 #
 # What counts is the **regret**. Somebody who knows the best machine and plays no other gets 0.5 per coin, on average. A
 # coin for another machine costs the difference of the two means, and the regret is the sum of these costs so far.
@@ -899,8 +903,8 @@ assert 36 < regret < 42
 # - **Leave it**: the reward is 0, whichever kind it is, so one doesn't learn which it was.
 # - **Take it**: a good one (benign) pays 5. A bad one pays −35 or 5, each with a chance of ½, so −15 on average.
 #
-# Who knows which is which takes the good ones and leaves the bad. Regret is measured from there. Who never takes any
-# has a regret of 5 for each good one.
+# Somebody who knows which is which takes the good ones and leaves the bad. Regret is measured from there. Never taking
+# any costs a regret of 5 for each good one.
 #
 # The network has 30 inputs, 30 hidden units and 2 outputs, the expected rewards of *leave* and *take*. After each step
 # it is trained a little on what has been seen so far, with the loss of lesson 04: minus the Gaussian log-probability of
@@ -911,8 +915,8 @@ assert 36 < regret < 42
 # - **greedy**: a plain network. Here `thompson_action` draws nothing, since there is nothing to be drawn.
 # - **ε-greedy**: a plain network, but one step in twenty takes any action.
 #
-# (Whoever takes what looks best, and tries nothing out, acts greedily. So on the machines did the player who went by
-# the mean of the belief; so does *average* here. In this game and the next only the plain network is *called* greedy.)
+# (*average* acts greedily, too: it takes what looks best on average, and tries nothing out. *greedy* is the name of the
+# plain network alone.)
 #
 # Each plays 16 times, and each time with another order of the tumours and other luck; these are the same for all four.
 # The next cell plays all 16 at once. You needn't read it to go on: it takes an action, gets the reward, learns a
@@ -941,7 +945,7 @@ def play(name, game, choose, bayesian, runs, steps, updates, noise_std, record=N
     actions, rewards = torch.zeros(runs, steps, dtype=torch.long), torch.zeros(runs, steps)
     each = torch.arange(runs)[:, None]
 
-    def model(contexts):  # (runs, D), a context for each run, to (runs, A)
+    def model(contexts):  # (runs, D), a context for each run, to (runs, R)
         return players(contexts[:, None])[:, 0]
 
     for step in tqdm(range(steps), desc=name, file=sys.stdout, mininterval=0.5):

@@ -202,20 +202,17 @@ def regret(curves: Mapping[str, Tensor], unit: str = "regret") -> Figure:
     """
     figure, (left, right) = subplots(1, 2, height=4.2, width_ratios=(3, 2), sharey=True)
     means = [float(values.mean(dim=0)[-1]) for values in curves.values()]
-    highest = max(float(values[:, -1].max()) for values in curves.values())
-    heights = apart(means, gap=0.075 * highest)
     steps = max(values.shape[1] for values in curves.values())
     for number, (name, values) in enumerate(curves.items()):
         colour, dashes = LOOKS[name]
-        left.plot(torch.arange(1, steps + 1), values.mean(dim=0), color=colour, linestyle=dashes)
-        label_line(left, name, 1.02 * steps, heights[number], colour, va="center")
+        left.plot(torch.arange(1, steps + 1), values.mean(dim=0), color=colour, linestyle=dashes, label=name)
         places = number + 0.28 * torch.linspace(-1, 1, len(values))
         right.plot(places, values[:, -1].sort().values, "o", color=colour, markersize=4)
         right.plot([number - 0.36, number + 0.36], [means[number]] * 2, **cased(1.8))
-    left.set(xlabel="step", ylabel=unit, xlim=(0, 1.75 * steps), ylim=(0, None), title="mean over the runs")
-    left.set_xticks([tick for tick in left.get_xticks() if 0 <= tick <= steps])
+    left.set(xlabel="step", ylabel=unit, xlim=(0, steps), ylim=(0, None), title="mean over the runs")
+    left.legend(loc="upper left")
     right.set_xticks(range(len(curves)), list(curves), rotation=30, ha="right")
-    right.set(title="each run, at the end")
+    right.set(title="each run's end")
     right.grid(axis="x", visible=False)
     return figure
 

@@ -57,8 +57,9 @@ def _draw_cars(axes: Axes, train: Dataset, unseen: Sequence[Dataset], limit: flo
 def log_densities(horsepower: Tensor, scores: Mapping[str, Tensor], limit: float) -> Figure:
     """The log density of each car's fuel economy against its horsepower, (N,) each: for every network a colour."""
     figure, axes = subplots(height=3.6)
-    for (name, score), colour, marker in zip(scores.items(), (VERMILLION, BLUE), ("o", "s"), strict=True):
-        axes.scatter(horsepower, score, s=16, color=colour, marker=marker, linewidth=0, label=name)
+    looks = ((VERMILLION, "o", 0.5), (BLUE, "s", -0.5))  # a car's two marks stand side by side
+    for (name, score), (colour, marker, shift) in zip(scores.items(), looks, strict=True):
+        axes.scatter(horsepower + shift, score, s=9, color=colour, marker=marker, linewidth=0, label=name)
     axes.axvline(limit, color=GREY, linewidth=1, linestyle=":")
     axes.set(xlabel="horsepower [hp]", ylabel="log density of the car [nats]", xlim=(40, 235))
     axes.legend(loc="lower left")
@@ -112,7 +113,7 @@ def draw_density(settings: Sequence[tuple[float, float]]) -> Figure:
         height=height,
         layout=None,
         squeeze=False,
-        gridspec_kw=margins | {"wspace": 0.34, "hspace": 0.25},
+        gridspec_kw=margins | {"wspace": 0.5, "hspace": 0.25},
     )
     for (left, right), (std, x) in zip(rows, settings, strict=True):
         _draw_curve(left, std, x)
