@@ -20,7 +20,6 @@ from bnn_core.figures import (
     PURPLE,
     SKY_BLUE,
     VERMILLION,
-    apart,
     cased,
     drawing,
     label_line,
