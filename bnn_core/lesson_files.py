@@ -84,11 +84,8 @@ class Course:
 
         Raises LessonFileError, which lists the lessons, where there is none.
         """
-        wanted = Path(lesson).name.removesuffix(".ipynb")
-        for name in self.names():
-            number, _, topic = name.partition("_")
-            if wanted in (name, number, number.lstrip("0") or "0", topic):
-                return name
+        if name := lesson_called(lesson, self.names()):
+            return name
         if not self.names():
             raise LessonFileError(f"there are no lessons in {self.root}; give the course's folder with --course")
         known = ", ".join(self.names())
@@ -98,6 +95,16 @@ class Course:
     def shown(self, path: Path) -> str:
         """The path as a person would write it: inside the course, from its root."""
         return path.relative_to(self.root).as_posix() if path.is_relative_to(self.root) else str(path)
+
+
+def lesson_called(wanted: str, lessons: Sequence[str]) -> str:
+    """The lesson of this name, number or topic, or of a notebook's path, in any case; empty where there is none."""
+    called = " ".join(Path(wanted).name.split()).casefold().removesuffix(".ipynb")
+    for lesson in lessons:
+        number, _, topic = lesson.partition("_")
+        if called in (lesson, number, number.lstrip("0") or "0", topic):
+            return lesson
+    return ""
 
 
 def read_notebook(path: Path) -> NotebookNode:

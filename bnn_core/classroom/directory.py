@@ -8,10 +8,9 @@ import difflib
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from difflib import SequenceMatcher
-from pathlib import Path
 
 from bnn_core.autograder.exercises import EXERCISES
-from bnn_core.classroom.spellings import in_any_order, in_one_case, letters_of, plain, words_of
+from bnn_core.classroom.spellings import in_any_order, letters_of, plain, words_of
 
 LEAST_LIKE, MOST_NEAR = 0.7, 5
 """How like each word of a name must be to one of another's to mean it, and how many are suggested."""
@@ -87,16 +86,6 @@ def exercises_near(name: str, known: Iterable[str] = EXERCISES) -> list[str]:
     """Those whose names are like this one."""
     by_letters = {letters_of(exercise): exercise for exercise in known}
     return [by_letters[one] for one in difflib.get_close_matches(letters_of(name), by_letters, 3, LEAST_LIKE)]
-
-
-def lesson_called(name: str, lessons: Sequence[str]) -> str:
-    """The lesson of this name, number or topic, or of a notebook's path; empty where there is none."""
-    wanted = in_one_case(Path(name).name.removesuffix(".ipynb"))
-    for lesson in lessons:
-        number, _, topic = lesson.partition("_")
-        if wanted in (lesson, number, number.lstrip("0") or "0", topic):
-            return lesson
-    return ""
 
 
 def _owners(called_by: Mapping[str, Collection[str]]) -> _Owners:

@@ -15,10 +15,10 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from bnn_core.autograder.exercises import EXERCISES
 from bnn_core.classroom import attempts
-from bnn_core.classroom.directory import lesson_called
 from bnn_core.classroom.grading import Row
 from bnn_core.classroom.refusals import Unusable
 from bnn_core.classroom.results import number
+from bnn_core.lesson_files import lesson_called
 
 POLICY = "grading.toml"
 NUMBERS = ("grace_minutes", "penalty_per_day", "none_after_days", "late_days", "not_run", "near_boundary")

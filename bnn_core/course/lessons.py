@@ -14,7 +14,7 @@ def graded_lessons() -> list[str]:
 
 def graded_lesson(wanted: str) -> str:
     """By its name, its number or its topic. Raises BadArgument."""
-    from bnn_core.classroom.directory import lesson_called
+    from bnn_core.lesson_files import lesson_called
 
     lessons = graded_lessons()
     if lesson := lesson_called(wanted, lessons):

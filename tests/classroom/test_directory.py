@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from bnn_core.classroom.directory import Directory, exercise_called, exercises_near, lesson_called
+from bnn_core.classroom.directory import Directory, exercise_called, exercises_near
+from bnn_core.lesson_files import lesson_called
 
 
 def test_a_name_of_two_students_is_none_s() -> None:
