@@ -50,6 +50,8 @@ def _is_definition(value: Any) -> bool:
 
 
 def _is_installed(module: str) -> bool:
+    if module == "__main__":  # what runs, be it an installed program
+        return False
     file = getattr(sys.modules.get(module), "__file__", None)
     return module in sys.builtin_module_names or (isinstance(file, str) and file.startswith(LIBRARIES))
 
