@@ -525,7 +525,7 @@ print(f"{noise_std:.2f} in standardised units.")
 # The training loop is the usual one. The one new thing is the line that makes the total loss.
 #
 # To make your pictures comparable with the text, every run starts from the same kind of initial values,
-# whatever your `__init__` chose. The loop also writes down all log_stds every 20 steps. `kl_weight` is 1, as
+# whatever your `__init__` chose. The loop also writes down all log_stds every 20 steps. `kl_count` is 1, as
 # the mathematics says, except where we do it wrong on purpose.
 
 # %% tags=["experiment"]
@@ -550,13 +550,13 @@ def fresh_network(log_std=-3.0, hidden=20):
     return network
 
 
-def train(network, label, kl_weight=1.0):
+def train(network, label, kl_count=1.0):
     """Train on all the cars at once. Returns the log_stds every 20 steps, one row each."""
     optimizer = torch.optim.Adam(network.parameters(), lr=0.02, fused=True)
     history = [log_stds(network)]
     for step in tqdm(range(1, STEPS + 1), desc=label, file=sys.stdout, mininterval=0.5):
         task_loss = ((y_train - network(x_train)) ** 2).sum() / (2 * noise_std**2)
-        total_loss = task_loss + kl_weight * network.kl_divergence()
+        total_loss = task_loss + kl_count * network.kl_divergence()
         optimizer.zero_grad()
         total_loss.backward()
         optimizer.step()
@@ -567,7 +567,7 @@ def train(network, label, kl_weight=1.0):
 
 with_kl, without_kl = fresh_network(), fresh_network()
 history_with_kl = train(with_kl, "task loss + KL")
-history_without_kl = train(without_kl, "task loss only", kl_weight=0.0)
+history_without_kl = train(without_kl, "task loss only", kl_count=0.0)
 
 # %% [markdown]
 # ## What it learned: not a curve, but many
@@ -1009,7 +1009,7 @@ assert abs(std / (1 / (1 + c)) ** 0.5 - 1) < 0.12
 # most 1 per weight. With plain gradient descent this can take longer than you train.
 #
 # Let us measure both. Averaging the task loss over 40 cars has the same optimum as counting the KL 40 times, so
-# `kl_weight` can stand for these mistakes. You test each network as one usually does, on more cars like those of the
+# `kl_count` can stand for these mistakes. You test each network as one usually does, on more cars like those of the
 # training.
 
 # %% tags=["figure"]
@@ -1029,7 +1029,7 @@ runs = {
     "log_std starts at -8": (fresh_network(log_std=-8.0), 1.0),
     "log_std starts at 0": (fresh_network(log_std=0.0), 1.0),
 }
-histories = {name: train(network, name, kl_weight) for name, (network, kl_weight) in runs.items()}
+histories = {name: train(network, name, kl_count) for name, (network, kl_count) in runs.items()}
 
 # %% tags=["experiment"]
 networks = {"as it should be": with_kl} | {name: network for name, (network, _) in runs.items()}

@@ -52,7 +52,9 @@ def understood(collected: Collected, names: Names) -> Iterator[str]:
         if person not in here and name not in names.absent:
             yield from (f"{as_name(name)}, {lesson}: handed in nothing" for lesson in collected.lessons)
     for name in names.strangers:
-        yield f"{as_name(name)}: in no roster"
+        yield f"{as_name(name)}: {'not told apart by the roster' if name in names.unclear else 'in no roster'}"
+    for name in names.perhaps:
+        yield f"{as_name(name)}: in the roster, and perhaps one of these"
     for name in names.test_students:
         yield f"{as_name(name)}: a test student of the school's system, in no count"
 
