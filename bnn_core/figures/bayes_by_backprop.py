@@ -171,7 +171,7 @@ def two_posteriors(names: Sequence[str], mean: Tensor, covariance: Tensor, std: 
         axes.add_patch(Ellipse(centre, **shape, fill=False, **look))
     wide, high = (2.7 * covariance.diagonal().sqrt()).tolist()
     axes.set(xlim=(centre[0] - wide, centre[0] + wide), ylim=(centre[1] - high, centre[1] + high))
-    axes.set(xlabel=f"weight of {names[0]}", ylabel=f"weight of {names[1]}")
+    axes.set(xlabel=f"weight of the input {names[0]}", ylabel=f"weight of the input {names[1]}")
     handles = [
         *(Line2D([], [], **look) for look in looks),
         Line2D([], [], color=BLUE, marker="o", markersize=4, linewidth=0),
