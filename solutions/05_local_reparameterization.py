@@ -4,7 +4,7 @@
 # A Bayesian layer draws its weights once, and uses that draw for every row of the batch. What does this do to the
 # gradient? And can every row have noise of its own at hardly any cost?
 #
-# **Time:** about 100 minutes. **Difficulty:** ●●●○○. You write two functions of about five lines each.
+# **Time:** about 130 minutes. **Difficulty:** ●●●○○. You write two functions of about five lines each.
 #
 # **You need:** matrix products, the variance of a sum, and how a training loop works. One idea comes from earlier
 # lessons: a weight that is drawn anew in every step, as mean + standard deviation · noise (lessons 01 and 03). It is
@@ -32,11 +32,10 @@ torch.set_num_threads(1)  # more threads gain little here, and make timings unst
 # %% [markdown]
 # ## One draw for a whole batch
 #
-# Take the smallest Bayesian layer: one weight $w$, drawn from a Gaussian with mean `weight_mean` and standard
-# deviation `exp(weight_log_std)`. A gradient can pass through such a draw if it is written as mean + standard
-# deviation · noise, $w = \text{weight\_mean} + \exp(\text{weight\_log\_std})\,\varepsilon$ with $\varepsilon$ from a
-# standard normal: the **reparameterization trick**. Where `weight_mean` moves by a little, $w$ moves by as much: so the
-# gradient for `weight_mean` is the gradient for $w$.
+# Take the smallest Bayesian layer: one weight,
+# $w = \text{weight\_mean} + \exp(\text{weight\_log\_std})\,\varepsilon$, with $\varepsilon$ from a standard normal
+# (lesson 01). Where `weight_mean` moves by a little, $w$ moves by as much: so the gradient for `weight_mean` is the
+# gradient for $w$.
 #
 # Each example has an input $x$ and a target $t$, and its loss is $\tfrac12 (w x - t)^2$. So each example pulls at
 # `weight_mean` with its own gradient, $x\,(w x - t)$. A training step uses the *average* of the batch's gradients.
@@ -85,10 +84,10 @@ guessed("local-shared-weight")
 
 # %% [markdown]
 # With one weight for all, the dots of a draw go up and down **together**, because they all see the same noise. An
-# average helps only against errors that differ. Here all errors come from one number, so a larger batch brings nothing
-# at all: the standard deviation stays about the same, and the curve on the right doesn't fall. (It wiggles with the
-# examples that are in the batch.) Nor can a larger batch make up for a larger `weight_log_std`. With a weight for each
-# example, the errors are independent. They cancel, and the curve keeps falling.
+# average helps only against errors that differ. So a larger batch brings nothing at all: the curve on the right doesn't
+# fall (it only wiggles with the examples that are in the batch). Nor can a larger batch make up for a larger
+# `weight_log_std`. With a weight for each example, the errors are independent. They cancel, and the curve keeps
+# falling.
 #
 # At batch size 1 the two are the same thing.
 
@@ -100,10 +99,18 @@ guessed("local-shared-weight")
 # *for each row*.
 #
 # Now look at what the weights are drawn *for*. A row meets them in one place only: the sum $\sum_d x_d\, w_d$
-# that enters a unit, its **pre-activation** (it comes before the activation function). Each weight is Gaussian,
-# and they are independent. A sum of independent Gaussians, each times a fixed number, is again a **Gaussian**:
-# the means add up, and the variances add up. Let us look at this before we use it: two weights are drawn 20,000 times,
-# and then the 784 weights that a unit has for the pixels of a digit.
+# that enters a unit, its **pre-activation** (it comes before the activation function). What does this sum look like,
+# when the weights are independent Gaussians?
+
+# %% tags=["figure"]
+guess(
+    "local-std-of-a-sum",
+    "Two weights with standard deviations 0.8 and 0.4, inputs 1 and 2. What is the standard deviation of 1·w₁ + 2·w₂?",
+    ["0.8 + 0.8 = 1.6", "The root of 0.8² + 0.8², 1.13", "The root of 0.8² + 0.4², 0.89"],
+)
+
+# %% [markdown]
+# The cell draws these two weights 20,000 times, and then the 784 weights that a unit has for the pixels of a digit.
 
 # %% tags=["experiment"]
 digits, unseen_digits = datasets.mnist().split(4000, seed=0)
@@ -146,6 +153,9 @@ show(
     " sum is the same. Right: histograms of draws, under the predicted Gaussian (red).",
 )
 
+# %% tags=["figure"]
+guessed("local-std-of-a-sum")
+
 # %% tags=["claim"]
 assert abs(two.mean() - two_mean) < 0.05
 assert abs(two.std() / two_std - 1) < 0.03
@@ -153,23 +163,27 @@ assert abs(many.mean() - many_mean) < 6 * many_std / 5000**0.5
 assert abs(many.std() / many_std - 1) < 0.06
 
 # %% [markdown]
-# The unit sees the sum alone: of two random numbers only one counts, and of 784 only one, too. And this one can be
-# drawn directly, since its distribution is known. Two ordinary matrix products give its mean and its variance.
+# The root of 0.8² + 0.8²: each weight is multiplied by its input, and then the *variances* add up, as the means do. The
+# sum is again a **Gaussian**. The unit sees it alone: of two random numbers only one counts, and of 784 only one, too.
+# And this one can be drawn directly, since its mean and its variance are known.
 #
 # So don't draw the weights. **Draw the pre-activation**, from exactly the distribution that it would have had:
 # one random number for each row and unit. This is the **local reparameterization trick** [1]: noise on the weights,
 # which the whole batch shares, becomes noise on the outputs, which is *local* to each row.
 #
-# This saves in two ways, which we will measure apart: **between rows**, the noise is independent, so the batch averages
-# it away; and **within a row**, what the weights' noise has to say about the output is in their sum, and the rest of it
-# no longer enters the gradient.
+# This saves in two ways, which we will measure apart.
+#
+# - **Between rows:** the noise is independent, so the batch averages it away.
+# - **Within a row:** many different sets of weights have the same sum (as along a black line above), and so the same
+#   output and the same loss. Yet each of them gives another gradient. This scatter is gone when the sum itself is
+#   drawn.
 
 # %% [markdown]
 # ## The mathematics
 #
 # **Symbols.** $B$ is the number of rows in the batch, $D$ the number of inputs, $H$ the number of units. From here on
-# the weight matrix is stored *inputs first*, so that a layer is $X A$ without a transpose; and the function gets the
-# standard deviation itself, not its logarithm.
+# the weights are called $A$, and stored *inputs first*, so that a layer is $X A$ without a transpose. And the function
+# gets the standard deviation itself, not its logarithm.
 #
 # | Symbol | In code | Shape | What it is |
 # |---|---|---|---|
@@ -196,8 +210,8 @@ assert abs(many.std() / many_std - 1) < 0.06
 # $\sigma$. Within one row the units use different columns of $A$, so they are independent, as the elements of
 # $\varepsilon$ are. Different rows would share $A$ if it were drawn once; here they don't, and that is the point.
 #
-# One thing the formula doesn't show. A digit's corner pixels are 0, and a row may be all zeros: then $\Delta = 0$. What
-# is the gradient of a square root there?
+# One thing the formula doesn't show. A row may be all zeros: a blank image, padding, a hidden row whose ReLUs are all
+# off. Then $\Delta = 0$. Before you run the cell: what is the gradient of a square root there?
 
 # %% tags=["experiment"]
 for held in ("the root as it is", "held above 0"):
@@ -208,6 +222,9 @@ for held in ("the root as it is", "held above 0"):
     print(f"{held:18} std {std:.6f}, gradient for the scale {scale.grad}")
 
 # %% [markdown]
+# The square root has an infinite slope at 0, and infinity times 0 is NaN. One such row would spoil all gradients.
+
+# %% [markdown]
 # ## Your turn: write the function
 #
 # The numbered comments are the steps. Three things to know before you start:
@@ -215,9 +232,8 @@ for held in ("the root as it is", "held above 0"):
 # - `A_scale` is a standard deviation. A network that learns log_std passes `log_std.exp()`.
 # - Each call draws new noise, for each row and each unit, be it one row or hundreds. Gradients must reach all three
 #   arguments. The result has the dtype of the arguments: float64 in, float64 out.
-# - The square root has an infinite slope at 0, and infinity times 0 is NaN. Your function must give a **finite gradient
-#   for an all-zero row**: keep the variance a tiny bit above zero before you take the root, for example with
-#   `clamp_min`; so tiny that scales from 0.0001 to 30 still count.
+# - Your function must give a **finite gradient for an all-zero row**: keep the variance a tiny bit above zero before
+#   you take the root, as above with `clamp_min`; so tiny that scales from 0.0001 to 30 still count.
 
 
 # %% tags=["exercise"]
@@ -356,7 +372,7 @@ assert first_look["one draw for the batch"].std() > 1.1 * first_look["local repa
 # %% tags=["experiment"]
 SIZES = (784, 200, 200, 10)
 LAYERS = ("bottom", "middle", "top")
-ONE, EACH_ROW, LOCAL = WAYS
+ONE, EACH_ROW, LOCAL = WAYS  # their names
 
 
 def generator_of(seed):
@@ -503,9 +519,9 @@ guess(
 # \operatorname{Var}[\bar g] = \frac{v}{B} \, \big( 1 + (B - 1)\, \rho \big)
 # $$
 #
-# If all examples vary alike, $\rho$ is the average correlation of two of them, as above; if not, it is another
-# average, and the one that counts here. If a layer has many parameters, variances and covariances are summed over them,
-# and all this stays true.
+# So $\rho$ says how far two examples' gradients move together, 0 to 1. It is the average correlation of two of them
+# where all vary alike; where some vary more, their pairs count for more. (For a layer with many parameters, sum
+# variances and covariances over them, and all this stays true.)
 #
 # With independent noise $\rho = 0$, and the variance falls as $1/B$. With shared noise it stops falling: as $B$ grows
 # it approaches $\rho\, v$ [1, section 2.2].
@@ -640,11 +656,11 @@ for name, rho in correlations.items():
         print(f"{name if column == 0 else '':26}{parameter:8}{row}")
 
 # %% [markdown]
-# Between one and six hundredths, then, with one draw for the batch. Now the measurement: the variance of the *average*
-# gradient, for every layer, as the batch grows from 1 to 512. For each batch we compute the gradient twice, with new
-# noise. The difference of the two comes from the noise alone, and half its square, summed over a layer's weights, is a
-# fair estimate of the variance. We average it over several batches; all ways get the same ones. (A weight matrix for
-# each row is measured as far as it goes in a short time.)
+# One hundredth or a few, then, with one draw for the batch, and next to nothing with local reparameterization. Now the
+# measurement: the variance of the *average* gradient, for every layer, as the batch grows from 1 to 512. For each batch
+# we compute the gradient twice, with new noise. The difference of the two comes from the noise alone, and half its
+# square, summed over a layer's weights, is a fair estimate of the variance. We average it over several batches; all
+# ways get the same ones. (A weight matrix for each row is measured as far as it goes in a short time.)
 
 # %% tags=["experiment"]
 BATCH_SIZES = [2**power for power in range(10)]
@@ -686,8 +702,8 @@ show(
     " them. With a draw for each row, and with local reparameterization, they fall in straight lines. For log_std, the"
     " line of local reparameterization lies far below both others from batch size 1 on; for the means it starts close"
     " to them.",
-    caption="Variance over the noise alone, summed over the weights of a layer. Dashed: predicted for one draw for the"
-    " batch, from the ρ of your function and the variance v of single examples.",
+    caption="Marks: variance over the noise alone, summed over the weights of a layer. Dashed: predicted for one"
+    " draw for the batch, from the ρ of your function and the variance v of single examples.",
 )
 
 # %% tags=["experiment"]
@@ -767,19 +783,8 @@ guess(
 )
 
 # %% [markdown]
-# Let $\beta_{nh}$ be the gradient of example $n$'s loss for $Z_{nh}$, which backpropagation brings, and let
-# $\log \sigma_{dh}$ be what we learn. A drawn weight has noise of its own; call it $\varepsilon^{A}_{dh}$. Locally
-# there is only the pre-activation's noise, $\varepsilon_{nh}$. The gradients for $\log \sigma_{dh}$ are
-#
-# $$
-# \underbrace{\beta_{nh}\, X_{nd}\, \sigma_{dh}\; \varepsilon^{A}_{dh}}_{\text{a weight drawn for the row}}
-# \qquad\text{and}\qquad
-# \underbrace{\beta_{nh}\, X_{nd}\, \sigma_{dh}\; \frac{X_{nd}\, \sigma_{dh}}{\sqrt{\Delta_{nh}}}\,
-# \varepsilon_{nh}}_{\text{local}}.
-# $$
-#
-# Where the first has the weight's own noise, the second has a share of the sum's noise. This share is what the weight's
-# noise is *on average*, over all draws that give the same sum. The cloud of two weights shows it.
+# Back to the cloud of two weights. Each drawn weight has noise of its own, (weight − mean) / standard deviation. Local
+# reparameterization knows the sum alone. How much does the sum tell about the noise of each weight?
 #
 # **Change this, predict, run.** The cell keeps the drawn pairs along one black line. The sum has mean −0.1 and standard
 # deviation 1.13. What is the average noise of the two weights where the sum is 1.5? At −0.1? At −1.7?
@@ -789,14 +794,16 @@ SUM = 1.5
 near = (two - SUM).abs() < 0.1
 noise = (two_weights[near] - w_mean) / w_std
 share = x * w_std / two_std * (SUM - two_mean) / two_std
-print(f"{len(noise)} pairs. Noise on average {noise.mean(dim=0)}; the share, by the formula {share}")
+print(f"{len(noise)} pairs. The two weights' noise: on average {noise.mean(dim=0)}, its std {noise.std(dim=0)}")
+print(f"their share of the sum's noise, by the formula below: {share}")
 
 # %% [markdown]
 # <details><summary>What comes out</summary>
 #
 # At −0.1, the mean of the sum, none on average: the sum is where it would be without noise. At −1.7 the same as at 1.5
 # with the sign turned, since it lies as far on the other side. Both weights have the same noise on average,
-# since $x_d\,\sigma_d$, by which they spread the sum, is 0.8 for both.
+# since $x_d\,\sigma_d$, by which they spread the sum, is 0.8 for both. And each scatters about that average, by 0.7:
+# the sum doesn't say which of the two was large.
 #
 # </details>
 
@@ -806,11 +813,27 @@ for total in (1.5, -0.1, -1.7):
     noise = (two_weights[near] - w_mean) / w_std
     share = x * w_std / two_std * (total - two_mean) / two_std
     assert (noise.mean(dim=0) - share).abs().max() < 6 * (noise.std(dim=0) / len(noise) ** 0.5).max()
+    assert ((noise.std(dim=0) - 0.5**0.5).abs() < 0.06).all()
 
 # %% [markdown]
-# So the local gradient is right on average if the other is, and it scatters less. By how much? If all $\sigma_{dh}$ are
-# equal and $\beta$ is alike both ways, the ratio of the variances, summed over the inputs $d$, is a property of the
-# input row $X_n$ alone, its **effective number** of inputs:
+# So the sum fixes the noise of a weight *on average*, and leaves the rest to chance. Now the two gradients for
+# $\log \sigma_{dh}$. Both contain $\beta_{nh}$, the gradient of example $n$'s loss for $Z_{nh}$, which backpropagation
+# brings. A weight drawn for the row has the noise $\varepsilon^{A}_{dh}$; locally there is only the pre-activation's,
+# $\varepsilon_{nh}$:
+#
+# $$
+# \underbrace{\beta_{nh}\, X_{nd}\, \sigma_{dh}\; \varepsilon^{A}_{dh}}_{\text{a weight drawn for the row}}
+# \qquad\text{and}\qquad
+# \underbrace{\beta_{nh}\, X_{nd}\, \sigma_{dh}\; \frac{X_{nd}\, \sigma_{dh}}{\sqrt{\Delta_{nh}}}\,
+# \varepsilon_{nh}}_{\text{local}}.
+# $$
+#
+# In the place of the weight's own noise, the local gradient has the weight's share of the sum's noise: the average that
+# you have just measured. So it is right on average if the other is, and the scatter about that average is gone.
+#
+# How much scatter is that? Suppose that all $\sigma_{dh}$ are equal, and $\beta$ is alike both ways. Then the ratio of
+# the two variances, summed over the inputs $d$, depends on the input row $X_n$ alone. It is the row's **effective
+# number** of inputs:
 #
 # $$
 # D_{\text{eff}} = \frac{\big( \sum_d X_{nd}^2 \big)^2}{\sum_d X_{nd}^4}
@@ -860,10 +883,11 @@ guessed("local-within-a-row")
 # How many are on: of the top layer's 200 inputs about 35 count, and this is the whole answer there. Apart from chance
 # the ratio is the same at all batch sizes: this saving has nothing to do with other rows.
 #
-# In the lower layers the ratio is larger than the effective number, and you can see why in the columns of the means.
-# There too a draw for each row scatters more. For a mean both gradients are $\beta_{nh}\, X_{nd}$, without noise of
-# its own, so this must come from $\beta$. (Question 1 asks how.) The same $\beta$ stands in the gradient of log_std.
-# Multiply the two, and you have the table, to within a third or so.
+# In the lower layers the ratio for log_std is larger than the effective number. The columns of the means show why. For
+# a mean both gradients are $\beta_{nh}\, X_{nd}$, without noise of their own; and yet a draw for each row scatters more
+# there, too. So its $\beta$ scatters more (question 1 asks why). The same $\beta$ stands in the gradient for log_std.
+# There the two effects multiply, the effective inputs and the ratio of the means: their product, in the last three
+# lines, is the measured ratio to within a third or so.
 #
 # **Change this, predict, run.** The cell compares one draw for the batch with local reparameterization again. Make the
 # weights narrower, `LOG_STD = -5.0`: which of the six ratios stay near the effective numbers of the table above, and
@@ -1087,8 +1111,8 @@ show(
 # amount. (The peak lies near −2.6 for a plain reason: a step of Adam is at most about 0.02, its learning rate, and 20
 # of them lead from −3 no farther.)
 #
-# The loss of unseen digits falls earlier, too, on average; the last line of the table says in how many runs. Both ways
-# look for the same optimum (question 2): what the trick saves is time.
+# The loss of unseen digits falls earlier, too: after 20 steps it is smaller in each of the five runs. After 40 steps
+# the two are nearly level. Both ways look for the same optimum (question 2): what the trick saves is time.
 
 # %% tags=["claim"]
 kl, loss = curves["KL per digit"], curves["loss of unseen digits"]  # each way: (runs, times)
@@ -1096,7 +1120,8 @@ ratio = kl[LOCAL][:, -1] / kl[ONE][:, -1]
 assert ((ratio > 0.5) & (ratio < 0.7)).all()
 assert (kl[LOCAL][:, 1:] < kl[ONE][:, 1:]).all()
 assert loss[LOCAL][:, 20 // EVERY].mean() < loss[ONE][:, 20 // EVERY].mean() - 0.05
-assert (loss[LOCAL][:, 20 // EVERY] < loss[ONE][:, 20 // EVERY]).sum() >= 3
+assert (loss[LOCAL][:, 20 // EVERY] < loss[ONE][:, 20 // EVERY]).all()
+assert abs(loss[LOCAL][:, -1].mean() / loss[ONE][:, -1].mean() - 1) < 0.15
 for one, local in zip(runs[ONE], runs[LOCAL], strict=True):
     assert one["log_std"][lit].std() > 5 * local["log_std"][lit].std()
     assert one["log_std"][lit].mean() < local["log_std"][lit].mean() - 0.1
@@ -1106,12 +1131,10 @@ for one, local in zip(runs[ONE], runs[LOCAL], strict=True):
 # %% [markdown]
 # ## What goes wrong in practice
 #
-# **1. The square root of zero.** An all-zero row isn't rare: a blank image, padding, a hidden row whose ReLUs
-# are all off. Its variance is 0, the root's slope there is infinite, and infinity times zero is NaN. The
-# forward pass looks fine. One such row makes *every* gradient of `A_scale` NaN, and after the next step the
-# whole network. To choose the result afterwards with `torch.where` doesn't help: the slope of the root is
-# computed all the same. Guard **before** the root. (`HiddenLayer` of the library Pyro 1.9.2 has this flaw; lesson 06
-# builds one that hasn't.)
+# **1. A guard after the square root.** One row of zeros (see "The mathematics") makes *every* gradient of `A_scale`
+# NaN, and after the next step the whole network, while the forward pass looks fine. To choose the result afterwards,
+# with `torch.where`, doesn't help: the slope of the root is computed all the same. Guard **before** the root.
+# (`HiddenLayer` of the library Pyro 1.9.2 has this flaw; lesson 06 builds one that hasn't.)
 
 # %% tags=["experiment"]
 ROOTS = {
@@ -1170,11 +1193,12 @@ print_row("", noise_variance(BATCH, one_epsilon) / noise_variance(BATCH, sample_
 alone = noise_variance(1, one_epsilon) / noise_variance(1, sample_preactivation)
 assert (alone.log().abs() < math.log(2)).all()
 assert (noise_variance(128, one_epsilon) > 3 * noise_variance(128, sample_preactivation)).all()
-assert (noise_variance(128, one_epsilon)[-1] > noise_variance(128, WAYS[ONE])[-1])[0]
+assert noise_variance(128, one_epsilon)[-1, 0] > 6 * noise_variance(128, sample_preactivation)[-1, 0]
 
 # %% [markdown]
-# In a batch of 1 nothing: there is one row, and what differs from 1 is chance. In one of 128 at least all that rows of
-# their own had gained, and in the top layer more than that: they move together again.
+# In a batch of 1 nothing: there is one row, and what differs from 1 is chance. In one of 128 the variance is four times
+# larger and more, for the means of the top layer about ten times: the rows move together again, and what noise of their
+# own had gained is lost.
 #
 # **4. Expecting a function.** Rows with noise of their own don't lie on *one* function: two rows that are equal get
 # different outputs in the same call. For the training loss that is right. To draw whole functions, as in lesson 03,

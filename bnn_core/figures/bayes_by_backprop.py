@@ -171,7 +171,7 @@ def two_posteriors(names: Sequence[str], mean: Tensor, covariance: Tensor, std: 
         axes.add_patch(Ellipse(centre, **shape, fill=False, **look))
     wide, high = (2.7 * covariance.diagonal().sqrt()).tolist()
     axes.set(xlim=(centre[0] - wide, centre[0] + wide), ylim=(centre[1] - high, centre[1] + high))
-    axes.set(xlabel=f"weight of {names[0]}", ylabel=f"weight of {names[1]}")
+    axes.set(xlabel=f"weight of the input {names[0]}", ylabel=f"weight of the input {names[1]}")
     handles = [
         *(Line2D([], [], **look) for look in looks),
         Line2D([], [], color=BLUE, marker="o", markersize=4, linewidth=0),
@@ -253,30 +253,46 @@ def bands(
     return figure
 
 
+MANY = 20  # weights, whose dots are small
+SHELF = 0.12  # how much log_stds differ whose dots stand beside each other
+
+
 @drawing
 def with_and_without(cases: Mapping[str, Mapping[str, Tensor]], every: int) -> Figure:
-    """log_std in training with the KL and without it: a row per case; its panels are the two runs and their ends.
+    """log_std in training with the KL and without it: a row per case; its panels are the two runs and their ends, in
+    which each weight is a dot.
 
     cases: for each case its two runs, a title for each and its log_stds, (T, W): a row per `every` steps.
     """
     figure, rows = subplots(len(cases), 3, height=3.1 * len(cases), sharey="row", width_ratios=(3, 3, 2))
     for panels, (case, runs) in zip(rows, cases.items(), strict=True):
-        ends = torch.cat([history[-1] for history in runs.values()])
-        limits = float(ends.min()) - 0.3, max(float(ends.max()), 0.0) + 0.3
-        for axes, (title, history), colour in zip(panels, runs.items(), (BLUE, VERMILLION), strict=False):
+        for place, (axes, (title, history), colour) in enumerate(
+            zip(panels, runs.items(), (BLUE, VERMILLION), strict=False)
+        ):
             steps = torch.arange(len(history)) * every
             axes.plot(steps, history, color=colour, linewidth=0.6)
             axes.plot(steps, history.mean(dim=1), **cased(2.2))
             axes.set_title(title, color=colour)
-            counts, edges = torch.histogram(history[-1], bins=24, range=limits)
-            panels[2].stairs(counts, edges, orientation="horizontal", fill=True, color=colour, alpha=0.35)
-            panels[2].stairs(counts, edges, orientation="horizontal", color=colour, linewidth=1.2)
-        panels[2].axhline(float(next(iter(runs.values()))[0].mean()), linestyle="--", **cased(1.4))
-        panels[2].set_title("start, end")
+            size = 22 if history.shape[1] < MANY else 5
+            beside = place + _side_by_side(history[-1])
+            panels[2].scatter(beside, history[-1], s=size, color=colour, linewidth=0, zorder=3)
+        panels[2].axhline(float(next(iter(runs.values()))[0].mean()), zorder=1, linestyle="--", **cased(1.4))
+        panels[2].set(title="start, end", xlim=(-0.5, 1.5), xticks=[])
         panels[0].set_ylabel(f"log_std, {case}")
     for axes, label in zip(rows[-1], ("training step", "training step", "weights"), strict=True):
         axes.set_xlabel(label)
     return figure
+
+
+def _side_by_side(values: Tensor) -> Tensor:
+    """How far each dot stands to the side of its column, so that those of nearly one height stand beside each other."""
+    shelves = torch.bucketize(values, torch.arange(-10.0, 3.0, SHELF))
+    aside = torch.zeros(len(values))
+    for shelf in shelves.unique():
+        here = shelves == shelf
+        count = int(here.sum())
+        aside[here] = (torch.arange(count) - (count - 1) / 2) * min(0.09, 0.9 / count)
+    return aside
 
 
 @drawing

@@ -79,7 +79,7 @@ def draw_rows(settings: Sequence[tuple[float, float]]) -> Figure:
         layout=None,
         squeeze=False,
         width_ratios=(4, 3, 3),
-        gridspec_kw=margins | {"wspace": 0.36, "hspace": 0.24},
+        gridspec_kw=margins | {"wspace": 0.5, "hspace": 0.24},
     )
     noise = _noise()
     for row, (second, scale) in zip(panels, settings, strict=True):
@@ -111,10 +111,15 @@ def _draw_lines(axes: Axes, slope: Tensor, bias: Tensor, second: float) -> None:
     axes.axvline(FIRST, **cased(1.5))
     axes.axvline(second, color=VERMILLION, linewidth=1.5, linestyle=(0, (5, 4)))
     axes.set(xlim=(-2.2, 2.2), ylim=(-LIMIT, LIMIT), ylabel="y = slope·x + bias")
-    label_line(axes, "first row", FIRST - 0.07, -LIMIT + 0.3, GREY, ha="right", va="bottom")
-    side = "right" if second > -0.8 else "left"
-    x_label = second - 0.07 if side == "right" else second + 0.07
-    label_line(axes, "second row", x_label, LIMIT - 0.3, VERMILLION, ha=side, va="top")
+    gap = 0.07
+    if second > FIRST:  # each label stands where the other row's line isn't
+        label_line(axes, "first\nrow", FIRST - gap, -LIMIT + 0.3, GREY, ha="right", va="bottom")
+    else:
+        label_line(axes, "first\nrow", FIRST + gap, -LIMIT + 0.3, GREY, ha="left", va="bottom")
+    if second > -0.6:
+        label_line(axes, "second\nrow", second - gap, LIMIT - 0.3, VERMILLION, ha="right", va="top")
+    else:
+        label_line(axes, "second\nrow", second + gap, LIMIT - 0.3, VERMILLION, ha="left", va="top")
 
 
 def _draw_pairs(axes: Axes, first: Tensor, second: Tensor, colour: str) -> None:

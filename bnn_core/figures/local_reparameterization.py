@@ -67,8 +67,8 @@ def draw_gradients(settings: Sequence[tuple[int, float]]) -> Figure:
         height=height,
         layout=None,
         squeeze=False,
-        width_ratios=(4, 4, 3),
-        gridspec_kw=margins | {"wspace": 0.32, "hspace": 0.22},
+        width_ratios=(4, 4, 3.3),
+        gridspec_kw=margins | {"wspace": 0.42, "hspace": 0.22},
     )
     for axes, (batch_size, log_std) in zip(rows, settings, strict=True):
         std = float(torch.tensor(log_std).exp())
@@ -125,6 +125,7 @@ def _draw_spread(axes: Axes, batch_size: int, std: float) -> None:
     label_line(axes, "one for all", 1.1, float(shared[-1]) * 1.5, VERMILLION, va="bottom")
     label_line(axes, "one for\neach", 1.1, max(8e-4, 0.1 * float(own[-1])), BLUE, va="bottom")
     axes.set(ylim=(6e-4, 4))
+    _plain_ticks(axes, (0.01, 0.1, 1))
     _batch_ticks(axes, (1, 16, 256))
 
 
@@ -192,21 +193,29 @@ def gradient_correlations(correlations: Mapping[str, Tensor], labels: Sequence[i
     return figure
 
 
+# A large hollow mark shows a small full one inside it, where both ways have the same variance.
+MARKS: tuple[dict[str, Any], ...] = (
+    {"marker": "o", "markersize": 4},
+    {"marker": "^", "markersize": 9, "markerfacecolor": "none"},
+    {"marker": "s", "markersize": 4},
+)
+
+
 @drawing
 def variances(sizes: Sequence[int], measured: Mapping[str, Tensor], predicted: Tensor, layers: Sequence[str]) -> Figure:
     """The gradient's variance against the batch size, on log axes: a column per layer, means above, log_stds below.
 
     measured: for each way of drawing, (T, L, 2): the T smallest batch sizes, L layers, mean and log_std.
-    predicted: the same at all sizes, as a dashed line.
+    predicted: the same at all sizes, as a dashed line, on which the marks of what was measured stand.
     """
     figure, panels = subplots(2, len(layers), height=5.6, sharex=True, sharey="row")
     for column, layer in enumerate(layers):
         for row, parameter in enumerate(("mean", "log_std")):
             axes = panels[row, column]
-            for values, colour, marker in zip(measured.values(), COLOURS, MARKERS, strict=True):
+            for values, colour, look in zip(measured.values(), COLOURS, MARKS, strict=True):
                 curve = values[:, column, row]
-                axes.loglog(sizes[: len(curve)], curve, color=colour, marker=marker, markersize=4, linewidth=1.5)
-            axes.loglog(sizes, predicted[:, column, row], linestyle="--", zorder=5, **cased(1.5))
+                axes.loglog(sizes[: len(curve)], curve, color=colour, linewidth=0.8, **look)
+            axes.loglog(sizes, predicted[:, column, row], linestyle="--", zorder=1.9, **cased(1.5))
             axes.set_title(f"{layer}: {parameter}")
             _batch_ticks(axes, [size for size in sizes if size in (1, 16, 256)])
     for axes in panels[-1]:
@@ -246,16 +255,16 @@ def training_curves(steps: Sequence[int], curves: Mapping[str, Mapping[str, Tens
         for runs, colour, _ in looks:
             axes.semilogy(steps, runs.T, color=colour, linewidth=0.6)
         axes.set(title=title, xlabel="training step")
-        _plain_ticks(axes)
+        _plain_ticks(axes, (0.2, 0.3, 0.5, 0.7, 1, 1.5, 2, 3, 5, 7, 10, 15, 20, 30))
     panels[0][0].set_ylabel("nats")
     _legend(figure, list(next(iter(curves.values()))), columns=2)
     return figure
 
 
-def _plain_ticks(axes: Axes) -> None:
-    """Ticks of a log axis as plain numbers, where it spans a decade or two."""
+def _plain_ticks(axes: Axes, values: Sequence[float]) -> None:
+    """Ticks of a log axis as plain numbers: those of the values that lie on it."""
     low, high = axes.get_ylim()
-    ticks = [tick for tick in (0.2, 0.3, 0.5, 0.7, 1, 1.5, 2, 3, 5, 7, 10, 15, 20, 30) if low <= tick <= high]
+    ticks = [value for value in values if low <= value <= high]
     axes.yaxis.set_major_locator(FixedLocator(ticks))
     axes.yaxis.set_minor_locator(NullLocator())
     axes.set_yticklabels([f"{tick:g}" for tick in ticks])

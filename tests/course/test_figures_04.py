@@ -49,3 +49,13 @@ def test_the_ellipse_of_the_posterior_is_tilted_as_the_covariance_is() -> None:
     assert full.angle % 180 == pytest.approx(135, abs=0.1)
     assert (full.width, full.height) == pytest.approx((4 * 3**0.5, 4.0), rel=1e-5)
     assert (own.width, own.height) == pytest.approx((4.0, 4.0))
+
+
+def test_each_weight_ends_as_a_dot_beside_those_of_its_run() -> None:
+    runs = {"with": torch.randn(3, 30), "without": torch.randn(3, 30) - 4}
+    ends = lesson_04.with_and_without({"curve": runs, "cars": runs}, every=10).axes[2]
+    for place, (dots, history) in enumerate(zip(ends.collections, runs.values(), strict=True)):
+        across, height = torch.as_tensor(dots.get_offsets()).T
+        assert torch.equal(height.float(), history[-1])
+        assert (across - place).abs().max() < 0.5
+        assert len({(round(x, 3), round(y, 3)) for x, y in zip(across.tolist(), height.tolist(), strict=True)}) == 30
