@@ -618,6 +618,25 @@ progress()
 #
 # The two in bold are the heart of the course; the others lead to them, and show what they are for. Take them in order,
 # or go where you like: no lesson needs an earlier one solved.
+#
+# <details><summary>Words that come again</summary>
+#
+# | Word | What it means | Lesson |
+# |---|---|---|
+# | prior, posterior | what is believed of the weights before the data, and after them | 02 |
+# | $q$, mean-field | the independent Gaussians that are learned in the posterior's place | 03 |
+# | inference | to find out what the data say of the weights; *variational*: by looking for the best $q$ | 03 |
+# | KL | how far $q$ is from the prior | 02 |
+# | count of the KL | once for all the data: `kl_count` is 1, and a batch's `KL_factor` $B/N$ | 04, 06 |
+# | ELBO | minus the loss: log-likelihood, averaged over draws, less the KL | 03 |
+# | noise | $\varepsilon$, drawn for each weight, std 1; and $\tau$, `noise_std`: how far the data scatter | 01, 03 |
+# | `log_std`, `A_scale` | a weight's standard deviation, as a logarithm and as it is | 01, 05 |
+# | log density, log-likelihood | how likely the truth was by the prediction; *NLL* is minus that | 00, 04, 07 |
+# | score | that number for one car or many; in *score function*, the derivative of a log density | 00, 01 |
+# | silent unit | one whose outgoing weight has $\lvert\mu\rvert/\sigma$ below 1; the others are *live* | 03 |
+# | confidence | a class's probability; or any number that is larger the surer a network is | 07, 08 |
+#
+# </details>
 
 # %% [markdown]
 # ## Questions to think about
