@@ -282,8 +282,9 @@ guess(
 # \log \sigma_i^{*} = -\tfrac12 \log \text{strength}_i.
 # $$
 #
-# The last one is `log_std`, exactly. These are the best *independent* Gaussians, and so the best that the layer can
-# store. They aren't the posterior itself, in which weights may hang together; the difference comes below.
+# The last one is `log_std`, exactly. Gaussians of these widths, about the best means, are the best *independent* ones,
+# and so the best that the layer can store. They aren't the posterior itself, in which weights may hang together; the
+# difference comes below.
 #
 # <details><summary>Where the formula comes from, and the best means</summary>
 #

@@ -7,8 +7,8 @@
 # **Time:** about 130 minutes. **Difficulty:** ●●●○○. You write two functions of about five lines each.
 #
 # **You need:** matrix products, the variance of a sum, and how a training loop works. One idea comes from earlier
-# lessons: a weight that is drawn anew in every step, as mean + standard deviation · noise (lessons 01 and 03). It is
-# explained again here. You don't have to have solved those lessons.
+# lessons: a weight that is drawn anew in every step, as mean + standard deviation · noise (lessons 01 and 03). You
+# don't have to have solved those lessons.
 
 # %% tags=["setup"]
 import itertools
@@ -1112,7 +1112,7 @@ show(
 # of them lead from −3 no farther.)
 #
 # The loss of unseen digits falls earlier, too: after 20 steps it is smaller in each of the five runs. After 40 steps
-# the two are nearly level. Both ways look for the same optimum (question 2): what the trick saves is time.
+# there is little between the two. Both ways look for the same optimum (question 2): what the trick saves is time.
 
 # %% tags=["claim"]
 kl, loss = curves["KL per digit"], curves["loss of unseen digits"]  # each way: (runs, times)

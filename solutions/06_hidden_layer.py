@@ -553,7 +553,7 @@ print(f"the average of all such cars, by Pyro: {learned_mean:.2f} ± {learned_st
 print(f"the exact posterior:                   {exact_mean:.2f} ± {exact_std:.2f}")
 
 # %% tags=["claim"]
-assert abs(learned_mean - exact_mean) < 0.1
+assert abs(learned_mean - exact_mean) < 0.2
 assert 0.75 < learned_std / exact_std < 1.33
 
 # %% [markdown]

@@ -267,6 +267,22 @@ def look(line: Line2D) -> tuple[Any, ...]:
 
 
 @pytest.mark.parametrize(("module", "name"), CASES)
+def test_an_axis_is_lettered_outside_the_other_panels(
+    drawn: Callable[[str, str], Figure], module: str, name: str
+) -> None:
+    figure = drawn(module, name)
+    figure.draw_without_rendering()
+    panels = [axes for axes in figure.axes if axes.axison]
+    for axes in panels:
+        written = [text for axis in (axes.xaxis, axes.yaxis) for text in (axis.label, *axis.get_ticklabels())]
+        for text in written:
+            if text.get_visible() and text.get_text():
+                box = text.get_window_extent()
+                others = [other for other in panels if other is not axes]
+                assert not any(box.overlaps(other.get_window_extent()) for other in others), text
+
+
+@pytest.mark.parametrize(("module", "name"), CASES)
 def test_letters_are_large_enough_on_a_phone(drawn: Callable[[str, str], Figure], module: str, name: str) -> None:
     figure = drawn(module, name)
     for text in letters(figure):
