@@ -519,9 +519,9 @@ guess(
 # \operatorname{Var}[\bar g] = \frac{v}{B} \, \big( 1 + (B - 1)\, \rho \big)
 # $$
 #
-# So $\rho$ says how far two examples' gradients move together, 0 to 1. It is the average correlation of two of them
-# where all vary alike; where some vary more, their pairs count for more. (For a layer with many parameters, sum
-# variances and covariances over them, and all this stays true.)
+# So $\rho$ says how far gradients move together: 0 where each moves by itself, 1 where all move as one. It is the
+# average correlation of two of them where all vary alike; where some vary more, their pairs count for more. (For a
+# layer with many parameters, sum variances and covariances over them, and all this stays true.)
 #
 # With independent noise $\rho = 0$, and the variance falls as $1/B$. With shared noise it stops falling: as $B$ grows
 # it approaches $\rho\, v$ [1, section 2.2].
