@@ -62,9 +62,9 @@ def skip(reason: str) -> None:
     pytest.skip(reason)
 
 
-@pytest.fixture
-def page(tmp_path: Path) -> Iterator[Any]:
-    """An empty page of a headless browser; a picture of what it last showed stays in tmp_path."""
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Any]:
+    """A headless browser, which takes over a second to begin."""
     try:
         from playwright.sync_api import sync_playwright
     except ImportError:
@@ -74,8 +74,17 @@ def page(tmp_path: Path) -> Iterator[Any]:
         skip("there is no Chromium on this machine")
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=browser, args=OPTIONS)
-        page = chromium.new_page(viewport={"width": 1300, "height": 1000})
-        page.set_default_timeout(PATIENCE)
-        yield page
-        page.screenshot(path=tmp_path / "last.png")
+        yield chromium
         chromium.close()
+
+
+@pytest.fixture
+def page(chromium: Any, tmp_path: Path) -> Iterator[Any]:
+    """An empty page, with nothing left of what the browser showed before; a picture of what it last showed stays in
+    tmp_path.
+    """
+    page = chromium.new_page(viewport={"width": 1300, "height": 1000})
+    page.set_default_timeout(PATIENCE)
+    yield page
+    page.screenshot(path=tmp_path / "last.png")
+    page.close()

@@ -24,8 +24,11 @@ def key_of(*parts: object) -> str:
     return hashlib.sha256(json.dumps([str(part) for part in parts]).encode()).hexdigest()
 
 
+@lru_cache
 def course_version(package: Path) -> str:
-    """Changes when the checks or anything else of the course's code does. How pages look is no part of it."""
+    """Changes when the checks or anything else of the course's code does. How pages look is no part of it. A process
+    keeps to the code that it began with, whatever becomes of the files.
+    """
     paths = sorted(package.rglob("*.py"))
     return _digest((path.relative_to(package).as_posix(), path.read_bytes()) for path in paths)
 
