@@ -34,10 +34,12 @@ from bnn_core.autograder.judging.formulas import (
     Formula,
     Group,
     Suspects,
+    changes_of,
     close_up_to_a_constant,
     drawing,
     exactly,
     explanation,
+    explanation_by_options,
     explanation_by_two,
     explanation_of_some,
     flattening,
@@ -178,14 +180,15 @@ class FunctionExercise(Exercise):
         answer: Callable[[Formula], Formula] = lambda formula: formula,
         varying: str | None = None,
         in_part: str | None = None,
+        otherwise: str | None = None,
         size: float = 1e-2,
     ) -> CheckFunction:
         """It is right for all inputs. mistakes: each with the formula for the value that it leads to.
 
         inputs, right: where these are others than the exercise's; what is special is judged where the usual is right.
-        answer: makes of a mistake's formula a function to
-        hand in. varying: the mistake of giving another value each time. in_part: the one of being right for most inputs
-        and not for all, where no formula says it. size: of what a value that may be 0 is the difference of.
+        answer: makes of a mistake's formula a function to hand in. varying: the mistake of giving another value each
+        time. in_part: where no formula says it, the one of being right for most inputs and not for all; otherwise: the
+        one of not being right for all. size: of what a value that may be 0 is the difference of.
         """
         formula = right or self.right
         self._other_inputs += [inputs] if inputs else []
@@ -208,13 +211,17 @@ class FunctionExercise(Exercise):
                 if values[first].shape != expected[first].shape:
                     self.value_for(evidence, cases[first], expected[first].shape)
                 mistake = explanation(known, exact, values) or explanation_of_some(known, exact, values, wrong)
-                if mistake is None and (two := explanation_by_two(known, exact, values, expected)):
+                if mistake is None and (
+                    two := explanation_by_two(known, exact, values, expected)
+                    or explanation_by_options(known, exact, values)
+                ):
                     mistake, second = two
                     message += f"\nThat is not all. {self.sentence(second, {})}"
                 elif mistake is None and not all(wrong):
                     message += f"\nIt is right for {wrong.count(False)} of the {len(wrong)} inputs that were tried."
                 few = wrong.count(True) <= len(wrong) / 2
-                raise Failed(message, mistake or (in_part if few else None) or imprecision(values, expected))
+                unexplained = (in_part if few else None) or otherwise
+                raise Failed(message, mistake or unexplained or imprecision(values, expected))
 
         self._values.append(self.check(name, self._values[:1] or self._first)(value_is_right))
         return value_is_right
@@ -246,6 +253,23 @@ class FunctionExercise(Exercise):
                     predicted = [stacked(formula, group) for group in exact]
                     if all(map(close_up_to_a_constant, values, predicted)):
                         raise Failed(message, mistake)
+                changes = [(mistake, partial(changes_of, formula)) for mistake, formula in known]
+                two = explanation_by_two(
+                    changes,
+                    [[group] for group in exact],
+                    [came - came[0] for came in values],
+                    [right - right[0] for right in expected],
+                )
+                two = two or explanation_by_options(
+                    known,
+                    [exact[0][:2], *exact],  # two calls are enough to sift
+                    [values[0][:2], *values],
+                    stacked,
+                    close_up_to_a_constant,
+                )
+                if two:
+                    mistake, second = two
+                    raise Failed(f"{message}\nThat is not all. {self.sentence(second, {})}", mistake)
                 raise Failed(message)
 
         self._values.append(self.check(name, self._first)(changes_are_right))
@@ -536,19 +560,23 @@ class FunctionExercise(Exercise):
     def _refuse_shapes(
         self, reply: Reply, size: Sequence[int], suspects: Suspects, arguments: Sequence[Any], right_before: bool
     ) -> None:
-        """Raise Failed where the value, or a part of it, has a shape that a mistake leads to.
+        """Raise Failed where the value, or a part of it, has a shape that a mistake leads to: the first that gives
+        these values, too, or else the first of this shape.
 
         right_before: whether other inputs led to the right shape, so that only a size of 1 can make the difference.
         """
         first = 1 if self.parts else 0
         size = size[first:]
-        came = [part.tensor.shape for part in reply.parts or [reply] if part.tensor is not None]
-        for wrong in (one for one in came if one != size):
-            if right_before and resized(wrong, size) == "dimension-dropped":
+        came = [part.tensor for part in reply.parts or [reply] if part.tensor is not None]
+        for wrong in (one for one in came if one.shape != size):
+            if right_before and resized(wrong.shape, size) == "dimension-dropped":
                 continue  # which is said where the value is taken
-            for mistake, formula in suspects:
-                if formula(*arguments).shape[first:] == wrong:
-                    raise Failed(f"It should have shape {shape(size)}; yours has shape {shape(wrong)}.", mistake)
+            predicted = [(mistake, formula(*arguments)) for mistake, formula in suspects]
+            fitting = [(mistake, value) for mistake, value in predicted if value.shape[first:] == wrong.shape]
+            if fitting:
+                exactly_so = [mistake for mistake, value in fitting if close(wrong, value)]
+                message = f"It should have shape {shape(size)}; yours has shape {shape(wrong.shape)}."
+                raise Failed(message, exactly_so[0] if exactly_so else fitting[0][0])
 
     def _refuse_random_holes(self, evidence: Evidence, arguments: Arguments, first: Reply) -> None:
         """Raise Failed where other elements are finite in the next call: noise stands where it may be negative."""
