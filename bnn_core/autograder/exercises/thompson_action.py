@@ -15,11 +15,11 @@ from torch import Tensor
 
 from bnn_core.autograder.exercise import Evidence, Failed
 from bnn_core.autograder.exercises.predict import parameters
-from bnn_core.autograder.interface import Model
+from bnn_core.autograder.interface import LearnerError, Model, ModelCall
 from bnn_core.autograder.judging.formulas import Arguments, Formula
 from bnn_core.autograder.judging.function_exercise import FunctionExercise
-from bnn_core.autograder.judging.manners import require_own_seed, require_unchanged_model
-from bnn_core.autograder.judging.values import close, numbers, shape, tensor_from
+from bnn_core.autograder.judging.manners import require_own_seed, require_unchanged, require_unchanged_model
+from bnn_core.autograder.judging.values import close, numbers, resized, shape, tensor_from
 from bnn_core.autograder.mistakes import CODE, MODELS, Mistake
 from bnn_core.autograder.subject import Reply
 
@@ -80,7 +80,8 @@ class ActionsExercise(FunctionExercise):
         if reply.tensor is None:
             return tensor_from(reply, self.name)
         if size is not None and reply.tensor.shape != torch.Size(size):
-            raise Failed(f"It should have shape {shape(size)}; yours has shape {shape(reply.tensor.shape)}.")
+            message = f"It should have shape {shape(size)}; yours has shape {shape(reply.tensor.shape)}."
+            raise Failed(message, resized(reply.tensor.shape, size))
         return reply.tensor.double()
 
 
@@ -136,12 +137,14 @@ def calls_the_model_once(evidence: Evidence) -> None:
     several: list[tuple[Tensor, Tensor | None]] = []
     for arguments in (*inputs(evidence), case(evidence, MANY_CONTEXTS, draws=8)):
         model, contexts = arguments.values()
-        reply = evidence.subject.call(model, contexts)
-        calls = evidence.subject.use_of(model).calls
+        try:
+            reply = evidence.subject.call(model, contexts)
+        except LearnerError:
+            require_contexts_in_calls(evidence, arguments)  # which says more, where that is why it raised
+            raise
+        calls = require_contexts_in_calls(evidence, arguments)
         if not calls:
             raise Failed("", "model-not-called")
-        for given in (call.args for call in calls):
-            require_contexts(given, contexts)
         if len(calls) > 1:
             outputs = model.outputs * len(calls)
             several.append((torch.stack(outputs[: len(calls)]), reply.tensor))
@@ -150,6 +153,18 @@ def calls_the_model_once(evidence: Evidence) -> None:
         times = " or ".join(map(str, counts)) if len(counts) < 3 else f"{counts[0]} to {counts[-1]}"
         message = f"Your code calls the model {times} times, and each call draws the weights anew."
         raise Failed(message, what_was_combined(several))
+
+
+def require_contexts_in_calls(evidence: Evidence, arguments: Arguments) -> Sequence[ModelCall]:
+    """The calls of the model, each with all contexts, as they were. Raises Failed."""
+    calls = evidence.subject.use_of(arguments["model"]).calls
+    for call in calls:
+        try:
+            require_contexts(call.args, arguments["contexts"])
+        except Failed:
+            require_unchanged(evidence.subject, arguments)  # which says more, where that is why
+            raise
+    return calls
 
 
 def require_contexts(given: Sequence[Tensor], contexts: Tensor) -> None:
@@ -169,8 +184,8 @@ def require_contexts(given: Sequence[Tensor], contexts: Tensor) -> None:
 numbers_of_actions = exercise.returns("it returns the number of an action for each context, (B,)", SECTION, [
     Mistake("over-the-contexts", "argmax runs over the contexts: the actions are the last dimension, dim=1.",
             of_one_draw(lambda rewards: rewards.argmax(dim=0))),
-    Mistake("over-everything", "argmax runs over all contexts and actions together: each context needs an action of its"
-            " own, dim=1.", of_one_draw(lambda rewards: rewards.argmax())),
+    Mistake("over-everything", "There is one number for all contexts: each needs an action of its own. argmax along"
+            " dim=1 gives them.", of_one_draw(lambda rewards: rewards.argmax())),
     Mistake("dimension-kept", "The dimension of the actions is still there: leave out keepdim.",
             of_one_draw(lambda rewards: rewards.argmax(dim=1, keepdim=True))),
     Mistake("rewards-for-actions", "There is a number for every action of each context, as the model gives them; asked"
@@ -301,6 +316,9 @@ exercise.knows(SECTION, [
     Mistake("draw-stored", "The action is the same in every call: something is kept from the first one."),
     Mistake("seed-before-the-draw", "The random generator is seeded before the model draws, so that every call draws"
             " the same weights, and nothing is ever explored."),
+    Mistake("number-of-actions-fixed", "An action is looked for that the model doesn't have: there are as many as"
+            " columns, one alone or many, and argmax along dim=1 runs over all.",
+            error_signs=("is out of bounds for dimension 1 with size",)),
     Mistake("rewards-rounded", "Rewards that are nearly equal are taken for equal: they are rounded, or in half"
             " precision. Compare them as they come."),
     Mistake("not-whole-numbers", "An action is a number to index with: int64, as argmax gives it."),
