@@ -120,6 +120,12 @@ WRONG: list[Wrong] = [
         ONCE,
         "arguments-modified",
     ),
+    Wrong(
+        "asks for the first context alone",
+        changed((CALL, "model(contexts[:1]).expand(len(contexts), -1)")),
+        ONCE,
+        "model-given-other-input",
+    ),
     Wrong("gives a batch of batches", changed((CALL, "model(contexts[None])[0]")), ONCE, "model-given-other-input"),
     Wrong(
         "compares two actions",
@@ -241,6 +247,12 @@ WRONG: list[Wrong] = [
         ),
         EVERY,
         "draw-stored",
+    ),
+    Wrong(
+        "a little noise besides",
+        changed((RETURN, "return (rewards + 0.3 * torch.randn_like(rewards)).argmax(dim=1)")),
+        BEST,
+        "explores-besides",
     ),
     Wrong("seeds first", changed((WITH, f"torch.manual_seed(0)\n    {WITH}")), SEED, "seed-before-the-draw"),
     Wrong("seeds after drawing", changed((RETURN, f"torch.manual_seed(0)\n    {RETURN}")), SEED, "seed-fixed"),

@@ -177,6 +177,8 @@ value = exercise.equals("it is the entropy of the average prediction, in nats", 
              lambda P: -P.mean(dim=0).amax(dim=1).log()),
     *mistake("one-term-of-the-entropy", "Only the likeliest class has its term −p·log p: add up those of all classes.",
              lambda P: torch.special.entr(P.mean(dim=0).amax(dim=1))),
+    *mistake("entropy-of-the-sum", "It is 0 throughout: the probabilities are added up, which gives 1, before p·log p"
+             " is taken. Add up the terms.", lambda P: 0 * of_the_mean(P)),
     *mistake("class-left-out", "The first class, or the last, is left out: add up the terms of all of them.",
              lambda P: torch.special.entr(P.mean(dim=0))[:, :-1].sum(dim=1),
              lambda P: torch.special.entr(P.mean(dim=0))[:, 1:].sum(dim=1)),

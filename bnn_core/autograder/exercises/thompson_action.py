@@ -160,23 +160,26 @@ def require_contexts_in_calls(evidence: Evidence, arguments: Arguments) -> Seque
     calls = evidence.subject.use_of(arguments["model"]).calls
     for call in calls:
         try:
-            require_contexts(call.args, arguments["contexts"])
+            require_contexts(call.args, arguments["contexts"], in_parts=len(calls) > 1)
         except Failed:
             require_unchanged(evidence.subject, arguments)  # which says more, where that is why
             raise
     return calls
 
 
-def require_contexts(given: Sequence[Tensor], contexts: Tensor) -> None:
-    """The model was called with all contexts. Raises Failed with what it was called with instead."""
+def require_contexts(given: Sequence[Tensor], contexts: Tensor, in_parts: bool) -> None:
+    """The model was called with all contexts. Raises Failed with what it was called with instead.
+
+    in_parts: whether there were several calls.
+    """
     if len(given) == 1 and close(given[0], contexts.double()):
         return
     came = f"tensors of shape {', '.join(shape(one.shape) for one in given)}" if given else "no tensor"
     message = f"contexts has shape {shape(contexts.shape)}; the model was called with {came}."
     features = contexts.shape[1]
-    if len(given) == 1 and given[0].numel() == features and len(contexts) > 1:
+    if in_parts and len(given) == 1 and given[0].numel() == features and len(contexts) > 1:
         raise Failed(message, "draw-for-each-context")
-    if len(given) == 1 and given[0].shape[1:] == (features,) and len(given[0]) < len(contexts):
+    if in_parts and len(given) == 1 and given[0].shape[1:] == (features,) and len(given[0]) < len(contexts):
         raise Failed(message, "draw-for-each-part")
     raise Failed(message, "model-given-other-input")
 
@@ -310,7 +313,8 @@ exercise.knows(SECTION, [
     Mistake("draws-miscounted", "The model is called more than once, so rewards of different draws are mixed. One call"
             " draws all weights once, and gives the rewards of all actions: that is all Thompson sampling needs."),
     Mistake("model-not-called", "The model isn't called: the rewards are what model(contexts) gives."),
-    Mistake("model-given-other-input", "The model is given something else than contexts: call it as model(contexts)."),
+    Mistake("model-given-other-input", "The model is given something else than all of contexts: call it as"
+            " model(contexts)."),
     Mistake("explores-besides", "Something else than the model's draw is random: no softmax to draw from, no random"
             " action now and then. The action follows from the rewards alone."),
     Mistake("draw-stored", "The action is the same in every call: something is kept from the first one."),
