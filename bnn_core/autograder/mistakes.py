@@ -90,7 +90,7 @@ CODE = (
     Mistake(
         "in-place-on-a-leaf",
         "A tensor that asks for gradients is changed in place, as exp_() and += do: make a new one.",
-        error_signs=("leaf Variable that requires grad", "requires grad is being used in an in-place operation"),
+error_signs=("leaf Variable that requires grad", "requires grad is being used in an in-place operation"),
     ),
     Mistake(
         "computed-in-half",
@@ -469,7 +469,7 @@ KL = (
     ),
     Mistake(
         "kl-term-missing",
-        "In your KL the {what} is missing.",
+        "Your KL lacks the {what}.",
     ),
     Mistake(
         "kl-term-sign",

@@ -52,14 +52,45 @@ TWO_AT_ONCE = {
         "    return 0.5 * (torch.exp(2 * log_std) / p**2 - 2 * log_std + 2 * torch.log(p) + 0 * mean).sum()",
         ("kl-term-missing", "kl-term-missing"),
     ),
+    "up to a constant: an average for a sum, and a sign": (
+        "def log_joint(parameters, x, y, noise_std, prior_std):\n"
+        "    w1, b1, w2, b2 = parameters.values()\n"
+        "    errors = y - (x @ w1.T + b1).relu() @ w2.T - b2\n"
+        "    squares = sum(value.square().sum() for value in parameters.values())\n"
+        "    return -errors.square().mean() / (2 * noise_std**2) + squares / (2 * prior_std**2)",
+        ("likelihood-averaged", "prior-subtracted"),
+    ),
+    "up to a constant: which parameters have a prior, and which prior": (
+        "def log_joint(parameters, x, y, noise_std, prior_std):\n"
+        "    w1, b1, w2, b2 = parameters.values()\n"
+        "    errors = y - (x @ w1.T + b1).relu() @ w2.T - b2\n"
+        "    squares = w1.square().sum() + w2.square().sum()\n"
+        "    return -errors.square().sum() / (2 * noise_std**2) - squares / (2 * prior_std)",
+        ("prior-without-biases", "prior-as-variance"),
+    ),
+    "which are kept, and what is made of them": (
+        "def selective_error(confidence, correct, coverage):\n"
+        "    kept = confidence.argsort(descending=True)[: int(coverage * len(confidence))]\n"
+        "    return correct[kept].float().mean()",
+        ("kept-rounded-down", "accuracy-for-error"),
+    ),
+    "which are removed, and what is left of them": (
+        "def prune_by_signal_to_noise(layer, fraction):\n"
+        "    mean, log_std = layer.weight_mean.detach(), layer.weight_log_std.detach()\n"
+        "    ranks = mean.abs().flatten().argsort().argsort().view(mean.shape)\n"
+        "    kept = ranks >= int(fraction * mean.numel())\n"
+        "    return torch.where(kept, mean, 0.0), torch.where(kept, log_std, 0.0)",
+        ("noise-ignored", "log-std-zero"),
+    ),
 }
 
 
 @pytest.mark.parametrize(("source", "mistakes"), TWO_AT_ONCE.values(), ids=TWO_AT_ONCE)
 def test_two_mistakes_at_once_are_both_told(source: str, mistakes: tuple[str, str]) -> None:
-    report = report_on(define(f"import torch\n{source}\n", "gaussian_kl"))
+    name = source.removeprefix("def ").partition("(")[0]
+    report = report_on(define(f"import torch\n{source}\n", name))
     first = next(outcome for outcome in report.outcomes if not outcome.passed)
-    exercise = EXERCISES["gaussian_kl"]
+    exercise = EXERCISES[name]
     assert isinstance(exercise, FunctionExercise)
     assert first.misconception == mistakes[0]
     told = [exercise.sentence(one.mistake, {}) for one in exercise.wrong_answers if one.mistake.name == mistakes[1]]

@@ -1038,6 +1038,30 @@ WRONG: list[Wrong] = [
         KL_RIGHT,
         "kl-half-twice",
     ),
+    Wrong(
+        "the larger of the two KLs",
+        changed((KL_SUM, "return torch.maximum(weight_terms.sum(), bias_terms.sum())")),
+        KL_RIGHT,
+        "kl-one-part-chosen",
+    ),
+    Wrong(
+        "the smaller of the two KLs",
+        changed((KL_SUM, "return torch.minimum(weight_terms.sum(), bias_terms.sum())")),
+        KL_RIGHT,
+        "kl-one-part-chosen",
+    ),
+    Wrong(
+        "the average weight for the bias's mean",
+        changed((BIAS_TERMS, BIAS_TERMS.replace("self.bias_mean", "self.weight_mean.mean()"))),
+        KL_RIGHT,
+        "kl-of-the-other-part",
+    ),
+    Wrong(
+        "the average log_std of a unit's weights for its bias's",
+        changed((BIAS_TERMS, BIAS_TERMS.replace("self.bias_log_std", "self.weight_log_std.mean(dim=1)"))),
+        KL_RIGHT,
+        "kl-of-the-other-part",
+    ),
     Wrong("bias left out of the KL", changed((KL_SUM, "return weight_terms.sum()")), KL_RIGHT, "kl-bias-missing"),
     Wrong(
         "weights left out of the KL",

@@ -175,6 +175,27 @@ WRONG: list[Wrong] = [
         VALUE,
         None,
     ),
+    Wrong(
+        "the absolute value of the sum",
+        changed((".mean()).abs()", ".mean())"), (RETURN, "return error.abs()")),
+        VALUE,
+        "one-bin-for-all",
+    ),
+    Wrong(
+        "the accuracy of all in each bin", changed(("correct[held].mean()", "correct.mean()")), VALUE,
+        "average-of-all-in-each-bin",
+    ),
+    Wrong(
+        "rounds to the nearest edge",
+        changed(
+            (
+                "(confidence > m / num_bins) & (confidence <= (m + 1) / num_bins)",
+                "(confidence * num_bins).round() == m + 1",
+            )
+        ),
+        VALUE,
+        "bins-rounded",
+    ),
     Wrong("passes small bins over", changed((IF, "if held.sum() > 5:")), VALUE, None),
     Wrong("divides by nothing", changed((IF, "if True:")), EMPTY, "empty-bin-divides"),
     Wrong("passes over whoever is alone", changed((IF, "if held.sum() > 1:")), EMPTY, "filled-bin-left-out"),

@@ -1461,6 +1461,12 @@ WRONG: list[Wrong] = [
         LOG_PROB_RIGHT,
         "log-prob-by-rows",
     ),
+    Wrong(
+        "log_prob as a probability",
+        changed((LOG_PROB, "return (-self.KL_factor * self.KL).exp()")),
+        LOG_PROB_RIGHT,
+        "log-prob-exponentiated",
+    ),
     Wrong("log_prob of zero", changed((LOG_PROB, "return 0 * self.KL")), LOG_PROB_RIGHT, "log-prob-without-kl"),
     Wrong(
         "log_prob with a factor of at least 1",

@@ -177,6 +177,21 @@ WRONG: list[Wrong] = [
         SHAPE,
         "function-of-a-number",
     ),
+    Wrong(
+        "the notebook's 8 units",
+        changed(
+            ('parameters["weight_1"], parameters["bias_1"]', 'parameters["weight_1"][:8], parameters["bias_1"][:8]'),
+            ('F.linear(hidden, parameters["weight_2"]', 'F.linear(hidden, parameters["weight_2"][:, :8]'),
+        ),
+        VALUE,
+        "units-of-the-notebook",
+    ),
+    Wrong(
+        "clamps parameters that need no clamp",
+        changed((RETURN, f"with torch.no_grad():\n        parameters['weight_2'].clamp_(-99, 99)\n    {RETURN}")),
+        GRADIENT,
+        "changed-before-backward",
+    ),
     Wrong("centres y in place", changed((FIRST, f"y -= y.mean()\n    {FIRST}")), KEPT, "arguments-modified"),
     Wrong(
         "ReLU in place",

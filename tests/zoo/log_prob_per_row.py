@@ -64,6 +64,13 @@ WRONG: list[Wrong] = [
     Wrong("gives the layer's scalar", changed((RETURN, "return -KL_factor * kl")), EACH, "one-number-for-all-rows"),
     Wrong("gives one share", changed((RETURN, "return share")), EACH, "one-number-for-all-rows"),
     Wrong("gives a list", changed((RETURN, "return [share.item()] * num_rows")), EACH, "rows-not-a-tensor"),
+    Wrong("gives a list of shares", changed((RETURN, "return [share] * num_rows")), EACH, "rows-not-a-tensor"),
+    Wrong(
+        "leaves a batch of one row as it is",
+        changed((RETURN, "return kl.reshape(1) if num_rows == 1 else share.expand(num_rows)")),
+        SHARES,
+        "row-excepted",
+    ),
     Wrong("gives a column", changed((RETURN, "return share.expand(num_rows, 1)")), SHAPE, "dimension-added"),
     Wrong("squeezes", changed((RETURN, "return share.expand(num_rows).squeeze()")), SHAPE, "dimension-dropped"),
     Wrong("works in place", changed(("-KL_factor * kl", "kl.mul_(-KL_factor)")), KEPT, "arguments-modified"),

@@ -101,6 +101,15 @@ WRONG: list[Wrong] = [
         KEPT,
         "arguments-modified",
     ),
+    Wrong(
+        "averages the draws' entropies over the inputs",
+        changed(("entropy(probs).mean(dim=0)", "entropy(probs).mean(dim=1)")),
+        SHAPE,
+        "elementwise-shapes",
+    ),
+    Wrong(
+        "the least sure draw", changed(("entropy(probs).mean(dim=0)", "entropy(probs).amax(dim=0)")), VALUE, "one-draw"
+    ),
     Wrong("rounds", changed((RETURN, "return (whole - noise).round(decimals=1)")), VALUE, None),
     Wrong("every second draw", changed(("probs.mean", "probs[::2].mean")), VALUE, None),
     Wrong(

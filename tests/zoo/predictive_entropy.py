@@ -106,6 +106,13 @@ WRONG: list[Wrong] = [
         "it is the entropy of the average prediction, in nats",
         "kept-between-calls",
     ),
+    Wrong("averages over the classes", changed(("mean(dim=0)", "mean(dim=2)")), SHAPE, "classes-averaged-first"),
+    Wrong(
+        "adds up what doesn't fit",
+        changed((RETURN, f"{RETURN} + 0 * probs.sum(dim=(0, 1))")),
+        SHAPE,
+        "elementwise-shapes",
+    ),
     Wrong(
         "one number for one class",
         changed((RETURN, f"return torch.zeros(()) if probs.shape[2] == 1 else {RETURN[7:]}")),

@@ -125,6 +125,13 @@ WRONG: list[Wrong] = [
     Wrong("returns the means", changed((RETURN, "return torch.where(kept, mean, 0.0)")), PAIR, "not-a-pair"),
     Wrong("returns the mask, too", changed((RETURN, f"{RETURN}, kept")), PAIR, "not-a-pair"),
     Wrong("returns a layer", changed((RETURN, "return layer")), PAIR, "not-a-pair"),
+    Wrong(
+        "a removed std of 1e-8",
+        changed((RETURN, "return mean * kept, (log_std.exp() * kept + 1e-8).log()")),
+        VALUE,
+        "log-std-finite",
+    ),
+    Wrong("counts rows", changed(("* ratio.numel())", "* len(ratio))")), VALUE, "rows-counted"),
     Wrong("masks of truth values", changed((RETURN, "return kept, kept")), PAIR, None),
     Wrong(
         "turns them round",

@@ -114,6 +114,26 @@ ACTIONS = "model(contexts).shape[1]"
 WRONG: list[Wrong] = [
     Wrong("never calls it", changed((CALL, "model.output_0")), ONCE, "model-not-called"),
     Wrong("averages ten draws", of_draws("rewards.mean(dim=0).argmax(dim=1)"), ONCE, "draws-averaged"),
+    Wrong(
+        "clamps the contexts in place",
+        changed((CALL, "model(contexts.clamp_(-0.5, 0.5))")),
+        ONCE,
+        "arguments-modified",
+    ),
+    Wrong(
+        "asks for the first context alone",
+        changed((CALL, "model(contexts[:1]).expand(len(contexts), -1)")),
+        ONCE,
+        "model-given-other-input",
+    ),
+    Wrong("gives a batch of batches", changed((CALL, "model(contexts[None])[0]")), ONCE, "model-given-other-input"),
+    Wrong(
+        "compares two actions",
+        changed((RETURN, "return (rewards[:, 1] > rewards[:, 0]).long()")),
+        ONCE,
+        "number-of-actions-fixed",
+    ),
+    Wrong("squeezes", changed((RETURN, f"{RETURN}.squeeze()")), SHAPE, "dimension-dropped"),
     Wrong("averages two draws", of_draws("rewards.mean(dim=0).argmax(dim=1)", "2"), ONCE, "draws-averaged"),
     Wrong("adds up a hundred draws", of_draws("rewards.sum(dim=0).argmax(dim=1)", "100"), ONCE, "draws-averaged"),
     Wrong(
@@ -227,6 +247,12 @@ WRONG: list[Wrong] = [
         ),
         EVERY,
         "draw-stored",
+    ),
+    Wrong(
+        "a little noise besides",
+        changed((RETURN, "return (rewards + 0.3 * torch.randn_like(rewards)).argmax(dim=1)")),
+        BEST,
+        "explores-besides",
     ),
     Wrong("seeds first", changed((WITH, f"torch.manual_seed(0)\n    {WITH}")), SEED, "seed-before-the-draw"),
     Wrong("seeds after drawing", changed((RETURN, f"torch.manual_seed(0)\n    {RETURN}")), SEED, "seed-fixed"),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -80,7 +82,7 @@ def case(
     place = torch.arange(examples) + evidence.uniform(0.0, 1.0, examples)
     in_bins = (low + (1 - low) * place / examples) * num_bins
     fraction = in_bins - in_bins.floor()
-    inside = torch.where((fraction - 0.5).abs() < 0.48, fraction, 0.5)  # far from edges, whatever rounds how
+    inside = torch.where((fraction - 0.5).abs() < 0.48, fraction, 0.45)  # far from edges, whatever rounds how
     confidence = (in_bins.floor() + inside) / num_bins
     prediction = torch.randint(classes, (examples,), generator=evidence.generator)
     rest = evidence.uniform(0.8, 1.0, examples, classes) * (1 - one_hot(prediction, classes))
@@ -117,6 +119,11 @@ def closed_below(confidence: Tensor, num_bins: int) -> Tensor:
     return (confidence * num_bins).floor().long().clamp(0, num_bins - 1)
 
 
+def nearest_edge(confidence: Tensor, num_bins: int) -> Tensor:
+    """Its number, from 0 to num_bins."""
+    return (confidence * num_bins).round().long()
+
+
 Binning = Callable[[Tensor, int], Tensor]
 """From confidences and a number of bins to the bin of each, from 0."""
 
@@ -132,23 +139,29 @@ def expected(bins: Bins) -> Tensor:
     return (bins.share * bins.gap).sum()
 
 
-def combined(combine: Callable[[Bins], Tensor], binning: Binning = closed_above) -> Formula:
-    """The number that this makes of the bins."""
-
-    def formula(probs: Tensor, labels: Tensor, num_bins: int = DEFAULT_BINS) -> Tensor:
-        confidence, prediction = probs.max(dim=1)
-        return combine(bins_of(confidence, prediction == labels, num_bins, binning))
-
-    return formula
-
-
-def of(
+def number_of_bins(
+    P: Tensor,
+    y: Tensor,
+    M: int = DEFAULT_BINS,
+    *,
+    combine: Callable[[Bins], Tensor] = expected,
+    binning: Binning = closed_above,
     confidence: Callable[[Tensor, Tensor], Tensor] = lambda P, y: P.amax(dim=1),
     correct: Callable[[Tensor, Tensor], Tensor] = lambda P, y: P.argmax(dim=1) == y,
     num_bins: Callable[[int], int] = lambda M: M,
-) -> Formula:
+) -> Tensor:
+    """The number that `combine` makes of the bins."""
+    return combine(bins_of(confidence(P, y), correct(P, y), num_bins(M), binning))
+
+
+def combined(combine: Callable[[Bins], Tensor], **options: Any) -> Formula:
+    """Another number made of the bins."""
+    return partial(number_of_bins, combine=combine, **options)
+
+
+def of(**options: Any) -> Formula:
     """The calibration error of another confidence, of other right answers, or of other bins."""
-    return lambda P, y, M=DEFAULT_BINS: expected(bins_of(confidence(P, y), correct(P, y), num_bins(M)))
+    return partial(number_of_bins, **options)
 
 
 def each(value: Callable[[Tensor, Tensor], Tensor]) -> Formula:
@@ -158,7 +171,7 @@ def each(value: Callable[[Tensor, Tensor], Tensor]) -> Formula:
 
 def without_certain(P: Tensor, y: Tensor, M: int = DEFAULT_BINS) -> Tensor:
     kept = P.amax(dim=1) < 1
-    return combined(expected)(P[kept], y[kept], M) * kept.double().mean() if kept.any() else P.new_zeros(())
+    return number_of_bins(P[kept], y[kept], M) * kept.double().mean() if kept.any() else P.new_zeros(())
 
 
 def classwise(average: bool) -> Formula:
@@ -168,6 +181,11 @@ def classwise(average: bool) -> Formula:
         return total / len(errors) if average else total
 
     return formula
+
+
+def all_probabilities(P: Tensor, y: Tensor, M: int = DEFAULT_BINS) -> Tensor:
+    """Each class of each example as a yes or no, in the same bins."""
+    return expected(bins_of(P.flatten(), one_hot(y, P.shape[1]).flatten(), M))
 
 
 def equally_filled(P: Tensor, y: Tensor, M: int = DEFAULT_BINS) -> Tensor:
@@ -234,7 +252,7 @@ def in_intervals(holds: Callable[[Tensor, float, float], Tensor]) -> Formula:
     return formula
 
 
-right = combined(expected)
+right = of()
 BINS = "Sure, and how often right"
 EDGES = "Where the bins begin and end"
 
@@ -251,13 +269,16 @@ values = exercise.equals("it is the gap of each bin, averaged over the examples"
     *mistake("gap-signs-cancel", "The gaps are added with their signs, so too much confidence in one bin makes up for"
              " too little in another: take absolute values.",
              combined(lambda b: (b.share * (b.accuracy - b.confidence)).sum()),
-             combined(lambda b: (b.share * (b.confidence - b.accuracy)).sum())),
+             combined(lambda b: (b.share * (b.confidence - b.accuracy)).sum()),
+             combined(lambda b: (b.accuracy - b.confidence).mean()),
+             combined(lambda b: (b.confidence - b.accuracy).mean())),
     *mistake("only-too-sure", "Only bins in which the confidence is too large count, or only those in which it is too"
              " small: take absolute values.",
              combined(lambda b: (b.share * (b.confidence - b.accuracy).clamp_min(0)).sum()),
              combined(lambda b: (b.share * (b.accuracy - b.confidence).clamp_min(0)).sum())),
-    *mistake("one-bin-for-all", "Accuracy and confidence are compared for all examples together: bin by bin is what is"
-             " asked for.", each(lambda c, r: (r.mean() - c.mean()).abs())),
+    *mistake("one-bin-for-all", "Gaps of opposite sign cancel: all examples are compared together, or the absolute"
+             " value is taken of the sum. Take it of the gap of each bin.",
+             each(lambda c, r: (r.mean() - c.mean()).abs())),
     *mistake("gap-of-each-example", "Each example's confidence is compared with its own 0 or 1: average within the bin"
              " first, and compare the averages.", each(lambda c, r: (r - c).abs().mean())),
     *mistake("squared-error-for-calibration", "This is a mean squared error, and no average of gaps.",
@@ -273,13 +294,29 @@ values = exercise.equals("it is the gap of each bin, averaged over the examples"
              of(confidence=lambda P, y: P[torch.arange(len(P)), y])),
     *mistake("error-for-accuracy", "The share of wrong predictions is compared with the confidence: accuracy is the"
              " share of right ones.", of(correct=lambda P, y: P.argmax(dim=1) != y)),
-    *mistake("classes-apart", "Each class's probabilities are binned by themselves: here only the confidence, the"
-             " largest one, counts.", classwise(True), classwise(False)),
+    *mistake("classes-apart", "The probabilities of all classes are binned: here only the confidence, the largest one,"
+             " counts.", classwise(True), classwise(False), all_probabilities),
     *mistake("calibration-not-divided", "The sum isn't divided by the number of examples.",
              combined(lambda b: (b.count * b.gap).sum())),
     *mistake("accuracy-over-all", "The right answers of a bin are divided by the number of all examples: divide by how"
              " many are in the bin.",
              combined(lambda b: (b.share * (b.accuracy * b.share - b.confidence).abs()).sum())),
+    *mistake("share-twice", "The bin's share of the examples enters twice: averages in a bin are over its own examples,"
+             " and the gap is weighted once.", combined(lambda b: (b.share**2 * b.gap).sum())),
+    *mistake("accuracy-not-divided", "The right answers of a bin, or its confidences, are added up and not divided by"
+             " how many examples are in the bin.",
+             combined(lambda b: (b.share * (b.count * b.accuracy - b.confidence).abs()).sum()),
+             combined(lambda b: (b.share * (b.accuracy - b.count * b.confidence).abs()).sum()),
+             combined(lambda b: (b.share * b.count * b.gap).sum())),
+    *mistake("average-of-all-in-each-bin", "In each bin the accuracy, or the confidence, is that of all examples:"
+             " average over those in the bin.",
+             combined(lambda b: (b.share * ((b.share * b.accuracy).sum() - b.confidence).abs()).sum()),
+             combined(lambda b: (b.share * (b.accuracy - (b.share * b.confidence).sum()).abs()).sum())),
+    *mistake("labels-from-one", "Classes are counted from 1: labels, like places in probs, begin with 0.",
+             of(correct=lambda P, y: P.argmax(dim=1) + 1 == y)),
+    *mistake("bins-rounded", "Confidences are rounded to the nearest edge: a bin holds what lies between its edges.",
+             combined(lambda b: (b.share * b.gap)[1:].sum(), binning=nearest_edge), of(binning=nearest_edge),
+             of(binning=lambda c, M: nearest_edge(c, M).clamp_max(M - 1))),
     *mistake("calibration-miscounted", "The sum is divided by the number of bins, or by that of all probabilities:"
              " divide by the number of examples, B.", lambda P, y, M=15: len(P) * right(P, y, M) / M,
              lambda P, y, M=15: right(P, y, M) / P.shape[1]),
@@ -333,7 +370,7 @@ exercise.equals(
 ])  # fmt: skip
 exercise.equals("a confidence on an edge belongs to the bin below it", EDGES, inputs=inputs_on_edges, mistakes=[
     *mistake("bins-closed-below", "A confidence on an edge is put into the bin above it: a bin holds its upper edge,"
-             " and not its lower one.", combined(expected, closed_below)),
+             " and not its lower one.", of(binning=closed_below)),
     *mistake("edges-in-both-bins", "A confidence on an edge is counted in both bins that it touches: a bin holds its"
              " upper edge, and not its lower one.", in_intervals(lambda c, low, high: (low <= c) & (c <= high))),
     *mistake("edges-in-no-bin", "A confidence on an edge is counted in no bin: a bin holds its upper edge.",
@@ -357,6 +394,11 @@ exercise.knows(EDGES, [
     Mistake("bin-beyond-the-last", "A confidence of exactly 1 gets the number of a bin that there isn't: the last bin,"
             " number M − 1, holds its upper edge.",
             error_signs=("is out of bounds for", "index out of range", "list index out of range")),
+])  # fmt: skip
+exercise.knows(BINS, [
+    Mistake("elementwise-shapes", "Tensors are combined whose shapes don't fit: confidence, prediction and labels have"
+            " one number for each example, (B,); the largest probability of an example is that over dim=1.",
+            error_signs=("must match the size of tensor b",)),
 ])  # fmt: skip
 exercise.knows("Your turn: the gap between sure and right", CODE, [
     Mistake("calibration-not-a-tensor", "The calibration error is a {what}, not a tensor."),

@@ -7,6 +7,7 @@ with one another, between settings of the parameters at the same data and the sa
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
@@ -23,6 +24,7 @@ NAMES = ["weight_1", "bias_1", "weight_2", "bias_2"]
 # Hidden units H, examples N, noise_std, prior_std. Among them sizes of 1, as many examples as units, whole numbers.
 SIZES: list[tuple[int, int, float, float]] = [
     (3, 5, 0.4, 1.7), (4, 4, 1.6, 0.6), (1, 3, 2, 3), (6, 1, 0.7, 0.5), (1, 1, 0.6, 1.4), (2, 9, 0.15, 2.5),
+    (20, 7, 0.8, 0.9),
 ]  # fmt: skip
 
 
@@ -72,26 +74,34 @@ def squares(error: Tensor, std: float) -> Tensor:
 Part = Callable[[Tensor, float], Tensor]
 
 
-def joint(
+def sum_of_parts(
+    *arguments: Any,
     likelihood: Part = lambda error, std: squares(error, std).sum(),
     prior: Part = lambda all_parameters, std: squares(all_parameters, std).sum(),
     output: Formula = network,
     error: Callable[[Tensor, Tensor], Tensor] = torch.sub,
     of: str = "wbwb",
-) -> Formula:
+) -> Tensor:
     """likelihood(error(y, output), noise_std) + prior(parameters, prior_std); of: the parameters that have a prior."""
+    *parameters, x, y, noise_std, prior_std = arguments
+    held = [value.flatten() for value, kind in zip(parameters, of, strict=True) if kind != "-"]
+    return likelihood(error(y, output(*parameters, x)), noise_std) + prior(torch.cat(held), prior_std)
 
-    def formula(*arguments: Any) -> Tensor:
-        *parameters, x, y, noise_std, prior_std = arguments
-        held = [value.flatten() for value, kind in zip(parameters, of, strict=True) if kind != "-"]
-        return likelihood(error(y, output(*parameters, x)), noise_std) + prior(torch.cat(held), prior_std)
 
-    return formula
+def joint(likelihood: Part | None = None, prior: Part | None = None, **options: Any) -> Formula:
+    """The sum with other parts."""
+    options |= {"likelihood": likelihood} if likelihood else {}
+    options |= {"prior": prior} if prior else {}
+    return partial(sum_of_parts, **options)
 
 
 def weighted(likelihood: float, prior: float) -> Formula:
     """The two parts, each multiplied."""
-    return joint(lambda e, s: likelihood * squares(e, s).sum(), lambda p, s: prior * squares(p, s).sum())
+
+    def times(factor: float) -> Part | None:
+        return None if factor == 1 else lambda values, std: factor * squares(values, std).sum()
+
+    return joint(times(likelihood), times(prior))
 
 
 def counted(count: Callable[[int], float], of_prior: bool) -> Formula:
@@ -154,6 +164,9 @@ NETWORK = [
             joint(output=lambda w1, b1, w2, b2, x: network(w1, b1, w2, 0 * b2, x))),
     Mistake("network-bias-missing", "Neither layer adds its bias.",
             joint(output=lambda w1, b1, w2, b2, x: network(w1, 0 * b1, w2, 0 * b2, x))),
+    Mistake("units-of-the-notebook", "Only the first 8 hidden units enter, the notebook's number: how many there are,"
+            " the shapes of the parameters say.",
+            joint(output=lambda w1, b1, w2, b2, x: network(w1[:8], b1[:8], w2[:, :8], b2, x))),
     Mistake("bias-too-late", "bias_1 is added after the ReLU; it belongs inside.",
             joint(output=lambda w1, b1, w2, b2, x: ((x @ w1.T).relu() + b1) @ w2.T + b2)),
 ]  # fmt: skip
@@ -161,7 +174,7 @@ NETWORK = [
 LIKELIHOOD = [
     Mistake("likelihood-forgotten", "That is the log-prior alone: the data don't enter.", weighted(0, 1)),
     Mistake("likelihood-averaged", "The log-likelihood is averaged over the examples: each brings its own evidence, so"
-            " sum.", counted(lambda n: 1 / n, of_prior=False)),
+            " sum.", joint(lambda e, s: squares(e, s).mean())),
     Mistake("likelihood-scaled", "The log-likelihood is multiplied by N: the sum over the examples is all of it.",
             counted(lambda n: n, of_prior=False)),
     Mistake("error-broadcast", "(N,) meets (N, 1), which makes an N×N table of differences: output and y must both be"
@@ -187,6 +200,8 @@ LIKELIHOOD = [
     Mistake("error-not-squared", "The error isn't squared.", joint(lambda e, s: -0.5 * (e / s).sum())),
     Mistake("error-absolute", "The absolute error stands where the squared one belongs: that is another noise than the"
             " Gaussian.", joint(lambda e, s: -(e / s).abs().sum())),
+    Mistake("error-absolute", "The absolute error stands where the squared one belongs: that is another noise than the"
+            " Gaussian.", joint(lambda e, s: -0.5 * e.abs().sum() / s**2)),
     Mistake("errors-summed-first", "The errors are summed and then squared, so that they cancel: square each one.",
             joint(lambda e, s: squares(e.sum(), s))),
 ]  # fmt: skip
@@ -215,8 +230,8 @@ PRIOR = [
             joint(prior=lambda p, s: squares(p, s**2).sum())),
     Mistake("prior-as-log", "You take the exponential of prior_std: it is no logarithm.",
             joint(prior=lambda p, s: squares(p, float(torch.tensor(s).exp())).sum())),
-    Mistake("prior-half-missing", "The ½ before the squared parameters is missing: they are divided by 2·prior_std².",
-            weighted(1, 2)),
+    Mistake("prior-half-missing", "The log-prior is twice what it should be: the ½ before the squared parameters is"
+            " missing, or all of it is added twice.", weighted(1, 2)),
     Mistake("prior-half-twice", "The squared parameters are divided by (2·prior_std)²: only prior_std is squared, and"
             " not the 2.", weighted(1, 0.5)),
     Mistake("prior-multiplied", "The squared parameters are multiplied by prior_std²: a / 2 * b divides by 2 alone."
@@ -229,6 +244,12 @@ PRIOR = [
             joint(prior=lambda p, s: -0.5 * (p / s).sum())),
     Mistake("prior-absolute", "The absolute value stands where the square belongs: that is another prior than the"
             " Gaussian.", joint(prior=lambda p, s: -(p / s).abs().sum())),
+    Mistake("prior-absolute", "The absolute value stands where the square belongs: that is another prior than the"
+            " Gaussian.", joint(prior=lambda p, s: -0.5 * p.abs().sum() / s**2)),
+    Mistake("parameters-summed-first", "The parameters are summed and then squared, so that they cancel: square each"
+            " one.", by_tensor(lambda p, s: squares(p.sum(), s))),
+    Mistake("parameters-summed-first", "The parameters are summed and then squared, so that they cancel: square each"
+            " one.", joint(prior=lambda p, s: squares(p.sum(), s))),
     Mistake("prior-norm", "The norm isn't squared: the Gaussian's log density has the sum of squares.",
             joint(prior=lambda p, s: -0.5 * p.norm() / s**2)),
     Mistake("prior-norm", "The norm isn't squared: the Gaussian's log density has the sum of squares.",
@@ -242,6 +263,12 @@ PRIOR = [
     *(Mistake("prior-copied", "One tensor's prior is counted twice, and another's not at all.", copied(*places))
       for places in ((0, 2), (2, 0), (1, 3), (3, 1))),
     Mistake("stds-swapped", "noise_std and prior_std have changed places.", swapped),
+    Mistake("one-std-for-both", "Both parts are divided by noise_std²: the log-prior has prior_std.",
+            lambda *a: joint()(*a[:-1], a[-2])),
+    Mistake("one-std-for-both", "Both parts are divided by prior_std²: the log-likelihood has noise_std.",
+            lambda *a: joint()(*a[:-2], a[-1], a[-1])),
+    Mistake("prior-of-the-outputs", "The network's outputs have a prior in yours: the parameters have one.",
+            lambda *a: weighted(1, 0)(*a) + squares(network(*a[:5]), a[-1]).sum()),
 ]  # fmt: skip
 
 SIGNS = [
@@ -265,11 +292,14 @@ SIGNS = [
             joint(lambda e, s: squares(e, s).mean(), lambda p, s: squares(p, s).mean())),
     Mistake("density-not-log", "That is the density itself: add up its logarithms.",
             lambda *a: (joint()(*a) - torch.tensor(a[-2]).log() * len(a[4])).exp()),
+    Mistake("density-not-log", "That is the density itself: add up its logarithms.", lambda *a: joint()(*a).exp()),
 ]  # fmt: skip
 
 SCALAR = [
     Mistake("dict-changed", "Your code changes the dict that it was given: it belongs to the caller. Look its entries"
             " up, or make a dict of your own.", error_signs=("the dict that it was given",)),
+    Mistake("changed-before-backward", "A tensor from which gradients are computed later is changed in place: make a"
+            " new one.", error_signs=("modified by an inplace operation",)),
     Mistake("log-joint-not-a-tensor", "It is a {what}, not a tensor: gradients can't flow through it."),
     Mistake("densities-multiplied", "It is −∞: densities are multiplied, and their product is too small for a float."
             " Add up their logarithms."),

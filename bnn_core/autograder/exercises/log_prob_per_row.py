@@ -64,10 +64,16 @@ def one_for_each(evidence: Evidence) -> None:
         raise Failed("For num_rows = 4 it should have shape (4,); yours holds one number.", "one-number-for-all-rows")
 
 
-exercise.returns("its shape is (num_rows,), for one row, too")
+exercise.returns("its shape is (num_rows,), for one row, too", "Your turn: a log_prob for each row", mistake(
+    "rows-miscounted",
+    "There are too many numbers, or too few: num_rows says how many rows there are, another number each time.",
+    lambda kl, f, n: kl.new_zeros(n + 1),
+    lambda kl, f, n: kl.new_zeros(n - 1),
+    lambda kl, f, n: kl.new_zeros(10),
+))  # fmt: skip
 exercise.keeps_arguments("kl stays as it was")
 shares = exercise.equals("each row has an equal share of −KL_factor·kl", taught_in="What Pyro asks of a distribution",
-                varying="row-shares-random", mistakes=[
+                varying="row-shares-random", in_part="row-excepted", mistakes=[
     Mistake(
         "whole-kl-in-every-row",
         "Every row carries the whole KL; Pyro adds the rows up, so it counts num_rows times: give each row a share.",
@@ -190,10 +196,14 @@ def gradient_at_zero(evidence: Evidence) -> None:
 
 exercise.has_manners("the result has the dtype of kl", "it leaves the global random seed alone")
 exercise.knows("Your turn: a log_prob for each row", CODE, [
-    Mistake("rows-not-a-tensor", "The result is a {what}, not a tensor: gradients can't flow through it."),
+    Mistake("rows-not-a-tensor", "The result is a {what}, not a tensor: expand(num_rows) makes one of a scalar."),
     Mistake(
         "one-number-for-all-rows",
         "You return one number for the whole batch; a plate wants one for each row.",
+    ),
+    Mistake(
+        "row-excepted",
+        "It is right for most inputs and not for all: no KL, no KL_factor and no number of rows is an exception.",
     ),
     Mistake("row-shares-random", "The shares are others in every call: nothing is drawn here, all rows share alike."),
     Mistake(

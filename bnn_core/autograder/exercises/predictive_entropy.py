@@ -83,6 +83,8 @@ WRONG_AXES = [
      " dimension.", lambda P: torch.special.entr(P.mean(dim=0)).sum(dim=0)),
     ("draws-and-inputs-swapped", "You average over dim=1, which counts the inputs: dim=0 counts the draws.",
      lambda P: entropy(P.mean(dim=1))),
+    ("classes-averaged-first", "You average over the last dimension, which counts the classes: average over the draws,"
+     " dim=0.", lambda P: entropy(P.mean(dim=2))),
     ("dimension-kept", "A dimension of size 1 is left over: leave out keepdim.", lambda P: of_the_mean(P)[:, None]),
     ("dimension-kept", "A dimension of size 1 is left over: leave out keepdim.", lambda P: of_the_mean(P)[None]),
 ]  # fmt: skip
@@ -116,6 +118,13 @@ ZEROS_SILENCE = Mistake(
     "zeros-silence",
     "Where one probability is exactly 0, all of the result becomes 0: nan from 0·log 0 is replaced too late, or such"
     " inputs are left out. Only the term of that class is 0.",
+)
+
+DIMENSIONS_MIXED = Mistake(
+    "elementwise-shapes",
+    "Tensors are combined whose shapes don't fit: an average over the draws, dim=0, and a sum over the classes, dim=-1,"
+    " leave (B,) each time.",
+    error_signs=("must match the size of tensor b",),
 )
 
 AXES = "Which dimension is which"
@@ -163,11 +172,18 @@ value = exercise.equals("it is the entropy of the average prediction, in nats", 
              lambda P: -P.mean(dim=0).log().sum(dim=1), lambda P: -P.mean(dim=0).log().mean(dim=1)),
     *mistake("logarithm-missing", "There is no logarithm: the probabilities' squares, or p·(1 − p), are added up.",
              lambda P: 1 - P.mean(dim=0).square().sum(dim=1), lambda P: P.mean(dim=0).square().sum(dim=1)),
-    *mistake("largest-probability", "This is the largest probability, or 1 less that: the entropy sums over all"
-             " classes.", lambda P: P.mean(dim=0).amax(dim=1), lambda P: 1 - P.mean(dim=0).amax(dim=1),
+    *mistake("largest-probability", "Only the largest probability enters: the entropy sums over all classes.",
+             lambda P: P.mean(dim=0).amax(dim=1), lambda P: 1 - P.mean(dim=0).amax(dim=1),
              lambda P: -P.mean(dim=0).amax(dim=1).log()),
     *mistake("one-term-of-the-entropy", "Only the likeliest class has its term −p·log p: add up those of all classes.",
              lambda P: torch.special.entr(P.mean(dim=0).amax(dim=1))),
+    *mistake("entropy-of-the-sum", "It is 0 throughout: the probabilities are added up, which gives 1, before p·log p"
+             " is taken. Add up the terms.", lambda P: 0 * of_the_mean(P)),
+    *mistake("class-left-out", "The first class, or the last, is left out: add up the terms of all of them.",
+             lambda P: torch.special.entr(P.mean(dim=0))[:, :-1].sum(dim=1),
+             lambda P: torch.special.entr(P.mean(dim=0))[:, 1:].sum(dim=1)),
+    *mistake("log-of-one-more", "log(1 + p), as log1p takes it, stands where log p belongs.",
+             lambda P: -(P.mean(dim=0) * P.mean(dim=0).log1p()).sum(dim=1)),
     *mistake("variance-for-entropy", "This is the variance of the draws: an entropy is asked for.",
              lambda P: P.var(dim=0, correction=0).sum(dim=1), lambda P: P.var(dim=0, correction=0).mean(dim=1)),
     *mistake("disagreement-for-entropy", "This is the mutual information, a part of the predictive entropy.",
@@ -179,7 +195,8 @@ value = exercise.equals("it is the entropy of the average prediction, in nats", 
     *mistake("entropies-added", "The entropies of the draws are added up.", lambda P: entropy(P).sum(dim=0)),
     *mistake("floor-too-high", "What is added to the probabilities, or keeps them above 0, is so large that it shows.",
              *(lambda P, e=e: -(P.mean(dim=0) * (P.mean(dim=0) + e).log()).sum(dim=1) for e in (0.1, 1e-2, 1e-3)),
-             *(lambda P, e=e: entropy(P.mean(dim=0).clamp_min(e)) for e in (0.1, 1e-2, 1e-3))),
+             *(lambda P, e=e: entropy(P.mean(dim=0).clamp_min(e)) for e in (0.1, 1e-2, 1e-3)),
+             *(lambda P, e=e: entropy(P.mean(dim=0) + e) for e in (0.1, 1e-2, 1e-3))),
 ])  # fmt: skip
 
 
@@ -190,4 +207,5 @@ def zeros_add_nothing(evidence: Evidence) -> None:
 
 exercise.has_manners("the result has the dtype of probs", "it leaves the global random seed alone")
 exercise.knows(ENTROPY, [ZERO_TIMES_LOG_ZERO, ZEROS_SILENCE])
+exercise.knows(AXES, [DIMENSIONS_MIXED])
 exercise.knows("Your turn: the entropy of a prediction", CODE)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
@@ -23,6 +24,9 @@ from bnn_core.autograder.mistakes import CODE, Mistake, mistake
 Size = tuple[int, int]
 Strength = Callable[[Tensor, Tensor], Tensor]
 """Of each weight, from mean and log_std."""
+
+Leave = Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]
+"""From mean, log_std and which weights are to go, what becomes of the first two."""
 
 
 def case(evidence: Evidence, size: Size, fraction: float) -> Arguments:
@@ -87,19 +91,42 @@ def weakest(strength: Tensor, count: int) -> Tensor:
     return ranks < count
 
 
+def as_zeros(mean: Tensor, log_std: Tensor, removed: Tensor) -> tuple[Tensor, Tensor]:
+    return torch.where(removed, 0.0, mean), torch.where(removed, -math.inf, log_std)
+
+
 def marked(choose: Callable[[Tensor, Tensor, float], Tensor]) -> Formula:
     """(mean, log_std), stacked, without the weights that this chooses."""
 
     def formula(layer: Any, fraction: float) -> Tensor:
         mean, log_std = parameters_of(layer)
-        removed = choose(mean, log_std, fraction)
-        return torch.stack([torch.where(removed, 0.0, mean), torch.where(removed, -math.inf, log_std)])
+        return torch.stack(as_zeros(mean, log_std, choose(mean, log_std, fraction)))
 
     return formula
 
 
-def by(strength: Strength = ratio, count: Callable[[float, int], int] = lambda f, n: int(f * n)) -> Formula:
-    return marked(lambda mean, log_std, fraction: weakest(strength(mean, log_std), count(fraction, mean.numel())))
+def without_the_first(
+    layer: Any,
+    fraction: float,
+    strength: Strength = ratio,
+    count: Callable[[float, int], int] = lambda f, n: int(f * n),
+    leave: Leave = as_zeros,
+) -> Tensor:
+    """(mean, log_std), stacked: what is left when so many weights go, those with the smallest strength."""
+    mean, log_std = parameters_of(layer)
+    removed = weakest(strength(mean, log_std), count(fraction, mean.numel()))
+    return torch.stack(leave(mean, log_std, removed))
+
+
+def by(strength: Strength | None = None, **options: Any) -> Formula:
+    """Other weights go."""
+    options |= {"strength": strength} if strength else {}
+    return partial(without_the_first, **options)
+
+
+def leaving(leave: Leave) -> Formula:
+    """Something else is left of them."""
+    return partial(without_the_first, leave=leave)
 
 
 def along(dim: int) -> Formula:
@@ -112,19 +139,13 @@ def along(dim: int) -> Formula:
     return marked(choose)
 
 
-def leaving(after: Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]) -> Formula:
-    """Mean and log_std as they are after this, which is told which weights are to go."""
-
-    def formula(layer: Any, fraction: float) -> Tensor:
-        mean, log_std = parameters_of(layer)
-        removed = weakest(ratio(mean, log_std), int(fraction * mean.numel()))
-        return torch.stack(after(mean, log_std, removed))
-
-    return formula
-
-
 def log_std_for_removed(log_std: float) -> Formula:
     return leaving(lambda m, s, gone: (torch.where(gone, 0.0, m), torch.where(gone, log_std, s)))
+
+
+def nearly_removed(std: float) -> Formula:
+    """What log(σ + std) makes of a σ of 0, and of the others next to nothing."""
+    return leaving(lambda m, s, gone: (torch.where(gone, 0.0, m), (torch.where(gone, 0.0, s.exp()) + std).log()))
 
 
 def flattened(layer: Any, fraction: float) -> Tensor:
@@ -191,7 +212,7 @@ values = exercise.equals("it removes the fraction·P weights with the smallest |
     *mistake("fraction-kept", "fraction of the weights stays: it is the share that is removed.",
              by(count=lambda f, n: n - int(f * n)), by(count=lambda f, n: int((1 - f) * n))),
     *mistake("fraction-of-strongest-kept", "The strongest fraction is removed, or only the weakest fraction kept: the"
-             " weakest fraction goes.", by(lambda m, s: -ratio(m, s), lambda f, n: n - int(f * n))),
+             " weakest fraction goes.", by(lambda m, s: -ratio(m, s), count=lambda f, n: n - int(f * n))),
     *mistake("sign-of-the-mean-kept", "The mean's sign is left: a weight of −2 is as strong as one of 2. Take the"
              " absolute value.", by(lambda m, s: m / s.exp()), by(lambda m, s: m)),
     *mistake("noise-ignored", "Only the size of the mean counts: divide it by the standard deviation.",
@@ -215,13 +236,17 @@ values = exercise.equals("it removes the fraction·P weights with the smallest |
              by(lambda m, s: m.abs() - s.exp())),
     *mistake("softplus-for-exp-in-the-ratio", "The standard deviation is taken as softplus(log_std): it is"
              " exp(log_std).", by(lambda m, s: m.abs() / torch.nn.functional.softplus(s))),
-    *mistake("count-rounded-up", "Where fraction·P is no whole number it is rounded up: int(…) rounds down.",
+    *mistake("count-rounded-up", "Where fraction·P is no whole number it is rounded up, or to the nearest one: int(…)"
+             " rounds down.",
              by(count=lambda f, n: math.ceil(f * n)), by(count=lambda f, n: round(f * n))),
     *mistake("quantile-for-count", "A quantile of the ratios is no count: it lies between two of them, and removes at"
              " times a weight too many. Remove int(fraction·P).", by(count=lambda f, n: math.ceil(f * (n - 1))),
              by(count=lambda f, n: int(f * (n - 1)) + 1)),
     *mistake("count-off-by-one", "One weight too many is removed, or one too few: remove int(fraction·P).",
              by(count=lambda f, n: int(f * n) + 1), by(count=lambda f, n: max(0, int(f * n) - 1))),
+    *mistake("rows-counted", "The weights that go are counted by the rows, or by the columns: P is the number of all"
+             " weights.", marked(lambda m, s, f: weakest(ratio(m, s), int(f * m.shape[0]))),
+             marked(lambda m, s, f: weakest(ratio(m, s), int(f * m.shape[1])))),
     *mistake("pruned-row-by-row", "The same share of each row, or of each column, is removed: all weights of the layer"
              " are ranked together.", along(1), along(0)),
     *mistake("fraction-as-threshold", "Weights whose ratio is below `fraction` are removed: it is a share of their"
@@ -235,7 +260,8 @@ values = exercise.equals("it removes the fraction·P weights with the smallest |
     *mistake("log-std-zero", "A removed weight gets log_std 0, and so a standard deviation of exp(0) = 1: it must be"
              " −∞.", log_std_for_removed(0.0)),
     *mistake("log-std-finite", "A removed weight's log_std is finite, and the weight not quite 0: it must be −∞, which"
-             " -math.inf is.", *map(log_std_for_removed, (-1e9, -1e6, -1e4, -1e3, -100.0, -50.0, -30.0, -20.0, -10.0))),
+             " -math.inf is.", *map(log_std_for_removed, (-1e9, -1e6, -1e4, -1e3, -100.0, -50.0, -30.0, -20.0, -10.0)),
+             *map(nearly_removed, (1e-6, 1e-8, 1e-10, 1e-12, 1e-20))),
     *mistake("infinite-noise", "A removed weight's log_std is +∞, and its standard deviation infinite: −∞ makes it 0.",
              log_std_for_removed(math.inf)),
     *mistake("infinity-in-the-mean", "The mean of a removed weight is −∞: that is its log_std; its mean is 0.",

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -119,18 +121,22 @@ def surest_first(confidence: Tensor) -> Tensor:
     return confidence.argsort(descending=True, stable=True)
 
 
-def of_kept(
+def value_of_first(
+    confidence: Tensor,
+    correct: Tensor,
+    coverage: float,
     kept: Count = rounded_up,
     order: Callable[[Tensor], Tensor] = surest_first,
     value: Callable[[Tensor, Tensor], Tensor] = lambda wrong, confidence: wrong.mean(),
-) -> Formula:
+) -> Tensor:
     """What `value` makes of the first ones in this order: whether each is wrong (1) or not, and its confidence."""
+    first = order(confidence)[: kept(coverage, len(confidence))]
+    return value((1 - correct.to(confidence.dtype))[first], confidence[first])
 
-    def formula(confidence: Tensor, correct: Tensor, coverage: float) -> Tensor:
-        first = order(confidence)[: kept(coverage, len(confidence))]
-        return value((1 - correct.to(confidence.dtype))[first], confidence[first])
 
-    return formula
+def of_kept(**options: Any) -> Formula:
+    """The error with another number, another order or another value of the kept ones."""
+    return partial(value_of_first, **options)
 
 
 def where(mask: Callable[[Tensor, float], Tensor]) -> Formula:
@@ -160,9 +166,9 @@ def ranks_taken_for_places(confidence: Tensor, coverage: float) -> Tensor:
     return confidence.argsort(descending=True) < rounded_up(coverage, len(confidence))
 
 
-def sorted_apart(confidence: Tensor, correct: Tensor, coverage: float) -> Tensor:
+def sorted_apart(confidence: Tensor, correct: Tensor, coverage: float, wrong_first: bool = False) -> Tensor:
     kept = rounded_up(coverage, len(confidence))
-    return 1 - correct.to(confidence.dtype).sort(descending=True).values[:kept].mean()
+    return 1 - correct.to(confidence.dtype).sort(descending=not wrong_first).values[:kept].mean()
 
 
 def over_all(divisor: Callable[[float, int], float]) -> Formula:
@@ -225,8 +231,11 @@ WHICH = [
              " confidence is the surest.", of_kept(order=lambda confidence: surest_first((confidence - 0.5).abs()))),
     *mistake("order-for-rank", "argsort gives the places of the surest examples, one after the other; you read it as"
              " the rank of each example. Index with it: correct[order[:k]].", where(ranks_taken_for_places)),
-    *mistake("correct-not-reordered", "correct is sorted by itself; it must follow the order of confidence.",
-             sorted_apart),
+    *mistake("correct-not-reordered", "correct takes part in the order, sorted by itself or multiplied with confidence:"
+             " the order is that of confidence alone, and correct follows it.", sorted_apart,
+             partial(sorted_apart, wrong_first=True)),
+    *mistake("kept-of-ten", "The number of examples is taken for 10 each time: it is len(confidence).",
+             of_kept(kept=lambda c, n: rounded_up(c, 10))),
     *mistake("coverage-ignored", "All examples are kept, whatever the coverage.", of_kept(kept=lambda c, n: n)),
 ]  # fmt: skip
 
@@ -272,7 +281,8 @@ def corners(evidence: Evidence) -> None:
         came, expected = exercise.value(reply, finite=False), exercise.right(*exactly(arguments))
         if came.shape != () or not close(came, expected):
             message = expected_and_came(f"For {described(arguments)} it", expected, came)
-            raise Failed(message, "none-kept" if came.isnan().all() else None)
+            not_all = "not-all-kept" if arguments["coverage"] == 1 else None
+            raise Failed(message, "none-kept" if came.isnan().all() else not_all)
 
 
 exercise.equals(
@@ -298,7 +308,7 @@ def below_one(confidence: Tensor) -> Tensor:
 
 exercise.equals(
     "confidence may be any real numbers, of either sign", SECTION, inputs=any_confidence,
-    in_part="confidence-not-told-apart", mistakes=[
+    otherwise="confidence-not-told-apart", mistakes=[
     *mistake("confidence-without-sign", "The sign of the confidence is lost: −0.1 is larger than −2, and so surer.",
              of_kept(order=lambda confidence: surest_first(confidence.abs())),
              of_kept(order=lambda confidence: surest_first(confidence.square()))),
@@ -311,6 +321,8 @@ exercise.equals("correct may be True and False, or 1 and 0 in any dtype", SECTIO
     Mistake("not-of-a-number", "~ turns round truth values only: of real numbers it makes nothing, and of 1 it makes"
             " −2. Write 1 − x with x.float(), or x == 0.",
             inverted_bit_by_bit, error_signs=("bitwise_not", "operator.invert")),
+    Mistake("only-true-is-right", "Only True counts as right: a 1 means the same, whatever its dtype.",
+            lambda *a: right(*a) if a[1].dtype == torch.bool else torch.ones((), dtype=a[0].dtype)),
 ])  # fmt: skip
 
 
@@ -326,9 +338,11 @@ exercise.knows("Your turn: the error of those that it answers", [
             error_signs=("mean(): could not infer output dtype", "Input dtype must be either a floating point")),
     Mistake("minus-of-truth-values", "True and False can't be subtracted: 1 − x wants x.float(), and ~x turns truth"
             " values round.", error_signs=("with a bool tensor",)),
-    Mistake("confidence-not-told-apart", "Some confidences that differ are no longer told apart: they are cut off, put"
-            " through exp or a sigmoid, or held in half precision. Order them as they come."),
+    Mistake("confidence-not-told-apart", "It is right for usual probabilities, and not for all numbers: confidences are"
+            " cut off, put through exp, log or a sigmoid, or held in half precision. Order them as they come."),
     Mistake("none-kept", "No example is kept, and the mean of nothing is nan: round up, so that at least one is kept."),
+    Mistake("not-all-kept", "At a coverage of 1 all examples are kept, and the error is the ordinary one: yours leaves"
+            " some out, or counts them otherwise."),
     Mistake("error-not-a-tensor", "The error is a {what}, not a tensor."),
     Mistake("error-not-reduced", "There is more than one number: average over the examples that are kept."),
     Mistake("error-scalar-shape", "The error has shape {what}: a scalar has shape ()."),

@@ -15,11 +15,11 @@ from torch import Tensor
 
 from bnn_core.autograder.exercise import Evidence, Failed
 from bnn_core.autograder.exercises.predict import parameters
-from bnn_core.autograder.interface import Model
+from bnn_core.autograder.interface import LearnerError, Model, ModelCall
 from bnn_core.autograder.judging.formulas import Arguments, Formula
 from bnn_core.autograder.judging.function_exercise import FunctionExercise
-from bnn_core.autograder.judging.manners import require_own_seed, require_unchanged_model
-from bnn_core.autograder.judging.values import close, numbers, shape, tensor_from
+from bnn_core.autograder.judging.manners import require_own_seed, require_unchanged, require_unchanged_model
+from bnn_core.autograder.judging.values import close, numbers, resized, shape, tensor_from
 from bnn_core.autograder.mistakes import CODE, MODELS, Mistake
 from bnn_core.autograder.subject import Reply
 
@@ -80,7 +80,8 @@ class ActionsExercise(FunctionExercise):
         if reply.tensor is None:
             return tensor_from(reply, self.name)
         if size is not None and reply.tensor.shape != torch.Size(size):
-            raise Failed(f"It should have shape {shape(size)}; yours has shape {shape(reply.tensor.shape)}.")
+            message = f"It should have shape {shape(size)}; yours has shape {shape(reply.tensor.shape)}."
+            raise Failed(message, resized(reply.tensor.shape, size))
         return reply.tensor.double()
 
 
@@ -136,12 +137,14 @@ def calls_the_model_once(evidence: Evidence) -> None:
     several: list[tuple[Tensor, Tensor | None]] = []
     for arguments in (*inputs(evidence), case(evidence, MANY_CONTEXTS, draws=8)):
         model, contexts = arguments.values()
-        reply = evidence.subject.call(model, contexts)
-        calls = evidence.subject.use_of(model).calls
+        try:
+            reply = evidence.subject.call(model, contexts)
+        except LearnerError:
+            require_contexts_in_calls(evidence, arguments)  # which says more, where that is why it raised
+            raise
+        calls = require_contexts_in_calls(evidence, arguments)
         if not calls:
             raise Failed("", "model-not-called")
-        for given in (call.args for call in calls):
-            require_contexts(given, contexts)
         if len(calls) > 1:
             outputs = model.outputs * len(calls)
             several.append((torch.stack(outputs[: len(calls)]), reply.tensor))
@@ -152,16 +155,31 @@ def calls_the_model_once(evidence: Evidence) -> None:
         raise Failed(message, what_was_combined(several))
 
 
-def require_contexts(given: Sequence[Tensor], contexts: Tensor) -> None:
-    """The model was called with all contexts. Raises Failed with what it was called with instead."""
+def require_contexts_in_calls(evidence: Evidence, arguments: Arguments) -> Sequence[ModelCall]:
+    """The calls of the model, each with all contexts, as they were. Raises Failed."""
+    calls = evidence.subject.use_of(arguments["model"]).calls
+    for call in calls:
+        try:
+            require_contexts(call.args, arguments["contexts"], in_parts=len(calls) > 1)
+        except Failed:
+            require_unchanged(evidence.subject, arguments)  # which says more, where that is why
+            raise
+    return calls
+
+
+def require_contexts(given: Sequence[Tensor], contexts: Tensor, in_parts: bool) -> None:
+    """The model was called with all contexts. Raises Failed with what it was called with instead.
+
+    in_parts: whether there were several calls.
+    """
     if len(given) == 1 and close(given[0], contexts.double()):
         return
     came = f"tensors of shape {', '.join(shape(one.shape) for one in given)}" if given else "no tensor"
     message = f"contexts has shape {shape(contexts.shape)}; the model was called with {came}."
     features = contexts.shape[1]
-    if len(given) == 1 and given[0].numel() == features and len(contexts) > 1:
+    if in_parts and len(given) == 1 and given[0].numel() == features and len(contexts) > 1:
         raise Failed(message, "draw-for-each-context")
-    if len(given) == 1 and given[0].shape[1:] == (features,) and len(given[0]) < len(contexts):
+    if in_parts and len(given) == 1 and given[0].shape[1:] == (features,) and len(given[0]) < len(contexts):
         raise Failed(message, "draw-for-each-part")
     raise Failed(message, "model-given-other-input")
 
@@ -169,8 +187,8 @@ def require_contexts(given: Sequence[Tensor], contexts: Tensor) -> None:
 numbers_of_actions = exercise.returns("it returns the number of an action for each context, (B,)", SECTION, [
     Mistake("over-the-contexts", "argmax runs over the contexts: the actions are the last dimension, dim=1.",
             of_one_draw(lambda rewards: rewards.argmax(dim=0))),
-    Mistake("over-everything", "argmax runs over all contexts and actions together: each context needs an action of its"
-            " own, dim=1.", of_one_draw(lambda rewards: rewards.argmax())),
+    Mistake("over-everything", "There is one number for all contexts: each needs an action of its own. argmax along"
+            " dim=1 gives them.", of_one_draw(lambda rewards: rewards.argmax())),
     Mistake("dimension-kept", "The dimension of the actions is still there: leave out keepdim.",
             of_one_draw(lambda rewards: rewards.argmax(dim=1, keepdim=True))),
     Mistake("rewards-for-actions", "There is a number for every action of each context, as the model gives them; asked"
@@ -295,12 +313,16 @@ exercise.knows(SECTION, [
     Mistake("draws-miscounted", "The model is called more than once, so rewards of different draws are mixed. One call"
             " draws all weights once, and gives the rewards of all actions: that is all Thompson sampling needs."),
     Mistake("model-not-called", "The model isn't called: the rewards are what model(contexts) gives."),
-    Mistake("model-given-other-input", "The model is given something else than contexts: call it as model(contexts)."),
+    Mistake("model-given-other-input", "The model is given something else than all of contexts: call it as"
+            " model(contexts)."),
     Mistake("explores-besides", "Something else than the model's draw is random: no softmax to draw from, no random"
             " action now and then. The action follows from the rewards alone."),
     Mistake("draw-stored", "The action is the same in every call: something is kept from the first one."),
     Mistake("seed-before-the-draw", "The random generator is seeded before the model draws, so that every call draws"
             " the same weights, and nothing is ever explored."),
+    Mistake("number-of-actions-fixed", "An action is looked for that the model doesn't have: there are as many as"
+            " columns, one alone or many, and argmax along dim=1 runs over all.",
+            error_signs=("is out of bounds for dimension 1 with size",)),
     Mistake("rewards-rounded", "Rewards that are nearly equal are taken for equal: they are rounded, or in half"
             " precision. Compare them as they come."),
     Mistake("not-whole-numbers", "An action is a number to index with: int64, as argmax gives it."),

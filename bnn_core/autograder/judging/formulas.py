@@ -7,7 +7,8 @@ It is given values and formulas, and may not know how a function was called.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from itertools import compress
+from functools import partial
+from itertools import combinations, compress
 from typing import Any
 
 import torch
@@ -46,6 +47,12 @@ def flattening(formula: Formula) -> Formula:
 def stacked(formula: Formula, calls: Sequence[Sequence[Any]]) -> Tensor:
     """The formula's values for each of these arguments."""
     return torch.stack([formula(*arguments) for arguments in calls])
+
+
+def changes_of(formula: Formula, calls: Sequence[Sequence[Any]]) -> Tensor:
+    """How the formula's values differ from the first."""
+    values = stacked(formula, calls)
+    return values - values[0]
 
 
 def close_up_to_a_constant(came: Tensor, right: Tensor) -> bool:
@@ -129,6 +136,30 @@ def explanation_by_two(
         if all(map(close, values, added)) or all(map(close, values, multiplied)):
             return first, second
     return None
+
+
+def explanation_by_options(
+    suspects: Suspects,
+    cases: Sequence[Any],
+    values: Sequence[Tensor],
+    value_of: Callable[[Formula, Any], Tensor] = lambda formula, arguments: formula(*arguments),
+    fits: Callable[[Tensor, Tensor], bool] = close,
+) -> tuple[Mistake, Mistake] | None:
+    """The first two suspected mistakes that together give the values that came, in every case, where each sets options
+    of one function, and not the same.
+    """
+    for (first, one), (second, other) in combinations(suspects, 2):
+        both = with_options_of_both(one, other)
+        if both and all(fits(value, value_of(both, case)) for value, case in zip(values, cases, strict=True)):
+            return first, second
+    return None
+
+
+def with_options_of_both(one: Formula, other: Formula) -> Formula | None:
+    """The formula that sets the options of both, if they set options of one function, and not the same."""
+    if not (isinstance(one, partial) and isinstance(other, partial)) or one.func is not other.func:
+        return None
+    return None if one.keywords.keys() & other.keywords.keys() else partial(one, **other.keywords)
 
 
 def pairs_for(suspects: Suspects, case: Sequence[Any], value: Tensor, expected: Tensor) -> Iterator[Suspects]:

@@ -178,19 +178,23 @@ class FunctionCalls(Exercise):
     def refuse_shapes(
         self, reply: Reply, size: Sequence[int], suspects: Suspects, arguments: Sequence[Any], right_before: bool
     ) -> None:
-        """Raise Failed where the value, or a part of it, has a shape that a mistake leads to.
+        """Raise Failed where the value, or a part of it, has a shape that a mistake leads to: the first that gives
+        these values, too, or else the first of this shape.
 
         right_before: whether other inputs led to the right shape, so that only a size of 1 can make the difference.
         """
         first = 1 if self.parts else 0
         size = size[first:]
-        came = [part.tensor.shape for part in reply.parts or [reply] if part.tensor is not None]
-        for wrong in (one for one in came if one != size):
-            if right_before and resized(wrong, size) == "dimension-dropped":
+        came = [part.tensor for part in reply.parts or [reply] if part.tensor is not None]
+        for wrong in (one for one in came if one.shape != size):
+            if right_before and resized(wrong.shape, size) == "dimension-dropped":
                 continue  # which is said where the value is taken
-            for mistake, formula in suspects:
-                if formula(*arguments).shape[first:] == wrong:
-                    raise Failed(f"It should have shape {shape(size)}; yours has shape {shape(wrong)}.", mistake)
+            predicted = [(mistake, formula(*arguments)) for mistake, formula in suspects]
+            fitting = [(mistake, value) for mistake, value in predicted if value.shape[first:] == wrong.shape]
+            if fitting:
+                exactly_so = [mistake for mistake, value in fitting if close(wrong, value)]
+                message = f"It should have shape {shape(size)}; yours has shape {shape(wrong.shape)}."
+                raise Failed(message, exactly_so[0] if exactly_so else fitting[0][0])
 
     def refuse_random_holes(self, evidence: Evidence, arguments: Arguments, first: Reply) -> None:
         """Raise Failed where other elements are finite in the next call: noise stands where it may be negative."""

@@ -34,10 +34,12 @@ from bnn_core.autograder.judging.formulas import (
     Formula,
     Group,
     Suspects,
+    changes_of,
     close_up_to_a_constant,
     drawing,
     exactly,
     explanation,
+    explanation_by_options,
     explanation_by_two,
     explanation_of_some,
     flattening,
@@ -147,14 +149,15 @@ class FunctionExercise(FunctionCalls):
         answer: Callable[[Formula], Formula] = lambda formula: formula,
         varying: str | None = None,
         in_part: str | None = None,
+        otherwise: str | None = None,
         size: float = 1e-2,
     ) -> CheckFunction:
         """It is right for all inputs. mistakes: each with the formula for the value that it leads to.
 
         inputs, right: where these are others than the exercise's; what is special is judged where the usual is right.
-        answer: makes of a mistake's formula a function to
-        hand in. varying: the mistake of giving another value each time. in_part: the one of being right for most inputs
-        and not for all, where no formula says it. size: of what a value that may be 0 is the difference of.
+        answer: makes of a mistake's formula a function to hand in. varying: the mistake of giving another value each
+        time. in_part: where no formula says it, the one of being right for most inputs and not for all; otherwise: the
+        one of not being right for all. size: of what a value that may be 0 is the difference of.
         """
         formula = right or self.right
         self._other_inputs += [inputs] if inputs else []
@@ -172,18 +175,24 @@ class FunctionExercise(FunctionCalls):
             first = wrong.index(True)
             message = expected_for(cases[first], expected[first], values[first])
             with picturing(partial(of_all_values, self.name, expected, values)):
-                if varying and not close(self.value(self.called(evidence, cases[first]), finite=False), values[first]):
-                    raise Failed(message, varying)
+                if varying:
+                    again = [self.value(self.called(evidence, case), finite=False) for case in cases]
+                    if not all(map(close, again, values)):
+                        raise Failed(message, varying)
                 if values[first].shape != expected[first].shape:
                     self.value_for(evidence, cases[first], expected[first].shape)
                 mistake = explanation(known, exact, values) or explanation_of_some(known, exact, values, wrong)
-                if mistake is None and (two := explanation_by_two(known, exact, values, expected)):
+                if mistake is None and (
+                    two := explanation_by_two(known, exact, values, expected)
+                    or explanation_by_options(known, exact, values)
+                ):
                     mistake, second = two
                     message += f"\nThat is not all. {self.sentence(second, {})}"
                 elif mistake is None and not all(wrong):
                     message += f"\nIt is right for {wrong.count(False)} of the {len(wrong)} inputs that were tried."
                 few = wrong.count(True) <= len(wrong) / 2
-                raise Failed(message, mistake or (in_part if few else None) or imprecision(values, expected))
+                unexplained = (in_part if few else None) or otherwise
+                raise Failed(message, mistake or unexplained or imprecision(values, expected))
 
         self._values.append(self.check(name, self._values[:1] or self._first)(value_is_right))
         return value_is_right
@@ -215,6 +224,23 @@ class FunctionExercise(FunctionCalls):
                     predicted = [stacked(formula, group) for group in exact]
                     if all(map(close_up_to_a_constant, values, predicted)):
                         raise Failed(message, mistake)
+                changes = [(mistake, partial(changes_of, formula)) for mistake, formula in known]
+                two = explanation_by_two(
+                    changes,
+                    [[group] for group in exact],
+                    [came - came[0] for came in values],
+                    [right - right[0] for right in expected],
+                )
+                two = two or explanation_by_options(
+                    known,
+                    [exact[0][:2], *exact],  # two calls are enough to sift
+                    [values[0][:2], *values],
+                    stacked,
+                    close_up_to_a_constant,
+                )
+                if two:
+                    mistake, second = two
+                    raise Failed(f"{message}\nThat is not all. {self.sentence(second, {})}", mistake)
                 raise Failed(message)
 
         self._values.append(self.check(name, self._first)(changes_are_right))

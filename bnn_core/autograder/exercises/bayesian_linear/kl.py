@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
+from itertools import permutations, product
+
 import torch
 from torch import Tensor
 
@@ -10,7 +14,7 @@ from bnn_core.autograder.exercises.bayesian_linear.gradients import require_grad
 from bnn_core.autograder.exercises.bayesian_linear.layer import FORWARD, IN, OUT, PARAMETERS, Evidence, Layer, exercise
 from bnn_core.autograder.exercises.bayesian_linear.parameters import has_its_parameters, output_has_its_shape
 from bnn_core.autograder.interface import LearnerError
-from bnn_core.autograder.judging.kl import KL_FORMS, kl_mistake
+from bnn_core.autograder.judging.kl import KL_FORMS, KLMistake, kl_mistake
 from bnn_core.autograder.judging.values import (
     expected_and_came,
     matches,
@@ -147,15 +151,56 @@ def diagnose_kl(evidence: Evidence, message: str) -> None:
     """Raise Failed with the mistake that explains the KL at a dozen random points, or with the numbers alone."""
     layer = evidence.layer()
     points = [evidence.parameters(-2.5, 1.2) for _ in range(24)]
-    mistake = kl_mistake(torch.stack(layer.kls_at(*points)), [groups(point) for point in points])
+    came = torch.stack(layer.kls_at(*points))
+    mistake = kl_mistake(came, [groups(point) for point in points]) or crossed_parts(came, points)
     if mistake is None:
         raise Failed(message, "kl-clamped" if is_right_far_from_the_prior(layer) else None)
+    if mistake.misconception in ("kl-bias-missing", "kl-weight-missing") and one_part_is_chosen(layer, points[0]):
+        raise Failed(message, "kl-one-part-chosen")
     raise Failed(f"{mistake.where}{message}", mistake.misconception, **mistake.about)
 
 
+def one_part_is_chosen(layer: Layer, parameters: dict[str, Tensor]) -> bool:
+    """Whether the part that looked left out is the only one there where the weights follow the prior, or the one that
+    was there is left out: max and min choose one of the two, usually the same.
+    """
+    mixed = {name: value * (not name.startswith("weight")) for name, value in parameters.items()}
+    usual, came = layer.kls_at(parameters, mixed)
+    of_bias = right_kl(mixed)
+    is_of_bias = [matches(value, of_bias, 1e-4 * of_bias) for value in (usual, came)]
+    return is_of_bias[0] != is_of_bias[1]
+
+
+def crossed_parts(came: Tensor, points: Sequence[dict[str, Tensor]]) -> KLMistake | None:
+    """The mistake of a KL in which a group's mean or log_std is an average of the other group's."""
+    for (kind, other), parts in product(permutations(("weight", "bias")), (["mean"], ["log_std"], ["mean", "log_std"])):
+        for average in (average_of_all, average_of_each_unit):
+            changed = [
+                {f"{kind}_{part}": average(point[f"{other}_{part}"], point[f"{kind}_{part}"]) for part in parts}
+                for point in points
+            ]
+            predicted = torch.stack([right_kl(point | new) for point, new in zip(points, changed, strict=True)])
+            if matches(came, predicted, 1e-4 * predicted):
+                where = f"It is the {' and the '.join(parts)} of the {'weights' if kind == 'weight' else 'bias'}.\n"
+                return KLMistake("kl-of-the-other-part", where=where)
+    return None
+
+
+def average_of_all(values: Tensor, like: Tensor) -> Tensor:
+    return values.mean().expand_as(like)
+
+
+def average_of_each_unit(values: Tensor, like: Tensor) -> Tensor:
+    """From a weight matrix to the shape of a bias, or the other way round."""
+    return values.mean(dim=1) if values.dim() > like.dim() else values[:, None].expand_as(like)
+
+
 def is_right_far_from_the_prior(layer: Layer) -> bool:
-    """Whether the KL is right where every parameter's own is large."""
-    at = {name: torch.full(size, -3.0 if name.endswith("log_std") else 4.0) for name, size in layer.sizes.items()}
+    """Whether the KL is right where every parameter's own is large, and no two parameters are alike."""
+    at = {
+        name: torch.linspace(*((-4.0, -2.0) if name.endswith("log_std") else (3.0, 5.0)), math.prod(size)).view(size)
+        for name, size in layer.sizes.items()
+    }
     return matches(layer.kls_at(at)[0], right_kl(at), 1e-4 * right_kl(at))
 
 

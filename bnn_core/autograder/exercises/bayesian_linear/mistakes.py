@@ -200,6 +200,15 @@ KL_OF_THE_LAYER = (
         "The weights are left out of the KL; only the bias's KL is there.",
     ),
     Mistake(
+        "kl-one-part-chosen",
+        "The KL is that of the weights or that of the bias, as max and min choose: add the two up.",
+    ),
+    Mistake(
+        "kl-of-the-other-part",
+        "In the KL the weights' parameters stand in for the bias's, or the bias's for the weights': each has a mean and"
+        " a log_std of its own.",
+    ),
+    Mistake(
         "kl-of-other-parameters",
         "The KL doesn't depend on {what}, which forward uses: it must be computed from the very parameters that"
         " are sampled.",

@@ -81,6 +81,10 @@ COST = (
         seen_in=("tensorflow/probability#719",),
     ),
     Mistake(
+        "log-prob-exponentiated",
+        "log_prob is a probability, the exponential of −KL_factor·KL: inference adds up logarithms.",
+    ),
+    Mistake(
         "log-prob-without-kl",
         "log_prob is 0: it must carry the weights' KL, −KL_factor·KL.",
         seen_in=("kumar-shridhar/PyTorch-BayesianCNN#59",),

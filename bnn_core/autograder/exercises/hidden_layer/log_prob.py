@@ -100,6 +100,7 @@ def mistaken_log_prob(came: Tensor, kl: Tensor, factor: float, rows: int) -> str
         "kl-factor-twice": (-(factor**2) * kl,),
         "log-prob-by-rows": (-factor * kl * rows, -factor * kl / rows, -kl / rows),
         "log-prob-averaged": (-factor * kl / (rows * (UNITS + 1)), -factor * kl / (IN * UNITS)),
+        "log-prob-exponentiated": ((-factor * kl).exp(),) if came.any() else (),
         "log-prob-without-kl": (torch.zeros_like(kl),),
     }
     found = (name for name, values in suspects.items() if any(close(came, value) for value in values))
