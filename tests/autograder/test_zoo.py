@@ -6,6 +6,7 @@ import contextlib
 import importlib
 import io
 import pkgutil
+import traceback
 from types import ModuleType
 
 import pytest
@@ -31,6 +32,14 @@ RIGHT = [
     for name, source in module.RIGHT.items()
 ]
 SEEDS_PER_RIGHT_SOLUTION = 1
+
+
+@pytest.fixture(autouse=True)
+def _no_notes_for_devices_to_come(monkeypatch: pytest.MonkeyPatch) -> None:
+    """torch.manual_seed keeps the stack for each kind of device that isn't there, which takes milliseconds here, and
+    some solutions call it in every draw.
+    """
+    monkeypatch.setattr(traceback, "format_stack", lambda: [])
 
 
 def report(module: ModuleType, source: str, seed: int = 0) -> Report:
