@@ -176,8 +176,8 @@ class FunctionExercise(FunctionCalls):
             message = expected_for(cases[first], expected[first], values[first])
             with picturing(partial(of_all_values, self.name, expected, values)):
                 if varying:
-                    again = [self.value(self.called(evidence, case), finite=False) for case in cases]
-                    if not all(map(close, again, values)):
+                    again = [self.value(self.called(evidence, case), finite=False) for case in reversed(cases)]
+                    if not all(map(close, reversed(again), values)):
                         raise Failed(message, varying)
                 if values[first].shape != expected[first].shape:
                     self.value_for(evidence, cases[first], expected[first].shape)
