@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import gc
 import json
 import os
 import resource
@@ -214,6 +215,7 @@ def _work_and_exit(function: Callable[[Say], None], writing_end: int) -> None:
         while left:
             left = left[os.write(writing_end, left) :]
 
+    gc.freeze()  # else what it has from its parent is looked at to be collected, and copied for that
     _limit_oneself()
     trouble = ""
     try:
