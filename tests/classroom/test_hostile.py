@@ -157,7 +157,7 @@ def test_gets_the_row_that_it_should(grading: Grading, case: Case) -> None:
 def test_leaves_no_process_and_no_trace(grading: Grading) -> None:
     assert grading.left_over == []
     assert grading.changed == set()
-    said = r"(note: .* missing here: namespaces\n)?Read as .* graded anew, 0 kept from before, in \d+ s\n"
+    said = r"(note: .* missing here: namespaces\n)?Read as .* graded anew, 0 kept from before, in \d+ (s|minutes)\n"
     assert re.fullmatch(said, grading.errors)
 
 
