@@ -14,6 +14,19 @@ IS_ROOT = os.geteuid() == 0
 IDENTITIES = [ROOT, ORDINARY] if IS_ROOT and shutil.which("setpriv") else [ROOT if IS_ROOT else ORDINARY]
 SOME_USER = "12345"
 
+WITH_A_SHORT_CONTROL = """
+from bnn_core.classroom import control
+
+control.LIBRARIES = ()
+"""
+"""Before a grading: no library is imported for a trial, which takes longer than many a submission."""
+
+COMMAND = """
+from bnn_core.course.command_line import main
+
+main()
+"""
+
 # Shows the folders named by the arguments before "--" under an empty folder in place of one that others may not
 # enter, in a mount namespace that ends with the command; then gives up the superuser's rights.
 BECOME_ORDINARY = f"""

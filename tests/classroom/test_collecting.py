@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from classroom.notebooks import LESSON, RIGHT, WRONG, notebook
+from classroom.people import COMMAND, WITH_A_SHORT_CONTROL
 
 from bnn_core.lesson_files import Course
 
@@ -68,7 +69,7 @@ def graded(tmp_path_factory: pytest.TempPathFactory) -> Graded:
     (home / "zip").mkdir()
     with zipfile.ZipFile(home / "zip" / "hw.zip", "w") as archive:
         archive.writestr(f"hw/{LESSON}.ipynb", right)
-    command = [sys.executable, "-m", "bnn_core", "grade", str(home), "--output", str(folder / "report")]
+    command = [sys.executable, "-c", WITH_A_SHORT_CONTROL + COMMAND, "grade", home, "--output", folder / "report"]
     result = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     assert result.returncode == 0, result.stderr
     rows = json.loads((folder / "report" / "report.json").read_text(encoding="utf-8"))["results"]

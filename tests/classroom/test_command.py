@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 from classroom.machines import take_away
 from classroom.notebooks import CASES, LESSON, WRONG, cells, write_class
+from classroom.people import COMMAND, WITH_A_SHORT_CONTROL
 from click.testing import CliRunner
 from zoo.bayesian_linear import BASE as RIGHT
 
@@ -26,11 +27,15 @@ from bnn_core.course.command_line import main
 linux = pytest.mark.skipif(sys.platform != "linux", reason="submissions are shut in on Linux alone")
 
 QUICK = [case for case in CASES if case.name in ("plain", "wrong", "stub", "exits-quietly", "not-json")]
+SAME_EACH_TIME = ("--lesson", "bayesian_linear", "--seed", 5)
 
 
-def grade(*arguments: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "bnn_core", "grade", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+AS_TYPED = (sys.executable, "-m", "bnn_core", "grade")
+SOONER = (sys.executable, "-c", WITH_A_SHORT_CONTROL + COMMAND, "grade")
+
+
+def grade(*arguments: object, command: tuple[str, ...] = SOONER) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([*command, *map(str, arguments)], capture_output=True, text=True, timeout=300, check=False)
 
 
 def rows(report: Path) -> list[dict[str, Any]]:
@@ -42,6 +47,23 @@ def rows(report: Path) -> list[dict[str, Any]]:
 def submissions(tmp_path: Path) -> Path:
     write_class(tmp_path / "class", QUICK)
     return tmp_path / "class"
+
+
+@pytest.fixture
+def one_submission(tmp_path: Path) -> Path:
+    write_class(tmp_path / "class", [case for case in QUICK if case.name == "plain"])
+    return tmp_path / "class"
+
+
+@pytest.fixture(scope="module")
+def graded_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a class, in which somebody handed in nothing, and its report. Not to be changed."""
+    folder = tmp_path_factory.mktemp("graded")
+    write_class(folder / "class", QUICK)
+    (folder / "class" / "absent").mkdir()
+    result = grade(folder / "class", "--output", folder / "report", *SAME_EACH_TIME, "--jobs", 1, command=AS_TYPED)
+    assert result.returncode == 0, result.stderr
+    return folder
 
 
 @pytest.mark.parametrize(
@@ -69,20 +91,21 @@ def test_bad_arguments_are_a_line_and_exit_status_2(
 
 
 @linux
-def test_one_job_and_three_give_the_same_report(submissions: Path, tmp_path: Path) -> None:
-    for name, jobs in (("one", 1), ("three", 3)):
-        result = grade(submissions, "--output", tmp_path / name, "--jobs", jobs, "--seed", 5)
-        assert result.returncode == 0, result.stderr
-    assert rows(tmp_path / "one") == rows(tmp_path / "three")
+def test_one_job_and_three_give_the_same_report(graded_once: Path, tmp_path: Path) -> None:
+    one, three = graded_once / "report", tmp_path / "three"
+    result = grade(graded_once / "class", "--output", three, *SAME_EACH_TIME, "--jobs", 3)
+    assert result.returncode == 0, result.stderr
+    assert rows(one) == rows(three)
     for file in ("grades.csv", "index.html", f"plain/{LESSON}.html"):
-        assert (tmp_path / "one" / file).read_bytes() == (tmp_path / "three" / file).read_bytes()
-    statuses = {row["student"]: row["status"] for row in rows(tmp_path / "one")}
+        assert (one / file).read_bytes() == (three / file).read_bytes()
+    statuses = {row["student"]: row["status"] for row in rows(one)}
     assert statuses == {
         "plain": "passed",
         "wrong": "failed",
         "stub": "not_attempted",
         "exits-quietly": "error",
         "not-json": "unreadable",
+        "absent": "not_attempted",
     }
 
 
@@ -95,8 +118,7 @@ def test_an_interrupted_grading_goes_on_where_it_was(sign: signal.Signals, tmp_p
         cells(RIGHT if number % 2 else WRONG)(home)
     report = tmp_path / "report"
     arguments = [tmp_path / "class", "--output", report, "--jobs", 1]
-    command = [sys.executable, "-m", "bnn_core", "grade", *map(str, arguments)]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen([*SOONER, *map(str, arguments)], stderr=subprocess.PIPE, text=True) as process:
         journal = report / "results.jsonl"
         while process.poll() is None and not (journal.exists() and journal.read_text().count('"key"') >= 2):
             time.sleep(0.02)
@@ -125,10 +147,8 @@ def test_only_what_has_changed_is_graded_again(submissions: Path, tmp_path: Path
 
 
 @linux
-def test_who_handed_in_nothing_has_a_row(submissions: Path, tmp_path: Path) -> None:
-    (submissions / "absent").mkdir()
-    assert grade(submissions, "--output", tmp_path / "report", "--lesson", "bayesian_linear").returncode == 0
-    (row,) = [row for row in rows(tmp_path / "report") if row["student"] == "absent"]
+def test_who_handed_in_nothing_has_a_row(graded_once: Path) -> None:
+    (row,) = [row for row in rows(graded_once / "report") if row["student"] == "absent"]
     assert row["status"] == "not_attempted"
     assert row["message"] == "No notebook was handed in."
     assert row["max_score"] > 0
@@ -163,9 +183,9 @@ def test_what_no_option_changes_is_said_without_one(
     assert line.endswith("chmod -R o+rX /locked/.venv lets it be read")
 
 
-def test_unsafe_goes_on_without(submissions: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unsafe_goes_on_without(one_submission: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     take_away(monkeypatch, "namespaces", "bubblewrap")
-    result = CliRunner().invoke(main, ["grade", str(submissions), "--output", str(tmp_path / "report"), "--unsafe"])
+    result = CliRunner().invoke(main, ["grade", str(one_submission), "--output", str(tmp_path / "report"), "--unsafe"])
     assert result.exit_code == 0, result.output
     assert "without any protection" in result.output
     assert {row["student"]: row["status"] for row in rows(tmp_path / "report")}["plain"] == "passed"
@@ -186,12 +206,12 @@ def test_where_a_right_answer_is_not_graded_right_nothing_is_graded(
 
 @linux
 def test_bubblewrap_takes_the_place_of_namespaces(
-    submissions: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    one_submission: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if launching.shutil.which("bwrap") is None:
         pytest.skip("bubblewrap is not installed")
     take_away(monkeypatch, "namespaces")
-    result = CliRunner().invoke(main, ["grade", str(submissions), "--output", str(tmp_path / "report")])
+    result = CliRunner().invoke(main, ["grade", str(one_submission), "--output", str(tmp_path / "report")])
     assert result.exit_code == 0, result.output
     assert "takes longer; missing here: namespaces" in result.output
     assert {row["student"]: row["status"] for row in rows(tmp_path / "report")}["plain"] == "passed"

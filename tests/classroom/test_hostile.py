@@ -18,7 +18,7 @@ from typing import Any
 import psutil
 import pytest
 from classroom.notebooks import CASES, FORBIDDEN, FULL, HOSTILE, LESSON, NONE, Case, write_class
-from classroom.people import IDENTITIES, IS_ROOT, run_as
+from classroom.people import COMMAND, IDENTITIES, IS_ROOT, ROOT, WITH_A_SHORT_CONTROL, run_as
 
 from bnn_core.classroom.report import SCRIPT
 
@@ -50,9 +50,7 @@ RUNS = [pytest.param(identity, case, id=f"{identity}: {case.name}") for identity
 
 # Stands where the system allows no namespaces but to bubblewrap.
 WITH_BUBBLEWRAP = """
-from bnn_core.classroom.report import SCRIPT
 from bnn_core.classroom.sandbox import launching
-from bnn_core.course.command_line import main
 
 ready = launching.WarmSandbox.wait_until_ready
 
@@ -62,7 +60,6 @@ def missing(sandbox):
     ready(sandbox)
 
 launching.WarmSandbox.wait_until_ready = missing
-main()
 """
 
 
@@ -109,8 +106,10 @@ def grade_as(identity: str, cases: list[Case], folder: Path) -> Grading:
     own_children = {child.pid for child in psutil.Process().children(recursive=True)}
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)  # who loses its parent becomes a child of this process
     try:
-        program = ["-c", WITH_BUBBLEWRAP] if identity.endswith(SUFFIX) else ["-m", "bnn_core"]
-        command = [sys.executable, *program, "grade", str(folder / "class"), "--output", str(report)]
+        program = (WITH_BUBBLEWRAP if identity.endswith(SUFFIX) else "") + COMMAND
+        if identity.startswith(ROOT):  # whose whole control the tests of the command go through
+            program = WITH_A_SHORT_CONTROL + program
+        command = [sys.executable, "-c", program, "grade", str(folder / "class"), "--output", str(report)]
         command += ["--lesson", "03", *LIMITS]
         result = run_as(identity.removesuffix(SUFFIX), command, timeout=MOST_SECONDS)
         orphans = [child for child in psutil.Process().children(recursive=True) if child.pid not in own_children]

@@ -329,13 +329,16 @@ def test_where_nobody_can_be_let_in_it_says_once_what_to_do(protection: str, clo
 
 @pytest.mark.skipif(not IS_ROOT, reason="only root's submissions run as somebody else")
 @pytest.mark.parametrize("protection", IN_EVERY_MODE)
-def test_one_library_that_only_root_can_read_is_named(protection: str, library: Path) -> None:
+def test_one_library_that_only_root_can_read_is_named(
+    protection: str, library: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """As after an installation under umask 077 into an environment that others can read. Nothing else about it seems
     wrong: Python takes a folder that it can't list for an empty package.
     """
     (library / "library_of_roots").mkdir()
     (library / "library_of_roots" / "__init__.py").touch()
     (library / "library_of_roots").chmod(0o700)
+    monkeypatch.setattr(control, "LIBRARIES", ())
     with sandbox(protection) as one, pytest.raises(NotProven, match=r"chmod -R o\+rX '/.*/library_of_roots'"):
         prove(one)
 
