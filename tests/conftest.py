@@ -2,6 +2,7 @@
 many processes run them, and a browser.
 """
 
+import gc
 import os
 import shutil
 from collections.abc import Iterator
@@ -53,6 +54,14 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
     """Only what takes minutes is shared out among processes, each of which takes seconds to begin."""
     everything = config.args_source is pytest.Config.ArgsSource.TESTPATHS and not config.option.notebook
     return None if everything else 0
+
+
+def pytest_collection_finish() -> None:
+    """What has been imported stays. It need not be looked at whenever garbage is collected, nor be copied for that by
+    processes forked from this one.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 def skip(reason: str) -> None:
