@@ -39,13 +39,15 @@ def known_again(journal: Journal, people: Sequence[Person], arrivals: Sequence[A
     """By which name the report knows each student, where it isn't the one that they arrive with. Who is called as
     somebody else of the report is gets a name of their own. people: the class, as far as there is a list.
     """
-    known = _by_number(journal, arrivals) | _by_lists(journal, people, arrivals)
-    known |= _by_name(journal, people, arrivals)
+    report = _Report(journal, people)
+    known = _by_number(report, arrivals) | _by_lists(report, arrivals) | _by_name(journal, people, arrivals)
     meant = Counter(known.values())
     known = {student: one for student, one in known.items() if meant[one] == 1}
     taken = journal.students | {one.name for one in arrivals} | set(known.values())
+    theirs = set(known.values())
+    is_same_assignment = report.has_mostly(arrivals)
     for one in arrivals:
-        if one.name not in known and (_is_other(journal, people, arrivals, one) or one.name in known.values()):
+        if one.name not in known and (one.name in theirs or report.is_other(one, is_same_assignment)):
             name = f"{one.own_name} ({one.key})"
             while name in taken:
                 name += "'"
@@ -62,28 +64,73 @@ def numbered_anew(journal: Journal, people: Sequence[Person], arrivals: Sequence
     return not people and bool(again) and keys.isdisjoint(set().union(*again))
 
 
-def _by_number(journal: Journal, arrivals: Sequence[Arrival]) -> dict[str, str]:
+class _Report:
+    """What a report knows of its students.
+
+    keys: by platform and student, the numbers that the results came with. people: of Moodle's numbers, who has each on
+    the newest list that knows it, where that says who it is in other assignments too. identities: whose each id is.
+    """
+
+    def __init__(self, journal: Journal, people: Sequence[Person]) -> None:
+        self.keys = _keys_in(journal)
+        self.people = {
+            number: person
+            for of_list in (journal.people, *journal.once_people, people)
+            for person in of_list
+            if person.lasting
+            for number in person.passing
+        }
+        self.ids = {student: frozenset(ids) for student, ids in journal.identities.items()}
+        self.identities: defaultdict[str, set[str]] = defaultdict(set)
+        for student, ids in self.ids.items():
+            for one in ids:
+                self.identities[one].add(student)
+
+    def person(self, one: Arrival) -> Person | None:
+        return self.people.get(one.key) if one.system == MOODLE else None
+
+    def has_mostly(self, arrivals: Sequence[Arrival]) -> bool:
+        """Whether those of Moodle's whose names are known have mostly the numbers that they had, as in a download of an
+        assignment that is in the report already.
+        """
+        known = [one for one in arrivals if one.system == MOODLE and (MOODLE, one.name) in self.keys]
+        return 2 * sum(one.key in self.keys[MOODLE, one.name] for one in known) >= len(known)
+
+    def is_other(self, one: Arrival, is_same_assignment: bool) -> bool:
+        """Whether somebody who is called like a student of the report is certainly another: by the number that Canvas
+        gives to each person, by the lists of the class, or by that which Moodle gave in the same assignment.
+        """
+        keys = self.keys.get((one.system, one.name), set())
+        if not keys or one.key in keys:
+            return False
+        person, ids = self.person(one), self.ids.get(one.name)
+        if person is not None and ids:
+            return person.lasting.isdisjoint(ids)
+        return one.system == CANVAS or (one.system == MOODLE and is_same_assignment)
+
+
+def _by_number(report: _Report, arrivals: Sequence[Arrival]) -> dict[str, str]:
     """By the number that the platform gives: Canvas one to each person, Moodle one in each assignment, where the name
     must be the same as well.
     """
     owners: defaultdict[tuple[str, ...], set[str]] = defaultdict(set)
-    for (system, student), keys in _keys_in(journal).items():
+    for (system, student), keys in report.keys.items():
         for key in keys:
             owners[_sign(Arrival(student, system, key))].add(student)
     found = {one.name: owners.get(_sign(one), set()) for one in arrivals if one.system in (CANVAS, MOODLE)}
     return {student: next(iter(ones)) for student, ones in found.items() if len(ones) == 1}
 
 
-def _by_lists(journal: Journal, people: Sequence[Person], arrivals: Sequence[Arrival]) -> dict[str, str]:
+def _by_lists(report: _Report, arrivals: Sequence[Arrival]) -> dict[str, str]:
     """By what the lists of the class say of a number that holds in one assignment alone: which address it is of, and
     what number that address had before.
     """
     known = {}
     for one in arrivals:
-        if person := _of_number(journal, people, one):
-            fitting = [student for student, ids in journal.identities.items() if person.lasting & set(ids)]
+        if person := report.person(one):
+            fitting = set().union(*(report.identities.get(identity, set()) for identity in person.lasting))
             if len(fitting) == 1:
-                known[one.name] = fitting[0]
+                known[one.name] = next(iter(fitting))
     return known
 
 
@@ -97,34 +144,6 @@ def _by_name(journal: Journal, people: Sequence[Person], arrivals: Sequence[Arri
     new = {one.name for one in arrivals if not one.system} - journal.students
     found = {student: directory.find(student) for student in new}
     return {student: ones[0] for student, ones in found.items() if len(ones) == 1 and ones[0] not in here}
-
-
-def _is_other(journal: Journal, people: Sequence[Person], arrivals: Sequence[Arrival], one: Arrival) -> bool:
-    """Whether somebody who is called like a student of the report is certainly another: by the number that Canvas gives
-    to each person, by the lists of the class, or by that which Moodle gave in the assignment of which this is.
-    """
-    held = _keys_in(journal)
-    keys = held.get((one.system, one.name), set())
-    if not keys or one.key in keys:
-        return False
-    if one.system == CANVAS:
-        return True
-    if one.system != MOODLE:
-        return False
-    person = _of_number(journal, people, one)
-    if person is not None and (ids := journal.identities.get(one.name)):
-        return person.lasting.isdisjoint(ids)
-    alike = [other.key in held[MOODLE, other.name] for other in arrivals if (MOODLE, other.name) in held]
-    return 2 * sum(alike) >= len(alike)
-
-
-def _of_number(journal: Journal, people: Sequence[Person], one: Arrival) -> Person | None:
-    """Who has this number on the newest list that knows it, where that says who it is in other assignments too."""
-    for of_list in (people, *reversed(journal.once_people), journal.people):
-        for person in of_list if one.system == MOODLE else ():
-            if person.lasting and one.key in person.passing:
-                return person
-    return None
 
 
 def _keys_in(journal: Journal) -> dict[tuple[str, str], set[str]]:
