@@ -14,6 +14,7 @@ from bnn_core.autograder.exercises import EXERCISES
 from bnn_core.classroom.attention import Concern, concerns, same_answers
 from bnn_core.classroom.class_summary import class_summary
 from bnn_core.classroom.grading import Graded
+from bnn_core.classroom.journal import Place
 from bnn_core.classroom.policy import in_words, read_policy
 from bnn_core.classroom.report import write_pages
 from bnn_core.classroom.standing import ByHand, Standing
@@ -154,6 +155,7 @@ def test_people_are_counted_once_however_many_answers_they_share(tmp_path: Path)
     }
     class_ = [standing(name, code=ANSWER) for name in ("ada", "bo")]
     class_ += [standing(name, **hidden) for name in ("ada", "bo", "cy")]
+    class_ = [replace(one, place=Place(one.student, one.lesson)) for one in class_]
     (concern,) = concerns(class_)
     assert (concern.students, concern.about) == (3, ("HiddenLayer", "BayesianLinear"))
     write_pages(tmp_path, class_, seed=1)
@@ -161,6 +163,9 @@ def test_people_are_counted_once_however_many_answers_they_share(tmp_path: Path)
     assert "The same answer, letter by letter: 3 students" in text
     assert "HiddenLayer: ada" in text
     assert "5 submissions, with 5 exercises in all · some checks failed: 5" in " ".join(text.split())
+    write_pages(tmp_path, [*class_, standing("di")], seed=1)
+    text = Tags((tmp_path / "index.html").read_text(encoding="utf-8")).text
+    assert "5 submissions, and 1 time nothing was handed in, with 6 exercises in all" in " ".join(text.split())
 
 
 def test_what_is_code_in_a_sentence_is_code_on_the_pages(tmp_path: Path) -> None:
