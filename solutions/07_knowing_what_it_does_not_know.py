@@ -654,8 +654,10 @@ guess(
 # - **Ties.** Where two classes are equally likely, the prediction is the first of them, as `torch.max` and `argmax`
 #   say.
 #
-# The definition varies from library to library, so compare numbers of one only. scikit-learn's `calibration_curve` has
-# the same bins by default, but is about the probability of *one* class, and gives the curve, not the average. Others
+# The definition varies from library to library, so compare numbers of one only. torchmetrics' `CalibrationError` takes
+# the same average over the same bins, but counts what lies on an edge to the bin above. scikit-learn's
+# `calibration_curve` has our bins by default, but is about the probability of *one* class, and gives the curve, not the
+# average. Others
 # bin so that each bin holds equally many examples, or average over all classes. And the number of bins changes the
 # result.
 

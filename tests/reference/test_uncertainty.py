@@ -1,4 +1,4 @@
-"""The measures of doubt, against SciPy's and scikit-learn's; and pruning, against what it promises."""
+"""The measures of doubt, against SciPy's, scikit-learn's and torchmetrics'; and pruning, against what it promises."""
 
 from __future__ import annotations
 
@@ -123,6 +123,26 @@ def test_calibration_error_follows_from_scikit_learns_curve(
     assert came.dtype == dtype
     assert came.shape == ()
     assert came.item() == pytest.approx(right, abs=10 * TOLERANCE[dtype])
+
+
+@pytest.mark.parametrize("num_bins", [4, 10, 15])
+def test_calibration_error_is_torchmetrics_but_for_edges(num_bins: int) -> None:
+    """Its average is the same, and its bins; what lies on an edge is counted to the bin above."""
+    metrics = pytest.importorskip("torchmetrics.functional.classification", reason="pip install '.[ci]' has it")
+
+    def theirs(probs: Tensor, labels: Tensor) -> float:
+        error = metrics.multiclass_calibration_error(probs, labels, probs.shape[1], num_bins, norm="l1")
+        return float(error)
+
+    for seed in range(20):
+        probs, labels = labelled(300, 2 + seed % 9, seed=seed)
+        came = expected_calibration_error(probs, labels, num_bins).item()
+        assert came == pytest.approx(theirs(probs, labels), abs=1e-6)
+    on_an_edge, above = torch.tensor([[0.75, 0.25]]), torch.tensor([[0.8, 0.2]])
+    both, labels = torch.cat([on_an_edge, above]), torch.tensor([0, 1])
+    if num_bins == 4:  # whose edges are exact
+        assert theirs(both, labels) == pytest.approx(abs(0.25 - 0.8) / 2, abs=1e-6)
+        assert expected_calibration_error(both, labels, 4).item() == pytest.approx((0.25 + 0.8) / 2, abs=1e-6)
 
 
 def test_calibration_error_has_fifteen_bins_unless_told() -> None:
