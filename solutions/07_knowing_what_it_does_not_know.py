@@ -657,9 +657,8 @@ guess(
 # The definition varies from library to library, so compare numbers of one only. torchmetrics' `CalibrationError` takes
 # the same average over the same bins, but counts what lies on an edge to the bin above. scikit-learn's
 # `calibration_curve` has our bins by default, but is about the probability of *one* class, and gives the curve, not the
-# average. Others
-# bin so that each bin holds equally many examples, or average over all classes. And the number of bins changes the
-# result.
+# average. Others bin so that each bin holds equally many examples, or average over all classes. And the number of bins
+# changes the result.
 
 # %% [markdown]
 # ## Your turn: the gap between sure and right

@@ -40,19 +40,27 @@ def export() -> None:
 @click.option("--title", help="The assignment's title, where that table has several.")
 @one_lesson
 @click.option("--scale", is_flag=True, help="Convert points where the system gives another number of them at most.")
+@click.option("--leave-missing", is_flag=True, help="Give no 0 to who handed in nothing: their cells stay as they are.")
 @click.option(
     "--output",
     type=TableFile(),
     help="The file to write.  [default: that of --into, or marks.csv in REPORT, or marks-LESSON.csv]",
 )
 def marks(
-    report: Path, form: str, into: Path | None, title: str | None, lesson: str | None, scale: bool, output: Path | None
+    report: Path,
+    form: str,
+    into: Path | None,
+    title: str | None,
+    lesson: str | None,
+    scale: bool,
+    leave_missing: bool,
+    output: Path | None,
 ) -> None:
     """Fill the marks of REPORT into the table that you downloaded from the system, and change nothing else in it; or
     write a table of the whole class, `--format wide`.
     """
-    if form == "wide" and (into or title or scale):
-        raise BadArgument("a wide table is written anew; leave out --into, --title and --scale")
+    if form == "wide" and (into or title or scale or leave_missing):
+        raise BadArgument("a wide table is written anew; leave out --into, --title, --scale and --leave-missing")
 
     from bnn_core.classroom import gradebooks
     from bnn_core.classroom.results import number, write_atomically
@@ -74,7 +82,7 @@ def marks(
         write_atomically(path, gradebooks.wide(rows, standing.ids, standing.told_by_hand(), late))
         click.echo(f"{len({one.student for one in chosen})} students. Read {path}")
         return
-    points, most = _marks_of(standing, chosen)
+    points, most = _marks_of(standing, chosen, leave_missing)
     with refusing_unusable():
         table = Table.read(into)
         done = gradebooks.fill_in(table, form, points, most, title, scale)
@@ -221,8 +229,11 @@ def refuse_no_report(folder: Path, journal: Journal) -> None:
         raise BadArgument(f"{folder} holds no report; `bnn-course grade SUBMISSIONS --output {folder}` makes one")
 
 
-def _marks_of(standing: ClassStanding, chosen: Sequence[Standing]) -> tuple[list[Mark], float]:
-    """Everyone's points, and what could be had."""
+def _marks_of(
+    standing: ClassStanding, chosen: Sequence[Standing], leave_missing: bool
+) -> tuple[list[Mark], float]:
+    """Everyone's points, and what could be had. leave_missing: nothing for who handed in nothing at all of this."""
+    from bnn_core.classroom.attention import is_nothing
     from bnn_core.classroom.gradebooks import Mark
 
     called = standing.called_by()
@@ -231,7 +242,9 @@ def _marks_of(standing: ClassStanding, chosen: Sequence[Standing]) -> tuple[list
     for one in chosen:
         most[one.lesson] = max(most.get(one.lesson, 0.0), one.most)
         points[one.student] = points.get(one.student, 0.0) + one.points
-    return [Mark(student, had, called[student]) for student, had in points.items()], sum(most.values())
+    marked = {one.student for one in chosen if one.by_hand or not (leave_missing and is_nothing(one))}
+    marks = [Mark(student, had, called[student]) for student, had in points.items() if student in marked]
+    return marks, sum(most.values())
 
 
 def _tell(done: Filled) -> None:

@@ -115,6 +115,19 @@ def test_nothing_else_is_changed(own: Class, system: System) -> None:
     assert len(path.read_bytes()) - len(system.marks) == len(changed) * (2 if separator == "\t" else 1)
 
 
+def test_the_cells_of_who_handed_in_nothing_can_be_left(own: Class) -> None:
+    path = graded(own, SYSTEMS[2])
+    assert own.grade("--roster", str(path)).exit_code == 0
+    result = export("marks", own.report, "--format", "moodle", "--into", path, "--leave-missing")
+    assert f"without a mark in the report: {ABSENT.full}" in result.output
+    marks = moodle_takes(path.read_bytes())
+    assert marks.pop(ABSENT.number) == ""
+    assert "" not in marks.values()
+    assert CliRunner().invoke(main, ["override", str(own.report), ABSENT.full, "BayesianLinear", "3"]).exit_code == 0
+    assert export("marks", own.report, "--format", "moodle", "--into", path, "--leave-missing").exit_code == 0
+    assert moodle_takes(path.read_bytes())[ABSENT.number] == "3"
+
+
 def test_an_exported_file_leaves_the_given_one(own: Class, tmp_path: Path) -> None:
     path = graded(own, SYSTEMS[2])
     result = export("marks", own.report, "--format", "moodle", "--into", path, "--output", tmp_path / "new.csv")
