@@ -38,9 +38,9 @@ torch.set_num_threads(1)  # the tensors are small
 # Take the smallest case. The data are points near a line, and the model is $y = w x$ with one weight. The weight has a
 # Gaussian *prior*, $\mathcal N(0, 1)$: what is believed about $w$ before any point is seen. And the noise is known.
 # Here the *posterior*, what one should believe about $w$ once one has seen the points, can be computed exactly. It is
-# the orange hill. The blue curve is the distribution that training looks for when it counts the KL so many times. (Both
-# are *densities*: where the curve is high, values of $w$ are likely. They are scaled to one height.) The first slider
-# sets the number of points, the second the count of the KL, as a power of ten.
+# the orange hill. The blue curve is the distribution that training looks for when it counts the KL as often as the
+# second slider says. (Both are *densities*: where the curve is high, values of $w$ are likely. They are scaled to one
+# height.) The first slider sets the number of points, the second the count of the KL, as a power of ten.
 #
 # - Where do blue and orange agree? Does that depend on the number of points?
 # - What do the 30 drawn lines do when the KL counts for a hundredth? And when it counts a hundred times?
@@ -126,9 +126,11 @@ for batch_size in (12, 6, 4, 2):
 # = \mathrm{KL}\big(q \,\|\, p(\cdot \mid \mathcal D)\big) - \log p(\mathcal D)
 # $$
 #
-# It is the **negative ELBO**, in nats. Lesson 03 derives the second equation: the smaller $\mathcal L$, the closer is
-# $q$ to the posterior. Weigh one part otherwise, and the equation is gone: you saw it under the slider. One pass draws
-# the weights once, and takes what it gets in place of the average over draws.
+# It is the **negative ELBO** [5], minus the *evidence lower bound*, in nats. ($w$ stands for all weights and biases,
+# $\mathcal D$ for the data; $p(\cdot \mid \mathcal D)$ is the posterior, and $p(\mathcal D)$, the evidence, doesn't
+# depend on $q$.) Lesson 03 derives the second equation: the smaller $\mathcal L$, the closer is $q$ to the posterior.
+# Weigh one part otherwise, and the equation is gone: you saw it under the slider. One pass draws the weights once, and
+# takes what it gets in place of the average over draws.
 
 # %% [markdown]
 # ## Mini-batches, scaled right
@@ -340,7 +342,7 @@ guessed("widest-weight")
 
 # %% [markdown]
 # That of electric: about this input the cars say nothing, so its weight keeps the prior, mean 0 and log_std 0. (The
-# argument `kl_count` is for later: it answers for a loss that counts the KL so many times.)
+# argument `kl_count` is for later: it answers for a loss that counts the KL `kl_count` times.)
 #
 # Now train. This loop serves the whole lesson. It draws a batch at random in each step, and takes the loss as an
 # argument, so that we can be wrong on purpose. With `decay=True` the steps shrink to nothing towards the end, and the
@@ -580,7 +582,7 @@ assert ends["no KL"][1, 2] == -3.0
 # - **$N/B$ forgotten**: the KL counts 8 times. Where the data outweigh the prior, a standard deviation grows with the
 #   square root of the count: $\sqrt 8 \approx 2.8$ times too large. So the network is too *unsure*.
 # - **A mean in place of the sum** (`F.mse_loss` and `F.gaussian_nll_loss` average unless told otherwise): the KL counts
-#   392 times. All weights have gone most of the way back to the prior.
+#   392 times. Their standard deviations are 0.46 and more, where 0.07 and less would be right.
 # - **The KL averaged over the weights**: the formula says half the spread. After these steps the spreads for mass and
 #   for the bias are still above that, on their way down. With 4 weights it is a small mistake, in a network
 #   of 100,000 weights it is as good as no KL.
@@ -769,7 +771,7 @@ def log_stds(model):
 
 
 def curve_loss(kl_count):
-    """The negative ELBO with the KL counted so many times."""
+    """The negative ELBO with the KL counted `kl_count` times."""
     return lambda y, t, kl: negative_elbo(y, t, kl_count * kl, curve_noise, len(points))
 
 
@@ -1101,9 +1103,10 @@ assert results["100 points, with the KL"][2] > 0.97
 # - **Ten points, with the KL**: all is noise. To use its weights, the network must pay the KL. Ten points don't pay for
 #   it. It is cheaper to call everything noise and go back to the prior. Then the prior's own functions, which are
 #   wild, count as errors, so the noise grows further. No unit is left.
-# - **Ten points, without the KL**: nothing is noise. The network comes ever closer to the points, and $\tau$ follows
-#   the error down. The smaller $\tau$, the larger the density: nothing but the small steps at the end of training stops
-#   it. The functions all but coincide. On new targets it is sure, and often wrong.
+# - **Ten points, without the KL**: too little is noise, about half of the true one, and it would go on falling. The
+#   network comes ever closer to the points, and $\tau$ follows the error down. The smaller $\tau$, the larger the
+#   density: nothing but the small steps at the end of training stops it. The functions all but coincide. On new targets
+#   it is sure, and often wrong.
 # - **100 points, with the KL**: in between. The noise is too large, as it pays to give up units and call the rest
 #   noise. Its band is too wide: it holds all new targets, where 95 % would do.
 # - **100 points, without the KL**: the noise is right. It is measured from errors at 100 points, and the network has

@@ -33,7 +33,7 @@ torch.set_num_threads(1)  # more threads gain little here, and make timings unst
 # ## One draw for a whole batch
 #
 # Take the smallest Bayesian layer: one weight,
-# $w = \text{weight\_mean} + \exp(\text{weight\_log\_std})\,\varepsilon$, with $\varepsilon$ from a standard normal
+# $w = \mathtt{weight\_mean} + \exp(\mathtt{weight\_log\_std})\,\varepsilon$, with $\varepsilon$ from a standard normal
 # (lesson 01). Where `weight_mean` moves by a little, $w$ moves by as much: so the gradient for `weight_mean` is the
 # gradient for $w$.
 #
@@ -164,8 +164,8 @@ assert abs(many.std() / many_std - 1) < 0.06
 
 # %% [markdown]
 # The root of 0.8² + 0.8²: each weight is multiplied by its input, and then the *variances* add up, as the means do. The
-# sum is again a **Gaussian**. The unit sees it alone: of two random numbers only one counts, and of 784 only one, too.
-# And this one can be drawn directly, since its mean and its variance are known.
+# sum is again a **Gaussian**. The unit sees nothing but this sum. Two random numbers come down to one, and 784 come
+# down to one, too. And this one can be drawn directly, since its mean and its variance are known.
 #
 # So don't draw the weights. **Draw the pre-activation**, from exactly the distribution that it would have had:
 # one random number for each row and unit. This is the **local reparameterization trick** [1]: noise on the weights,
@@ -494,9 +494,9 @@ assert abs(matrices[LOCAL][others].mean()) < 0.02
 # %% tags=["figure"]
 guess(
     "local-rho",
-    "Two random digits: a correlation of a few hundredths. Beside independent noise, the variance of the average over"
-    " 128 digits is larger …",
-    ["by a few per cent", "about two times", "four times or more"],
+    "Two random digits: a correlation of a few hundredths. For the top layer's means, how large is the variance of the"
+    " average over 128 digits, compared with independent noise?",
+    ["a few per cent larger", "about twice as large", "four times as large, or more"],
 )
 
 # %% [markdown]
@@ -890,7 +890,7 @@ guessed("local-within-a-row")
 # lines, is the measured ratio to within a third or so.
 #
 # **Change this, predict, run.** The cell compares one draw for the batch with local reparameterization again. Make the
-# weights narrower, `LOG_STD = -5.0`: which of the six ratios stay near the effective numbers of the table above, and
+# weights narrower, `LOG_STD = -5.0`: which of the six ratios come near the effective numbers of the table above, and
 # what becomes of the means? Then let the batch be 128.
 
 # %% tags=["experiment"]

@@ -105,8 +105,8 @@ print(f"log_prob of a value that it hardly draws:    {a_weight.log_prob(torch.te
 #
 # 1. **`rsample` draws the layer's output**: the pre-activations by local reparameterization; then the non-linearity;
 #    then, if wanted, a column of ones at the end, which gives the *next* layer its bias.
-# 2. **`log_prob` returns what the weights cost**: minus their KL divergence from the prior, times a factor. It
-#    ignores the value that it is asked about.
+# 2. **`log_prob` returns what the weights cost**: minus their KL divergence from the prior, times a factor,
+#    `KL_factor`. It ignores the value that it is asked about.
 #
 # The second is a trick of bookkeeping: a library that adds up the log_probs of all that was drawn gets the right loss,
 # without knowing that there are weights inside.
@@ -523,9 +523,15 @@ for when, network in {"at the start": fresh_network(), "now": by_hand}.items():
 # - The **model** says how the data come about. Each `pyro.sample(name, distribution)` is a random choice: here the
 #   average, drawn from its prior, and then each car's fuel economy, which was observed (`obs`). The `plate` says that
 #   the cars are independent, once the average is known.
-# - The **guide** says what we believe of the choice that nobody has seen: a Gaussian, whose mean and std are learned.
+# - The **guide** says what we believe of the choice that nobody has seen: a Gaussian. It draws a choice of the same
+#   *name*: by the name Pyro knows that the two belong together. `pyro.param(name, start)` is a number that is learned;
+#   here there are two, the Gaussian's mean and log_std.
 #
-# Before you run it: single cars scatter by 0.6 (standardised). How large, about, will the std of their average be?
+# `SVI` trains: each `step` runs both once, makes a loss of them (`Trace_ELBO`, the next text says how), and lets Adam
+# move the numbers. `clear_param_store` forgets what an earlier run has learned.
+#
+# Before you run it: single cars scatter by 0.6 (standardised). How sure will ten of them make it: about how large a std
+# will it learn for the average of *all* such cars?
 
 # %% tags=["experiment"]
 ten_cars = y_train[:10, 0]
@@ -557,10 +563,11 @@ assert abs(learned_mean - exact_mean) < 0.2
 assert 0.75 < learned_std / exact_std < 1.33
 
 # %% [markdown]
-# About $0.6 / \sqrt{10} \approx 0.19$. This is *stochastic variational inference*, `SVI`. In each step it runs the
+# About $0.6 / \sqrt{10} \approx 0.19$. (The learned numbers miss the exact ones by a few hundredths, since each step
+# has one draw.) This is *stochastic variational inference*, `SVI`. In each step it runs the
 # guide, which draws an average, and then the model with this average. It adds up the log_probs of both:
 #
-# $$\text{loss} = -\sum_{\text{model}} \texttt{log\_prob} + \sum_{\text{guide}} \texttt{log\_prob}$$
+# $$\text{loss} = -\sum_{\text{model}} \mathtt{log\_prob} + \sum_{\text{guide}} \mathtt{log\_prob}$$
 #
 # On average over draws this is the negative ELBO. The observed cars give the log-likelihood; the guide's log_prob of
 # the average, minus the model's, gives the KL. Two more rules, which we shall need:
@@ -593,7 +600,7 @@ except AttributeError as error:
 # But the KL belongs to the layer, not to any row. The way out: every row carries an equal share of it. The
 # plate adds the rows up, and the whole is there again:
 #
-# $$\text{log\_prob of each row} = -\frac{\kappa\,\mathrm{KL}}{\text{number of rows}}$$
+# $$\mathtt{log\_prob}\text{ of each row} = -\frac{\kappa\,\mathrm{KL}}{\text{number of rows}}$$
 
 # %% [markdown]
 # ## Your turn: a log_prob for each row
@@ -907,7 +914,7 @@ print(f"likelihood {likelihood:.2f}   KL {kl:.2f}   κ must be {likelihood * BAT
 # ## Doing what the warning asks
 #
 # Pyro's warning seems to ask for layers in the guide, too: the prior's layers in the model (mean 0, scale 1), the
-# learned ones in the guide. With every other distribution one does just this.
+# learned ones in the guide. With an ordinary distribution one does just this, as with the average of ten cars.
 
 # %% tags=["figure"]
 guess(
@@ -1199,9 +1206,10 @@ for count, low, high in [(5, 0.3, 0.7), (80, 1.5, 2.6)]:
 # %% [markdown]
 # ## How strong the KL should be
 #
-# `KL_factor` looks like a knob to be tuned. It isn't: the mathematics says $B/N$. Here is what happens when it is left
-# at 0, and when it is ten times too large. (So it would be if you left it at 1, its default, with batches of a tenth of
-# the data.)
+# `KL_factor` looks like a knob to be tuned. For the posterior it isn't: trained by hand, as here, the mathematics says
+# $B/N$. (Lesson 07 has a network that predicts better with less, and says what to think of it.) Here is what happens
+# when it is left at 0, and when it is ten times too large. (So it would be if you left it at 1, its default, with
+# batches of a tenth of the data.)
 
 # %% tags=["figure"]
 guess(
