@@ -5,34 +5,50 @@ says, or by a name. It may not know what a submission holds, or what becomes of 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from bnn_core.classroom.directory import Directory
 from bnn_core.classroom.downloads import CANVAS, MOODLE
-from bnn_core.classroom.journal import Journal
-from bnn_core.classroom.roster import Person
+from bnn_core.classroom.journal import Journal, Place
+from bnn_core.classroom.roster import Person, is_called
 from bnn_core.classroom.spellings import letters_of, plain
 from bnn_core.classroom.standing import UNKNOWN, called_in, names_of
 
 NUMBERED_ANEW = (
     "Moodle numbers its students anew in each assignment, so that without a roster they are known again by name alone: "
-    "two of one name may be taken for one. --roster with the grading worksheet of each assignment tells them apart"
+    "two of one name stand apart in each homework, or may be taken for one. --roster with the grading worksheet of each "
+    "assignment tells them apart"
+)
+OTHER_NUMBERS = (
+    "the roster has other numbers than this download of Moodle's: --roster with the grading worksheet of this "
+    "assignment tells two of one name apart"
 )
 
 
 @dataclass(frozen=True, order=True)
 class Arrival:
-    """A student of the submissions, as a folder or a platform names them. key: what tells them from others there."""
+    """A student of the submissions, as a folder or a platform names them. key: what tells them from others there.
+    lessons: those that were handed in.
+    """
 
     name: str
     system: str
     key: str
+    lessons: tuple[str, ...] = ()
 
     @property
     def own_name(self) -> str:
         """Without the key that stands behind it where two are called alike."""
         return self.name.removesuffix(f" ({self.key})")
+
+
+def arrivals_in(handed_in: Iterable[tuple[str, str, str, str]]) -> list[Arrival]:
+    """handed_in: the student, the system, the key and the lesson of each submission."""
+    lessons: defaultdict[tuple[str, str, str], set[str]] = defaultdict(set)
+    for student, system, key, lesson in handed_in:
+        lessons[student, system, key].add(lesson)
+    return [Arrival(*who, tuple(sorted(theirs))) for who, theirs in sorted(lessons.items())]
 
 
 def known_again(journal: Journal, people: Sequence[Person], arrivals: Sequence[Arrival]) -> dict[str, str]:
@@ -56,6 +72,13 @@ def known_again(journal: Journal, people: Sequence[Person], arrivals: Sequence[A
     return {student: one for student, one in known.items() if student != one}
 
 
+def are_of_another_list(people: Sequence[Person], arrivals: Sequence[Arrival]) -> bool:
+    """Whether the list has Moodle's numbers of another assignment."""
+    numbers = {number for person in people for number in person.passing}
+    keys = {one.key for one in arrivals if one.system == MOODLE}
+    return bool(numbers and keys) and numbers.isdisjoint(keys)
+
+
 def numbered_anew(journal: Journal, people: Sequence[Person], arrivals: Sequence[Arrival]) -> bool:
     """Whether students of Moodle are known again by nothing but their names."""
     held = _keys_in(journal)
@@ -73,6 +96,10 @@ class _Report:
 
     def __init__(self, journal: Journal, people: Sequence[Person]) -> None:
         self.keys = _keys_in(journal)
+        self.key_at = {
+            place: origin.key for place, origin in journal.origins.items()
+            if place in journal.latest and origin.system == MOODLE and not origin.brought_along
+        }  # fmt: skip
         self.people = {
             number: person
             for of_list in (journal.people, *journal.once_people, people)
@@ -87,14 +114,20 @@ class _Report:
                 self.identities[one].add(student)
 
     def person(self, one: Arrival) -> Person | None:
-        return self.people.get(one.key) if one.system == MOODLE else None
+        person = self.people.get(one.key) if one.system == MOODLE else None
+        return person if person is not None and is_called(person, one.own_name) else None
+
+    def numbers(self, one: Arrival) -> set[str]:
+        """Those that whoever is called so in the report had in these very lessons."""
+        places = (Place(one.name, lesson) for lesson in one.lessons)
+        return {self.key_at[place] for place in places if place in self.key_at} if one.system == MOODLE else set()
 
     def has_mostly(self, arrivals: Sequence[Arrival]) -> bool:
         """Whether those of Moodle's whose names are known have mostly the numbers that they had, as in a download of an
         assignment that is in the report already.
         """
-        known = [one for one in arrivals if one.system == MOODLE and (MOODLE, one.name) in self.keys]
-        return 2 * sum(one.key in self.keys[MOODLE, one.name] for one in known) >= len(known)
+        known = [(one.key, numbers) for one in arrivals if (numbers := self.numbers(one))]
+        return 2 * sum(key in numbers for key, numbers in known) >= len(known)
 
     def is_other(self, one: Arrival, is_same_assignment: bool) -> bool:
         """Whether somebody who is called like a student of the report is certainly another: by the number that Canvas
@@ -106,7 +139,7 @@ class _Report:
         person, ids = self.person(one), self.ids.get(one.name)
         if person is not None and ids:
             return person.lasting.isdisjoint(ids)
-        return one.system == CANVAS or (one.system == MOODLE and is_same_assignment)
+        return one.system == CANVAS or (bool(self.numbers(one)) and is_same_assignment)
 
 
 def _by_number(report: _Report, arrivals: Sequence[Arrival]) -> dict[str, str]:

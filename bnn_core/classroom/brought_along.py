@@ -40,7 +40,7 @@ def note_what_counts(
     now: defaultdict[Place, list[Tried]] = defaultdict(list)
     for place, key, origin in results:
         earlier = journal.origins.get(place)
-        if earlier is not None and earlier.system and not (origin.file and origin.system):
+        if earlier is not None and earlier.system and not origin.system:
             # Feedback goes back to where the platform's own names came from.
             origin = replace(origin, key=earlier.key, system=earlier.system, entry=earlier.entry)
         now[place].append((key, origin))

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from bnn_core.classroom.journal import Entry, Journal, Place
+from bnn_core.classroom.journal import Entry, Journal, Origin, Place
 from bnn_core.classroom.sandbox.launching import Limits
 from bnn_core.classroom.submissions import Collected, Submission
 from bnn_core.classroom.versions import PACKAGE, course_version, environment_version, key_of, lesson_version
@@ -50,9 +50,10 @@ def others_than_before(journal: Journal, places: Collection[Place], now: Mapping
 class Rest:
     """Earlier results for which nothing was handed in this time that could take their place.
 
-    lessons: those that the submissions are of, and not just one or two of them. gone: the student is no longer among
-    the submissions that were graded before. dropped: the notebook is gone, and they are not to be kept. untouched: of a
-    lesson that nobody worked on. empty: rows of who handed in nothing then, either. These leave the report.
+    lessons: those that the submissions are of, and not just one or two of them; brought_along: those that came along
+    with the homework on others. gone: the student is no longer among the submissions that were graded before. dropped:
+    the notebook is gone, and they are not to be kept. untouched: of a lesson that nobody worked on. empty: rows of who
+    handed in nothing then, either. superseded: of who is known by another name now. These leave the report.
 
     kept: though the notebook is gone. poorer: for what was handed in now can't be read, or is as it was handed out.
     elsewhere: for these submissions are another download, with few of the lesson or none. parting: students of whom
@@ -60,10 +61,12 @@ class Rest:
     """
 
     lessons: frozenset[str]
+    brought_along: frozenset[str]
     gone: frozenset[Place]
     dropped: frozenset[Place]
     untouched: frozenset[Place]
     empty: frozenset[Place]
+    superseded: frozenset[Place]
     kept: frozenset[Place]
     poorer: frozenset[Place]
     elsewhere: frozenset[Place]
@@ -71,7 +74,7 @@ class Rest:
 
     @property
     def leaving(self) -> frozenset[Place]:
-        return self.gone | self.dropped | self.untouched | self.empty
+        return self.gone | self.dropped | self.untouched | self.empty | self.superseded
 
     @property
     def staying(self) -> frozenset[Place]:
@@ -113,25 +116,46 @@ def rest_of(
     dropped, empty = (removed - gone) & handed_in, (removed - gone) - handed_in
     left = handed_in - gone - dropped
     kept = {place for place in left - absent if place.lesson in own}
-    leaving = gone | dropped | empty | untouched
+    superseded = _under_another_name(journal, submissions)
+    leaving = gone | dropped | empty | untouched | superseded
     parting = {place.student for place in leaving} - {place.student for place in journal.latest.keys() - leaving}
     return Rest(
         frozenset(own),
+        frozenset({*collected.lessons} - own | _few(collected.lessons, working)),
         gone=frozenset(gone),
         dropped=frozenset(dropped),
         untouched=untouched,
         empty=frozenset(empty),
-        kept=frozenset(kept),
-        poorer=frozenset(poorer),
-        elsewhere=frozenset(left - kept),
-        parting=frozenset(parting - students),
+        superseded=superseded,
+        kept=frozenset(kept - superseded),
+        poorer=frozenset(poorer - superseded),
+        elsewhere=frozenset(left - kept - superseded),
+        parting=frozenset(parting - students - {place.student for place in superseded}),
     )
+
+
+def _under_another_name(journal: Journal, submissions: Iterable[Submission]) -> frozenset[Place]:
+    """Results of who hands in the same lesson with the same number, and is known by another name since a list of the
+    class says who it is.
+    """
+    here = {(item.system, item.key, item.lesson): item.student for item in submissions if item.system}
+    found = ((place, journal.origins.get(place, Origin())) for place in journal.latest)
+    return frozenset(
+        place for place, origin in found
+        if here.get((origin.system, origin.key, place.lesson), place.student) != place.student
+    )  # fmt: skip
 
 
 def lessons_of_most(lessons: Collection[str], worked_on: Collection[Place], held: Collection[Place]) -> set[str]:
     """Those of the lessons that are worked on here by at least half as many as in the report."""
     here, there = (Counter(place.lesson for place in places) for places in (worked_on, held))
     return {lesson for lesson in lessons if 2 * here[lesson] >= there[lesson]}
+
+
+def _few(lessons: Collection[str], worked_on: Collection[Place]) -> set[str]:
+    """Those of the lessons that less than half as many worked on here as on another."""
+    here = Counter(place.lesson for place in worked_on)
+    return {lesson for lesson in lessons if 2 * here[lesson] < max(here.values(), default=0)}
 
 
 def is_work(entry: Entry) -> bool:

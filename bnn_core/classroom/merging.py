@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bnn_core.classroom.acquaintance import Arrival, known_again
+from bnn_core.classroom.acquaintance import arrivals_in, known_again
 from bnn_core.classroom.journal import Entry, Journal, Origin, Place
 from bnn_core.classroom.refusals import Unusable
 from bnn_core.classroom.roster import Person
@@ -81,7 +81,7 @@ class Merged:
     def know_again(self, journal: Journal, people: Sequence[Person]) -> None:
         """Call every student by the name by which the journal knows them. people: the class, where there is a list."""
         found = [(place, origin) for place, _, origin in self.results() if place.lesson in self.newest.part.now]
-        arrivals = sorted({Arrival(place.student, origin.system, origin.key) for place, origin in found})
+        arrivals = arrivals_in((place.student, origin.system, origin.key, place.lesson) for place, origin in found)
         self._known_as = known_again(journal, people, arrivals)
 
     def _known(self, student: str) -> str:

@@ -280,6 +280,12 @@ def _letters_of_several(student: str, keys: Collection[str]) -> str:
     return letters_of(plain(name)) if name else ""
 
 
+def is_called(person: Person, name: str) -> bool:
+    """Whether it is the person's name, however it is written; where marking is anonymous there is none."""
+    letters = letters_of(plain(name))
+    return person.name == person.id or letters in in_any_order(plain(person.name))
+
+
 def fits_too_few(matched: int, students: int, people: int) -> bool:
     """Whether so few are the same that a list is of another class, or calls its people by what nobody here is called.
 
@@ -296,14 +302,25 @@ def _ways() -> list[tuple[_Seen, Callable[[Person], set[str]]]]:
     return [
         (lambda _, keys: set(map(in_one_case, keys)), lambda person: {in_one_case(person.id)} & person.lasting),
         (lambda _, keys: set(map(in_one_case, keys)), lambda person: set(person.lasting)),
-        (lambda _, keys: set(map(in_one_case, keys)), lambda person: set(map(in_one_case, person.passing))),
+        (_keys_with_name, _numbers_with_name),
         (lambda _, keys: set(map(in_one_case, keys)), _mailboxes),
         (lambda name, _: {in_one_case(name)}, lambda person: {in_one_case(person.name)}),
         (lambda name, _: {words_of(name)}, lambda person: {words_of(person.name)}),
         (lambda name, _: {letters_of(name)}, lambda person: in_any_order(person.name)),
         (lambda name, _: {words_of(plain(name))}, lambda person: {words_of(plain(person.name))}),
         (lambda name, _: {letters_of(plain(name))}, lambda person: in_any_order(plain(person.name))),
+        (lambda _, keys: set(map(in_one_case, keys)), lambda person: set(map(in_one_case, person.passing))),
     ]
+
+
+def _keys_with_name(name: str, keys: Collection[str]) -> set[str]:
+    own = next((name.removesuffix(f" ({key})") for key in keys if name.endswith(f" ({key})")), name)
+    return {f"{key} {letters_of(plain(own))}" for key in keys}
+
+
+def _numbers_with_name(person: Person) -> set[str]:
+    """A number that holds in one assignment may have been another's in another: the name must be the same as well."""
+    return {f"{number} {letters}" for number in person.passing for letters in in_any_order(plain(person.name))}
 
 
 def _mailboxes(person: Person) -> set[str]:

@@ -21,6 +21,7 @@ from bnn_core.classroom.overrides import OVERRIDES, Override
 from bnn_core.classroom.policy import PLAIN, HandedIn, Policy, apply, in_words, read_policy, time_shown
 from bnn_core.classroom.results import number
 from bnn_core.classroom.roster import Matched, Person, match, shown_names
+from bnn_core.classroom.spellings import in_any_order, letters_of, plain
 from bnn_core.classroom.submissions import Submission
 from bnn_core.classroom.text import as_name, clean, natural
 
@@ -216,14 +217,16 @@ def class_standing(journal: Journal, overrides: Sequence[Override] = ()) -> Clas
     for place in journal.latest:
         student, person = names.shown[place.student], names.people.get(place.student)
         tried = journal.tried(place)
-        own = next((origin for _, origin in tried if not origin.brought_along), tried[0][1])
+        own = next((origin for _, origin in tried if not origin.brought_along), None)
         for entry, origin in tried:
-            graded, back = entry.of(student).graded, own if origin.brought_along else origin
+            graded, back = entry.of(student).graded, own if origin.brought_along and own is not None else origin
             standings.append(Standing(student, place.lesson, graded, place, person, once[place.student], origin, back))
     there = {(one.student, one.lesson) for one in standings}
+    unclear = {(_letters(one), one.lesson) for one in standings if one.student in names.unclear}
     for lesson in {place.lesson for place in journal.latest if exercises_of(place.lesson)}:
         for student, person in names.enrolled.items():
-            if (student, lesson) in there:
+            may_be = {(letters, lesson) for letters in in_any_order(plain(person.name))}
+            if (student, lesson) in there or may_be & unclear:
                 continue
             nothing = graded_as_missing(Submission(student, lesson, None, Path()))
             standings.append(Standing(student, lesson, nothing, person=person))
@@ -234,6 +237,11 @@ def class_standing(journal: Journal, overrides: Sequence[Override] = ()) -> Clas
     of_class = tuple(one for one in standings if one.student not in names.test_students)
     apart = tuple(one for one in standings if one.student in names.test_students)
     return _with_overrides(ClassStanding(of_class, names, apart, seeds, policy=policy), overrides)
+
+
+def _letters(one: Standing) -> str:
+    """Those of the name alone, of who stands apart by a number behind it."""
+    return letters_of(plain(one.student.removesuffix(f" ({one.origin.key})")))
 
 
 def _called_once(

@@ -283,7 +283,7 @@ class _Collection:
 
     def _entry(self, chosen: Found | None) -> str:
         """What is called the student's in the folder of submissions: of several files, the one that was graded."""
-        roots = [root.parts for root in self.student.roots]
+        roots = sorted((root.parts for root in self.student.roots), key=_attachment_of, reverse=True)
         around = [parts for parts in roots if chosen is not None and chosen.parts[: len(parts)] == parts]
         return (around or roots or [("",)])[0][-1]
 
@@ -310,8 +310,7 @@ class _Collection:
         return self.times.get(f"{assignment}/{TIMESTAMP}", "") if is_nbgraders else ""
 
     def _attachment(self, notebook: Found) -> int:
-        named = delivery(self._entry(notebook), is_folder=False)
-        return int(named.attachment) if named is not None and named.attachment else 0
+        return _attachment_of((self._entry(notebook),))
 
     def _is_late(self, entry: str) -> bool:
         named = delivery(entry, is_folder=False)
@@ -354,6 +353,12 @@ class _Collection:
             remarks.append(f"There is no notebook in {_listed(files)}; hand in the notebook itself (.ipynb).")
         more = len(remarks) - MOST_LISTED
         return [*remarks[:MOST_LISTED], *([f"And {more} more remarks of this kind."] if more > 0 else [])]
+
+
+def _attachment_of(parts: tuple[str, ...]) -> int:
+    """Canvas's number of a file, which grows with time, or 0."""
+    named = delivery(parts[-1], is_folder=False) if parts else None
+    return int(named.attachment) if named is not None and named.attachment else 0
 
 
 def _nbgrader_time(text: str) -> str:

@@ -301,7 +301,7 @@ def _results(
     journal.note_circumstances(collected.lessons, circumstances)
     version = version_shown(course_version(PACKAGE))
     places = [Place(item.student, item.lesson) for item in submissions]
-    origins = [origin_of(item, version, item.lesson not in rest.lessons) for item in submissions]
+    origins = [origin_of(item, version, item.lesson in rest.brought_along) for item in submissions]
     before = keep_what_counts(journal, list(zip(places, origins, strict=True)))
     with tqdm(total=len(submissions), initial=len(submissions) - len(todo), unit="submission", disable=None) as bar:
         for position, graded in interruptible(grade_all(todo, assignment) if todo else iter(())):

@@ -129,16 +129,25 @@ def left_from_before(request: Request, journal: Journal, collected: Collected) -
 
 def class_of(request: Request, journal: Journal, people: Sequence[Person] | None, rule: str) -> tuple[Collected, Names]:
     """What was handed in, and by whom. Raises CannotGrade where the list of the class or the report is of another."""
-    from bnn_core.classroom.acquaintance import NUMBERED_ANEW, Arrival, known_again, numbered_anew
+    from bnn_core.classroom.acquaintance import (
+        NUMBERED_ANEW,
+        OTHER_NUMBERS,
+        are_of_another_list,
+        arrivals_in,
+        known_again,
+        numbered_anew,
+    )
     from bnn_core.classroom.standing import called_in, names_of, systems_test_students
 
     folder = request.submissions.resolve()
     collected = _collect(request, folder, rule)
     people = journal.people if people is None else people
+    is_of_another_list = False
     if request.shard is None:
-        arrivals = sorted({Arrival(item.student, item.system, item.key) for item in collected.submissions})
+        arrivals = arrivals_in((item.student, item.system, item.key, item.lesson) for item in collected.submissions)
         if numbered_anew(journal, people, arrivals):
             click.echo(NUMBERED_ANEW, err=True)
+        is_of_another_list = are_of_another_list(people, arrivals)
         collected = collected.renamed(known_again(journal, people, arrivals))
     submissions = collected.submissions
     called, tests = called_in(journal, submissions), systems_test_students(journal, submissions)
@@ -146,6 +155,8 @@ def class_of(request: Request, journal: Journal, people: Sequence[Person] | None
     if request.shard is None:
         refuse_unfit_roster(names, str(request.roster or KEPT_ROSTER))
     _refuse_unfit_output(request, journal, submissions, names)
+    if is_of_another_list and names.unclear:
+        click.echo(OTHER_NUMBERS, err=True)
     as_shown = collected.renamed(names.shown)
     for line in as_shown.unread():
         click.echo(line, err=True)

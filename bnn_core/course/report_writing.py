@@ -110,7 +110,7 @@ def write(
         click.echo(f"not applied: {sentence}", err=True)
     along = [one for one in standing.standings if one.place in brought_along and not one.origin.brought_along]
     again = [f"{one.student} {one.lesson}" for one in along]
-    tell("handed in again along with another homework, and worth less than what counts", again)
+    tell("handed in again, and worth less than what counts", again)
     lost = [one for one in standing.standings if one.lesson in lessons and lost_all_to_lateness(one)]
     tell("checks passed, and lateness took all points", [f"{one.student} {one.lesson}" for one in lost])
     for lesson in lessons_all_late(standing.standings):

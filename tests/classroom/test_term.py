@@ -163,6 +163,37 @@ def test_that_moodle_s_students_are_known_by_name_alone_is_told(moodle: Term) ->
     assert "known again by name alone" not in moodle.again(2, *moodle.rosters(sixth))
 
 
+def test_who_joined_later_is_one_person_in_a_late_download_of_the_first_homework(moodle: Term) -> None:
+    third, sixth = in_moodle(THIRD)[2:], in_moodle(SIXTH)[2:]
+    moodle.grade(THIRD, worth(third[:-1]))
+    moodle.grade(SIXTH, worth(sixth))
+    moodle.grade(THIRD, worth(third))
+    assert len(moodle.students()) == len(third)
+
+
+def test_the_right_worksheet_given_afterwards_leaves_nobody_twice(moodle: Term) -> None:
+    third, sixth = in_moodle(THIRD), in_moodle(SIXTH)
+    moodle.grade(THIRD, worth(third), *moodle.rosters(third))
+    said = moodle.grade(SIXTH, worth(sixth, 6))
+    assert "the roster has other numbers than this download of Moodle's" in said
+    assert "handed in nothing" not in said
+    assert "not told apart by the roster: Ada Lovelace (" in said
+    said = moodle.again(2, *moodle.rosters(sixth))
+    assert "not told apart" not in said
+    assert len(moodle.students()) == len(EVERYONE)
+    marks = moodle.marks(SIXTH, sixth)
+    assert marks["alove1"] != marks["alove2"] != ""
+
+
+def test_a_number_of_another_s_gives_nobody_their_mark(moodle: Term) -> None:
+    """The list is of the first homework, whose numbers are others' in the second."""
+    third, sixth = shuffled(THIRD), shuffled(SIXTH)
+    moodle.grade(THIRD, worth(third[2:]), *moodle.rosters(third))
+    moodle.grade(SIXTH, {one: 1 + position for position, one in enumerate(sixth[2:])})
+    held = {mark.person: mark.score for mark in Journal(moodle.report).marks or [] if mark.lesson == SIXTH}
+    assert [held[f"Participant {one.number}"] for one in third[2:]] == [1, 2, 3, 4, 5, 6]
+
+
 def test_one_of_two_of_one_name_in_canvas_is_the_one_with_the_number(canvas: Term) -> None:
     canvas.grade(THIRD, worth(EVERYONE))
     canvas.grade(SIXTH, worth([ADA_TOO, *OTHERS]))
@@ -206,7 +237,7 @@ def own(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Monk
 def bring_along(term: Term, worth: int, count: int = 2) -> None:
     later = replace(OTHERS[0], number=OTHERS[0].number + 2 * (count - 1))
     path = term.root / f"download {count}" / canvas_entry(OTHERS[0]).replace("_9", f"_{later.number}9")
-    path.parent.mkdir(exist_ok=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(notebook(worth), encoding="utf-8")
 
 
@@ -227,6 +258,15 @@ def test_the_better_of_two_downloads_counts_in_whatever_order_they_are_graded(
     for download, options in ((2, ()), (1, ()), (1, ("--lesson", "03")), (2, ()), (2, ("--fresh",)), (1, ("--fresh",))):
         own.again(download, *(options if not own.shares else ()))
         assert in_third(own) == counts
+
+
+def test_what_came_along_before_its_homework_was_graded_keeps_its_mark(tmp_path: Path, own: Term) -> None:
+    other = Term(tmp_path / "other", canvas_entry)
+    other.shares, other.count = own.shares, 1
+    bring_along(other, 8)
+    other.grade(SIXTH, dict.fromkeys(OTHERS, 6))
+    other.grade(THIRD, dict.fromkeys(OTHERS, 5))
+    assert in_third(other) == 8
 
 
 def test_of_several_that_are_brought_along_the_best_counts(own: Term) -> None:
