@@ -17,8 +17,8 @@ from bnn_core.classroom.standing import UNKNOWN, called_in, names_of
 
 NUMBERED_ANEW = (
     "Moodle numbers its students anew in each assignment, so that without a roster they are known again by name alone: "
-    "two of one name stand apart in each homework, or may be taken for one. --roster with the grading worksheet of each "
-    "assignment tells them apart"
+    "two of one name stand apart in each homework, or may be taken for one. --roster with the grading worksheet of "
+    "each assignment tells them apart"
 )
 OTHER_NUMBERS = (
     "the roster has other numbers than this download of Moodle's: --roster with the grading worksheet of this "
