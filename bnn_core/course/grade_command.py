@@ -208,7 +208,7 @@ def _grade(request: Request, people: Sequence[Person] | None) -> None:
             if request.gradebook is not None:
                 _write_gradebook(request.gradebook, standing)
             seconds = time.monotonic() - began
-            for line in other_clock(standing) if request.submissions.is_dir() else ():
+            for line in other_clock(standing, done.lessons) if request.submissions.is_dir() else ():
                 click.echo(line, err=True)
             for line in what_happened(before, standing, done.summary, seconds):
                 click.echo(line, err=True)

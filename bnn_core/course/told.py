@@ -111,7 +111,8 @@ def what_becomes_of(rest: Rest, names: Names, fresh: bool) -> Iterator[tuple[str
         ("kept from before, for the notebook here can't be read or is as it was handed out", rest.poorer),
     ):
         yield what, [f"{names.shown[place.student]} {place.lesson}" for place in places]
-    elsewhere = Counter(place.lesson for place in rest.elsewhere)
+    persons = (place for place in rest.elsewhere if names.shown[place.student] not in names.test_students)
+    elsewhere = Counter(place.lesson for place in persons)
     counts = [f"{lesson} of {count} {'student' if count == 1 else 'students'}" for lesson, count in elsewhere.items()]
     yield "kept from before, and not among these submissions", counts
 
@@ -144,12 +145,12 @@ def what_happened(before: Sequence[Mark] | None, after: ClassStanding, summary: 
         yield f"marks changed: {listed(changes)}"
 
 
-def other_clock(standing: ClassStanding) -> Iterator[str]:
-    """A line for each lesson whose deadline is in another zone than this machine's clock, where the times are those of
-    files that were unpacked here from a zip that names no zone.
+def other_clock(standing: ClassStanding, lessons: Collection[str]) -> Iterator[str]:
+    """A line for each of these lessons whose deadline is in another zone than this machine's clock, where the times are
+    those of files that were unpacked here from a zip that names no zone.
     """
     unpacked = {one.lesson for one in standing.standings if one.origin.system == MOODLE and one.origin.handed_in}
-    for lesson in sorted(unpacked):
+    for lesson in sorted(unpacked.intersection(lessons)):
         deadline = standing.policy.deadline(lesson)
         if deadline is not None and (here := deadline.astimezone()).utcoffset() != deadline.utcoffset():
             yield (
