@@ -12,7 +12,7 @@ from bnn_core.classroom.directory import Directory
 from bnn_core.classroom.downloads import CANVAS, MOODLE
 from bnn_core.classroom.journal import Journal, Place
 from bnn_core.classroom.roster import Person, is_called
-from bnn_core.classroom.spellings import letters_of, plain
+from bnn_core.classroom.spellings import letters_of, plain, without_key
 from bnn_core.classroom.standing import UNKNOWN, called_in, names_of
 
 NUMBERED_ANEW = (
@@ -40,7 +40,7 @@ class Arrival:
     @property
     def own_name(self) -> str:
         """Without the key that stands behind it where two are called alike."""
-        return self.name.removesuffix(f" ({self.key})")
+        return without_key(self.name, [self.key])
 
 
 def arrivals_in(handed_in: Iterable[tuple[str, str, str, str]]) -> list[Arrival]:
@@ -102,7 +102,7 @@ class _Report:
         }  # fmt: skip
         self.people = {
             number: person
-            for of_list in (journal.people, *journal.once_people, people)
+            for of_list in (*journal.once_people, journal.people, people)
             for person in of_list
             if person.lasting
             for number in person.passing

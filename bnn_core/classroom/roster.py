@@ -10,7 +10,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from bnn_core.classroom.spellings import in_any_order, in_one_case, letters_of, plain, words_of
+from bnn_core.classroom.spellings import in_any_order, in_one_case, letters_of, plain, without_key, words_of
 from bnn_core.classroom.tables import BadTable, Table
 
 IDS = (
@@ -276,8 +276,8 @@ def match(students: Mapping[str, Collection[str]], people: Sequence[Person]) -> 
 
 def _letters_of_several(student: str, keys: Collection[str]) -> str:
     """The letters of a name that has a number behind it because others of the submissions have it too; or none."""
-    name = next((student.removesuffix(f" ({key})") for key in keys if student.endswith(f" ({key})")), "")
-    return letters_of(plain(name)) if name else ""
+    name = without_key(student, keys)
+    return letters_of(plain(name)) if name != student else ""
 
 
 def is_called(person: Person, name: str) -> bool:
@@ -314,8 +314,8 @@ def _ways() -> list[tuple[_Seen, Callable[[Person], set[str]]]]:
 
 
 def _keys_with_name(name: str, keys: Collection[str]) -> set[str]:
-    own = next((name.removesuffix(f" ({key})") for key in keys if name.endswith(f" ({key})")), name)
-    return {f"{key} {letters_of(plain(own))}" for key in keys}
+    letters = letters_of(plain(without_key(name, keys)))
+    return {f"{key} {letters}" for key in keys}
 
 
 def _numbers_with_name(person: Person) -> set[str]:

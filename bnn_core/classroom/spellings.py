@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Iterable
 
 from bnn_core.classroom.text import folded
 
@@ -28,6 +29,11 @@ def words_of(name: str) -> str:
 def letters_of(name: str) -> str:
     """As Canvas writes names into those of files: small letters and digits alone."""
     return re.sub(r"[\W_]", "", in_one_case(name)) or in_one_case(name)
+
+
+def without_key(name: str, keys: Iterable[str]) -> str:
+    """The name alone, where one of these keys stands behind it because others are called so too."""
+    return next((name.removesuffix(f" ({key})") for key in keys if name.endswith(f" ({key})")), name)
 
 
 def in_any_order(name: str) -> set[str]:

@@ -21,7 +21,7 @@ from bnn_core.classroom.overrides import OVERRIDES, Override
 from bnn_core.classroom.policy import PLAIN, HandedIn, Policy, apply, in_words, read_policy, time_shown
 from bnn_core.classroom.results import number
 from bnn_core.classroom.roster import Matched, Person, match, shown_names
-from bnn_core.classroom.spellings import in_any_order, letters_of, plain
+from bnn_core.classroom.spellings import in_any_order, letters_of, plain, without_key
 from bnn_core.classroom.submissions import Submission
 from bnn_core.classroom.text import as_name, clean, natural
 
@@ -241,7 +241,7 @@ def class_standing(journal: Journal, overrides: Sequence[Override] = ()) -> Clas
 
 def _letters(one: Standing) -> str:
     """Those of the name alone, of who stands apart by a number behind it."""
-    return letters_of(plain(one.student.removesuffix(f" ({one.origin.key})")))
+    return letters_of(plain(without_key(one.student, [one.origin.key])))
 
 
 def _called_once(
