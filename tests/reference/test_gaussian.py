@@ -47,6 +47,7 @@ def test_a_given_epsilon_makes_the_draw_exact(rows):
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
 def test_a_draw_keeps_the_dtype_and_broadcasts(dtype):
+    torch.manual_seed(0)  # in bfloat16 two of twelve draws may be alike by chance
     draw = sample_gaussian(torch.zeros(3, 1, dtype=dtype), torch.zeros(4, dtype=dtype))
     assert draw.dtype == dtype
     assert draw.shape == (3, 4)
